@@ -1,0 +1,1 @@
+//! Files from outside: tensors, pickles, arrays, and the folders that hold them.

@@ -1,0 +1,22 @@
+//! Re-tunes a classical local planner by looking at the scene.
+//!
+//! The folders follow the road of one decision:
+//!
+//! | step | folder | what comes out |
+//! | --- | --- | --- |
+//! | an image comes in | [`frame`], [`recording`] | [`frame::Frame`], with its stamp and the robot's [`frame::BodyVelocity`] |
+//! | hidden states | [`vision_language`] | the last four hidden states of a frozen Qwen2.5-VL |
+//! | 256 numbers | [`feature`] | the pooled feature, and where the model looked |
+//! | an action | [`policy`] | seven numbers in [-1, 1] |
+//! | planner parameters | [`planner`] | named values, in range by construction |
+//!
+//! [`checkpoint`] reads the files that all of this is loaded from, [`cli`] is the command line on top.
+
+pub mod checkpoint;
+pub mod cli;
+pub mod feature;
+pub mod frame;
+pub mod planner;
+pub mod policy;
+pub mod recording;
+pub mod vision_language;

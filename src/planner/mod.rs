@@ -1,0 +1,1 @@
+//! Planner parameters: named values, in range by construction.

@@ -1,0 +1,1 @@
+//! An action: what the policy makes of the feature.

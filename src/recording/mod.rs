@@ -1,0 +1,1 @@
+//! The same road, from a recording: bags and folders of images.

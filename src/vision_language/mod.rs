@@ -1,0 +1,1 @@
+//! Hidden states come out: a frozen Qwen2.5-VL, forward only.

@@ -1,0 +1,1 @@
+//! An image and a sentence become patches and token ids.

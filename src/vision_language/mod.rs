@@ -1,1 +1,3 @@
 //! Hidden states come out: a frozen Qwen2.5-VL, forward only.
+
+pub mod processor;

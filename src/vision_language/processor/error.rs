@@ -1,0 +1,126 @@
+//! What can be wrong with the files that say how an image and a prompt are prepared, and with what they are applied to.
+
+use std::{io, path::PathBuf};
+
+use super::ResizeError;
+
+/// Why an image or a prompt could not be prepared for the model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProcessorError {
+    /// A file is missing, unreadable or far too large.
+    #[error("{path}: {source}; expected {what}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the file is for, and where it comes from.
+        what: &'static str,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// A file is not the JSON it should be.
+    #[error("{path}: not the expected JSON: {source}", path = path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and reason.
+        source: serde_json::Error,
+    },
+    /// A field holds a value that the processor cannot work with.
+    #[error("{origin}: field '{field}' is {found}, expected {expected}")]
+    Field {
+        /// The file, or `command line`.
+        origin: String,
+        /// The field's name in the file.
+        field: &'static str,
+        /// The value.
+        found: String,
+        /// What is accepted.
+        expected: String,
+    },
+    /// The fewest pixels are more than the most.
+    #[error(
+        "min_pixels {min_pixels} ({min_origin}) is larger than max_pixels {max_pixels} ({max_origin}); change one of them"
+    )]
+    PixelBudget {
+        /// Fewest pixels after the resize.
+        min_pixels: u64,
+        /// Where that number comes from.
+        min_origin: String,
+        /// Most pixels after the resize.
+        max_pixels: u64,
+        /// Where that number comes from.
+        max_origin: String,
+    },
+    /// An image that HF's `smart_resize` refuses.
+    #[error(
+        "image is {width}x{height} pixels: the longer side may be at most 200 times the shorter one; crop the image"
+    )]
+    AspectRatio {
+        /// Width, pixels.
+        width: u32,
+        /// Height, pixels.
+        height: u32,
+    },
+    /// The resize itself failed.
+    #[error(transparent)]
+    Resize(#[from] ResizeError),
+    /// An image that does not divide into blocks of merged patches.
+    #[error("image of {width}x{height} pixels does not divide into blocks of {factor}x{factor}; resize it first")]
+    PatchGrid {
+        /// Width, pixels.
+        width: u32,
+        /// Height, pixels.
+        height: u32,
+        /// `patch_size * merge_size`, pixels.
+        factor: u32,
+    },
+    /// A prompt template with a placeholder that cannot be filled in.
+    #[error("{origin}: template '{template}' has {placeholder} at byte {offset}: {reason}")]
+    Placeholder {
+        /// The file.
+        origin: String,
+        /// `system` or `user`.
+        template: &'static str,
+        /// The placeholder with its braces.
+        placeholder: String,
+        /// Where it starts in the template, bytes.
+        offset: usize,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// `tokenizers` refused the file or the text.
+    #[error("{path}: {reason}", path = path.display())]
+    Tokenizer {
+        /// The tokenizer file.
+        path: PathBuf,
+        /// What the library said.
+        reason: String,
+    },
+    /// Tokenizer and model disagree on the id of the image token.
+    #[error(
+        "{path}: the id of <|image_pad|> is {}, but config.json says image_token_id = {expected}; \
+         take tokenizer.json and config.json from the same model",
+        found.map_or("missing".to_owned(), |id| id.to_string()),
+        path = path.display()
+    )]
+    ImageToken {
+        /// The tokenizer file.
+        path: PathBuf,
+        /// The id in config.json.
+        expected: u32,
+        /// The id in tokenizer.json.
+        found: Option<u32>,
+    },
+    /// The prompt does not hold the image tokens exactly once.
+    #[error(
+        "the prompt has {found} image tokens, expected {expected} for this image; \
+         the templates in prompt.json must not hold <|image_pad|> themselves"
+    )]
+    ImageTokenCount {
+        /// Tokens that the image needs.
+        expected: usize,
+        /// Tokens in the prompt.
+        found: usize,
+    },
+}

@@ -1,1 +1,19 @@
 //! Planner parameters: named values, in range by construction.
+//!
+//! A planner is data: `config/planners/*.yaml` names its parameters, their units and their ranges. [`PlannerSpec`] reads
+//! such a file, turns an action or a regression into numbers, and hands out [`PlannerParameters`], the only type that
+//! leaves this folder towards a robot.
+
+mod entry;
+mod error;
+mod parameter_spec;
+mod parameters;
+mod scaling;
+mod spec;
+
+pub use entry::InvalidParameter;
+pub use error::PlannerError;
+pub use parameter_spec::{ParameterSpec, Prediction, Unit};
+pub use parameters::PlannerParameters;
+pub use scaling::{ClampedValue, Regression};
+pub use spec::PlannerSpec;

@@ -63,9 +63,9 @@ fn fixture_policy_says_how_it_was_made() {
     assert!(policy.step.is_some());
     assert!(policy.noise.is_some_and(|noise| noise > 0.0 && noise < 1.0));
     let info = policy.vlm_info.unwrap();
-    assert_eq!(info.checkpoint_path, "../checkpoint");
-    assert!(info.use_history);
-    assert!(!info.vlm_trainable && policy.lora_adapter.is_none());
+    let supervised = set.join("policy").join(&info.checkpoint_path).canonicalize().unwrap();
+    assert_eq!(supervised, set.join("checkpoint").canonicalize().unwrap());
+    assert_eq!(info.vlm_trainable, policy.lora_adapter.is_some());
 }
 
 #[test]
@@ -109,7 +109,6 @@ fn fixture_base_shards_agree_with_their_index() {
     let Some(set) = support::fixture_set("tiny_vlm") else { return };
     let base = TensorTable::open_sharded(set.join("base")).unwrap();
     assert!(base.meta("model.embed_tokens.weight").is_some());
-    assert!(base.files().len() > 1);
     for name in base.names() {
         let meta = base.meta(name).unwrap();
         let tensor = read(&base, name);

@@ -116,7 +116,7 @@ pub enum CheckpointError {
         /// The tensor.
         name: String,
         /// The library's reason.
-        reason: candle_core::Error,
+        reason: Box<candle_core::Error>,
     },
 }
 

@@ -31,6 +31,6 @@ pub use history_config::HistoryConfig;
 pub use normalization::Normalization;
 pub use pickle::PickleError;
 pub use policy::{PolicyCheckpoint, VlmInfo};
-pub use supervised::{AdapterRequirement, SupervisedCheckpoint};
+pub use supervised::{AdapterRequirement, Heads, SupervisedCheckpoint};
 pub use tensor_source::TensorMeta;
-pub use tensor_table::TensorTable;
+pub use tensor_table::{TensorFormat, TensorTable};

@@ -31,11 +31,11 @@ impl Normalization {
         if mean.is_empty() {
             return Err(CheckpointError::malformed(mean_path, "it holds no values, expected one per parameter"));
         }
-        for (index, value) in mean.iter().enumerate().filter(|(_, value)| !value.is_finite()) {
+        if let Some((index, value)) = mean.iter().enumerate().find(|(_, value)| !value.is_finite()) {
             let what = format!("the mean of parameter {index} is {value}, expected a finite number");
             return Err(CheckpointError::malformed(mean_path, what));
         }
-        for (index, value) in std.iter().enumerate().filter(|(_, value)| !(value.is_finite() && **value > 0.0)) {
+        if let Some((index, value)) = std.iter().enumerate().find(|(_, value)| !(value.is_finite() && **value > 0.0)) {
             let what = format!(
                 "the standard deviation of parameter {index} is {value}, expected a positive number; a parameter that \
                  never varied in the training data cannot be predicted"

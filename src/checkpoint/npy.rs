@@ -125,7 +125,7 @@ fn quoted<'a>(header: &'a str, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     fn npy(version: u8, header: &str, data: &[u8]) -> Vec<u8> {

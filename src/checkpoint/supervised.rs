@@ -49,6 +49,28 @@ pub struct SupervisedCheckpoint {
     pub preprocessor_config: Option<PathBuf>,
 }
 
+/// The networks of a checkpoint by themselves, whichever of them are there.
+#[derive(Debug, Clone)]
+pub struct Heads {
+    /// The DPT head with its regression MLP.
+    pub regression_head: Option<TensorTable>,
+    /// The history encoder.
+    pub history_encoder: Option<TensorTable>,
+}
+
+impl Heads {
+    /// Opens what a folder holds of a supervised checkpoint's networks.
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self, CheckpointError> {
+        let open = |candidates| first_in(folder.as_ref(), candidates).map(TensorTable::open).transpose();
+        Ok(Self { regression_head: open(&REGRESSION_HEAD)?, history_encoder: open(&HISTORY_ENCODER)? })
+    }
+}
+
+/// The first of several file names that a folder holds.
+fn first_in(folder: &Path, candidates: &[&str]) -> Option<PathBuf> {
+    candidates.iter().map(|name| folder.join(name)).find(|path| path.is_file())
+}
+
 impl SupervisedCheckpoint {
     /// Opens a checkpoint folder with its adapter. Files that are missing are all reported in one error.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, CheckpointError> {
@@ -65,9 +87,9 @@ impl SupervisedCheckpoint {
 
         let mut missing = Vec::new();
         let first_of = |candidates: &[&str], missing: &mut Vec<String>| {
-            let found = candidates.iter().map(|name| folder.join(name)).find(|path| path.is_file());
+            let found = first_in(folder, candidates);
             if found.is_none() {
-                missing.push(format!("none of {} is there", candidates.join(", ")));
+                missing.push(format!("{} is missing", candidates.join(" or ")));
             }
             found
         };

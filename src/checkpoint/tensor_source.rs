@@ -102,7 +102,7 @@ impl TensorEntry {
             }
         };
         let path = || self.path.to_path_buf();
-        tensor.map_err(|reason| CheckpointError::Tensor { path: path(), name: name.into(), reason })
+        tensor.map_err(|reason| CheckpointError::Tensor { path: path(), name: name.into(), reason: reason.into() })
     }
 
     /// The numbers in row-major order; `T` is as wide as the tensor's elements.

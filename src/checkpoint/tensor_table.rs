@@ -29,9 +29,9 @@ impl TensorTable {
             return Self::open_sharded(path);
         }
         match sniff(path)? {
-            Kind::Safetensors => Self::open_safetensors(&[path.to_path_buf()]),
-            Kind::TorchZip => Self::open_torch(path),
-            Kind::Pickle => Self::open_policy_pickle(path),
+            TensorFormat::Safetensors => Self::open_safetensors(&[path.to_path_buf()]),
+            TensorFormat::TorchZip => Self::open_torch(path),
+            TensorFormat::Pickle => Self::open_policy_pickle(path),
         }
     }
 
@@ -60,9 +60,9 @@ impl TensorTable {
     pub fn open_torch(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
         let path = path.as_ref();
         match sniff(path)? {
-            Kind::TorchZip => Ok(Self { entries: torch_zip::open(path)? }),
-            Kind::Pickle => Self::open_policy_pickle(path),
-            Kind::Safetensors => Err(CheckpointError::WrongFormat {
+            TensorFormat::TorchZip => Ok(Self { entries: torch_zip::open(path)? }),
+            TensorFormat::Pickle => Self::open_policy_pickle(path),
+            TensorFormat::Safetensors => Err(CheckpointError::WrongFormat {
                 path: path.into(),
                 expected: "a torch file",
                 found: "it is a safetensors file under another name".into(),
@@ -149,14 +149,35 @@ impl TensorTable {
     }
 }
 
-enum Kind {
+/// The kinds of tensor file that are read here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TensorFormat {
+    /// `.safetensors`
     Safetensors,
+    /// torch's zip container: `.bin`, `.pth`, `.pt`
     TorchZip,
+    /// A plain pickle of a state dict, or torch's container from before the zip one.
     Pickle,
 }
 
-/// Tells the kinds of file apart by their first bytes.
-fn sniff(path: &Path) -> Result<Kind, CheckpointError> {
+impl TensorFormat {
+    /// Tells the kinds apart by a file's first bytes.
+    pub fn of(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
+        sniff(path.as_ref())
+    }
+}
+
+impl std::fmt::Display for TensorFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Safetensors => "safetensors",
+            Self::TorchZip => "torch zip",
+            Self::Pickle => "pickle",
+        })
+    }
+}
+
+fn sniff(path: &Path) -> Result<TensorFormat, CheckpointError> {
     let io = || CheckpointError::io(path);
     let file = File::open(path).map_err(io())?;
     let length = file.metadata().map_err(io())?.len();
@@ -166,16 +187,16 @@ fn sniff(path: &Path) -> Result<Kind, CheckpointError> {
         && u64::from_le_bytes(*header) <= length
         && rest == b"{"
     {
-        return Ok(Kind::Safetensors);
+        return Ok(TensorFormat::Safetensors);
     }
     match start.as_slice() {
-        [b'P', b'K', 3, 4, ..] => return Ok(Kind::TorchZip),
-        [0x80, 2..=5, ..] => return Ok(Kind::Pickle),
+        [b'P', b'K', 3, 4, ..] => return Ok(TensorFormat::TorchZip),
+        [0x80, 2..=5, ..] => return Ok(TensorFormat::Pickle),
         _ => {}
     }
     // Damaged, most likely: the format's own reader says best in what way.
     if path.extension().is_some_and(|extension| extension == "safetensors") {
-        return Ok(Kind::Safetensors);
+        return Ok(TensorFormat::Safetensors);
     }
     let found = match start.as_slice() {
         [] => "the file is empty".to_string(),

@@ -5,8 +5,9 @@
 //! `torch.save` embeds one such file per storage.
 
 use super::error::{PickleError, shown};
-use super::machine::{Budget, Container, Pickle, run};
+use super::machine::{Budget, Container, run};
 use super::opcode::OpcodeReader;
+use super::parsed::Pickle;
 use super::tensor::{Storage, StorageBytes};
 use super::value::{Object, Span, Value};
 use std::collections::HashMap;

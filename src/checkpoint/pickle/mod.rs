@@ -15,11 +15,13 @@ mod error;
 mod legacy_torch;
 mod machine;
 mod opcode;
+mod parsed;
 mod tensor;
 mod value;
 
 pub use error::PickleError;
 pub(super) use legacy_torch::{is_legacy_torch, read_legacy_torch};
-pub(super) use machine::{Budget, Container, Pickle, run};
+pub(super) use machine::{Budget, Container, run};
+pub(super) use parsed::Pickle;
 pub(super) use tensor::{Storage, StorageBytes};
 pub(super) use value::{Object, Span, Value};

@@ -1,7 +1,7 @@
 //! Storages and the tensors laid over them, checked when the pickle describes them.
 
 use super::error::PickleError;
-use super::machine::Pickle;
+use super::parsed::Pickle;
 use super::value::{Known, Object, Span, Value};
 use candle_core::DType;
 use std::rc::Rc;

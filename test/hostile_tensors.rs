@@ -41,6 +41,19 @@ fn zero_filled_files_say_so() {
 }
 
 #[test]
+fn a_weight_matrix_of_zeros_is_a_hole_in_the_file() {
+    let mut bytes = small_safetensors();
+    let data = bytes.len() - 28;
+    bytes[data..].fill(0);
+    let (_folder, path) = file("model.safetensors", &bytes);
+    let table = TensorTable::open(&path).unwrap();
+    let message = table.read_weight("a", &Device::Cpu).unwrap_err().to_string();
+    assert!(message.contains("model.safetensors") && message.contains("all 4 values of tensor 'a' are zero"));
+    // Biases and plain data may be zero.
+    assert!(table.read_weight("b", &Device::Cpu).is_ok() && table.read("a", &Device::Cpu).is_ok());
+}
+
+#[test]
 fn safetensors_headers_that_lie_are_refused() {
     let data = [0u8; 28];
     for (what, header) in [

@@ -66,6 +66,20 @@ pub enum CheckpointError {
         /// Its type, as the file spells it.
         dtype: String,
     },
+    /// A weight matrix without a single value in it.
+    #[error(
+        "{}: all {elements} values of tensor '{name}' are zero, expected trained weights; an interrupted copy leaves \
+         such holes: copy or download the file again",
+        path.display()
+    )]
+    ZeroFilled {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// Number of its values.
+        elements: usize,
+    },
     /// A tensor that was asked for and is not there.
     #[error("no tensor '{name}' in {files}; it holds {found}")]
     NoSuchTensor {

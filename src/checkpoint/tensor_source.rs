@@ -69,6 +69,15 @@ pub(super) enum Layout {
     },
 }
 
+/// What a matrix of nothing but zeros means to the reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Zeros {
+    /// Data like any other.
+    Allowed,
+    /// A file whose end was never written.
+    Refused,
+}
+
 impl TensorEntry {
     /// The caller has checked that shape, layout and source agree.
     pub(super) fn new(meta: TensorMeta, source: Source, layout: Layout, path: Arc<PathBuf>) -> Self {
@@ -83,19 +92,19 @@ impl TensorEntry {
         &self.path
     }
 
-    pub(super) fn read(&self, name: &str, device: &Device) -> Result<Tensor, CheckpointError> {
+    pub(super) fn read(&self, name: &str, zeros: Zeros, device: &Device) -> Result<Tensor, CheckpointError> {
         let shape = self.meta.shape.as_slice();
         let tensor = match self.meta.dtype {
-            DType::F32 => Tensor::from_vec(self.values::<f32>()?, shape, device),
-            DType::F64 => Tensor::from_vec(self.values::<f64>()?, shape, device),
+            DType::F32 => Tensor::from_vec(self.values::<f32>(name, zeros)?, shape, device),
+            DType::F64 => Tensor::from_vec(self.values::<f64>(name, zeros)?, shape, device),
             // Through u16, whose zeroed memory costs nothing until it is written.
-            DType::F16 => Tensor::from_vec(self.values::<u16>()?.reinterpret_into::<f16>(), shape, device),
-            DType::BF16 => Tensor::from_vec(self.values::<u16>()?.reinterpret_into::<bf16>(), shape, device),
-            DType::I64 => Tensor::from_vec(self.values::<i64>()?, shape, device),
-            DType::I32 => Tensor::from_vec(self.values::<i32>()?, shape, device),
-            DType::I16 => Tensor::from_vec(self.values::<i16>()?, shape, device),
-            DType::U32 => Tensor::from_vec(self.values::<u32>()?, shape, device),
-            DType::U8 => Tensor::from_vec(self.values::<u8>()?, shape, device),
+            DType::F16 => Tensor::from_vec(self.values::<u16>(name, zeros)?.reinterpret_into::<f16>(), shape, device),
+            DType::BF16 => Tensor::from_vec(self.values::<u16>(name, zeros)?.reinterpret_into::<bf16>(), shape, device),
+            DType::I64 => Tensor::from_vec(self.values::<i64>(name, zeros)?, shape, device),
+            DType::I32 => Tensor::from_vec(self.values::<i32>(name, zeros)?, shape, device),
+            DType::I16 => Tensor::from_vec(self.values::<i16>(name, zeros)?, shape, device),
+            DType::U32 => Tensor::from_vec(self.values::<u32>(name, zeros)?, shape, device),
+            DType::U8 => Tensor::from_vec(self.values::<u8>(name, zeros)?, shape, device),
             other => {
                 let (path, dtype) = (self.path.to_path_buf(), other.as_str().into());
                 return Err(CheckpointError::UnsupportedDtype { path, name: name.into(), dtype });
@@ -106,7 +115,21 @@ impl TensorEntry {
     }
 
     /// The numbers in row-major order; `T` is as wide as the tensor's elements.
-    fn values<T>(&self) -> Result<Vec<T>, CheckpointError>
+    fn values<T>(&self, name: &str, zeros: Zeros) -> Result<Vec<T>, CheckpointError>
+    where
+        T: Default + Copy + FromBytes + IntoBytes + Immutable,
+    {
+        let values = self.stored_values::<T>()?;
+        let is_matrix = self.meta.dtype.is_float() && self.meta.shape.len() > 1 && values.len() > 1;
+        // Weights begin with something else than zero, so that the search ends where it starts.
+        if zeros == Zeros::Refused && is_matrix && values.as_bytes().iter().all(|&byte| byte == 0) {
+            let (path, elements) = (self.path.to_path_buf(), values.len());
+            return Err(CheckpointError::ZeroFilled { path, name: name.into(), elements });
+        }
+        Ok(values)
+    }
+
+    fn stored_values<T>(&self) -> Result<Vec<T>, CheckpointError>
     where
         T: Default + Copy + FromBytes + IntoBytes + Immutable,
     {

@@ -1,7 +1,7 @@
 //! The named tensors of one or several files: known at once, read one by one.
 
 use super::error::CheckpointError;
-use super::tensor_source::{TensorEntry, TensorMeta};
+use super::tensor_source::{TensorEntry, TensorMeta, Zeros};
 use super::{safetensors_file, sharded, torch_pickle, torch_zip};
 use candle_core::{Device, Tensor};
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,7 +122,14 @@ impl TensorTable {
     /// Fails if there is no such tensor, or if the file has become shorter since it was opened.
     pub fn read(&self, name: &str, device: &Device) -> Result<Tensor, CheckpointError> {
         let entry = self.entries.get(name).ok_or_else(|| self.no_such_tensor(name))?;
-        entry.read(name, device)
+        entry.read(name, Zeros::Allowed, device)
+    }
+
+    /// Reads one tensor that a network computes with. In addition to what [`read`](Self::read) checks, a floating-point
+    /// matrix of nothing but zeros is an error: training does not produce one, an interrupted copy does.
+    pub fn read_weight(&self, name: &str, device: &Device) -> Result<Tensor, CheckpointError> {
+        let entry = self.entries.get(name).ok_or_else(|| self.no_such_tensor(name))?;
+        entry.read(name, Zeros::Refused, device)
     }
 
     /// The tensors whose names start with `prefix`, under the rest of their names.

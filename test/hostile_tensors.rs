@@ -193,6 +193,35 @@ fn zip_entries_are_stored_and_no_larger_than_the_file() {
     assert!(refusal("pytorch_model.bin", &checksum).contains("cannot be read"));
 }
 
+/// The 64-bit directory of a zip file can claim more entries than any memory holds.
+#[test]
+fn zip64_directories_that_lie_allocate_nothing() {
+    let whole = small_torch_zip();
+    let (body, end) = whole.split_at(whole.len() - 22);
+    let directory_start = u64::from(u32::from_le_bytes(end[16..20].try_into().unwrap()));
+    let directory_size = body.len() as u64 - directory_start;
+    for (count, size, start) in [
+        (1 << 30, 1 << 50, directory_start),
+        (1 << 30, 1 << 50, 1 << 45),
+        (1 << 30, directory_size, directory_start),
+        (u64::MAX, u64::MAX, u64::MAX),
+        (u64::MAX, u64::MAX, directory_start),
+    ] {
+        let mut bytes = body.to_vec();
+        bytes.extend(b"PK\x06\x06");
+        bytes.extend(44u64.to_le_bytes());
+        bytes.extend([45, 0, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend([count, count, size, start].map(u64::to_le_bytes).concat());
+        bytes.extend(b"PK\x06\x07\0\0\0\0");
+        bytes.extend((body.len() as u64).to_le_bytes());
+        bytes.extend(1u32.to_le_bytes());
+        bytes.extend(b"PK\x05\x06\0\0\0\0");
+        bytes.extend([0xff; 12]);
+        bytes.extend([0, 0]);
+        assert!(refusal("pytorch_model.bin", &bytes).contains("zip"), "{count} {size} {start}");
+    }
+}
+
 #[test]
 fn a_flipped_bit_in_a_storage_is_found() {
     let mut bytes = small_torch_zip();

@@ -1,0 +1,31 @@
+//! Small JSON files, read with a bound on their size.
+
+use super::error::CheckpointError;
+use serde::de::DeserializeOwned;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+/// More than the index of any published model.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// Reads a JSON file into a type. The error names the file, and the line and column where it stopped making sense.
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, CheckpointError> {
+    let io = || CheckpointError::io(path);
+    let file = File::open(path).map_err(io())?;
+    let length = file.metadata().map_err(io())?.len();
+    let wrong = |found: String| CheckpointError::WrongFormat {
+        path: path.into(),
+        expected: "the JSON file it should be",
+        found,
+    };
+    if length > MAX_BYTES {
+        return Err(wrong(format!("it has {length} bytes, more than the {MAX_BYTES} that are read")));
+    }
+    let mut text = Vec::new();
+    file.take(MAX_BYTES).read_to_end(&mut text).map_err(io())?;
+    if text.is_empty() {
+        return Err(wrong("it is empty".into()));
+    }
+    serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))
+}

@@ -1,0 +1,57 @@
+//! `planner_tuner inspect`: what a checkpoint file or folder is, and what it holds.
+
+mod report;
+mod summary;
+mod table;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use std::io::{ErrorKind, Write as _};
+use std::path::PathBuf;
+
+/// Shows what a checkpoint file or folder is: tensors, shapes, element types, parameter counts.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  planner_tuner inspect model/                                  a base model's folder
+  planner_tuner inspect checkpoint/                             a supervised checkpoint
+  planner_tuner inspect policy/policy_step_1000                 a policy, by its prefix
+  planner_tuner inspect regression_head/pytorch_model.bin       any one tensor file
+  planner_tuner inspect normalization/param_mean.npy            a vector of statistics
+  planner_tuner inspect checkpoint/ --base model/ --policy policy/policy_step_1000
+                                                                what is trained and what is frozen")]
+pub struct InspectArgs {
+    /// A tensor file, a .npy file, a checkpoint folder, or the prefix of a policy's files
+    pub path: PathBuf,
+    /// The base model's folder, for the summary of a supervised checkpoint
+    #[arg(long, value_name = "DIR")]
+    pub base: Option<PathBuf>,
+    /// A policy (prefix, folder or file), for the summary of a supervised checkpoint
+    #[arg(long, value_name = "PREFIX")]
+    pub policy: Option<PathBuf>,
+    /// Leave out the list of tensors
+    #[arg(long)]
+    pub brief: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Inspects, and prints the result on stdout.
+pub fn run(args: &InspectArgs) -> Result<()> {
+    let text = describe(args)?;
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        // The reader has seen enough: `inspect … | head`.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("stdout cannot be written"),
+    }
+}
+
+/// What [`run`] prints: tables, or one JSON object on a line.
+pub fn describe(args: &InspectArgs) -> Result<String> {
+    let report = report::Report::of(args)?;
+    Ok(match args.json {
+        true => serde_json::to_string(&report).context("the report cannot be written as JSON")? + "\n",
+        false => table::render(&report, args.brief),
+    })
+}

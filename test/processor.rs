@@ -3,6 +3,7 @@
 //! Sizes come from the fixture's files: any set of the layout of `tiny_vlm` can be put in its place through
 //! `PLANNER_TUNER_FIXTURES`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! Prompts and their token ids against HF's tokenizer.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod support;
 

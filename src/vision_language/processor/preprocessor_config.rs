@@ -281,7 +281,7 @@ mod tests {
         let config = config("{}").unwrap();
         assert_eq!((config.min_pixels(), config.max_pixels()), (3136, 1_003_520));
         assert_eq!((config.patch_size(), config.temporal_patch_size(), config.merge_size()), (14, 2, 2));
-        assert_eq!(config.image_std(), [0.268_629_54, 0.261_302_58, 0.275_777_11]);
+        assert_eq!(config.image_std().map(|std| (std * 1e4).round()), [2686.0, 2613.0, 2758.0]);
     }
 
     #[test]

@@ -20,3 +20,4 @@ pub mod planner;
 pub mod policy;
 pub mod recording;
 pub mod vision_language;
+pub mod weights;

@@ -19,5 +19,6 @@ pub mod frame;
 pub mod planner;
 pub mod policy;
 pub mod recording;
+pub mod tuner;
 pub mod vision_language;
 pub mod weights;

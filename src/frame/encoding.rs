@@ -219,3 +219,177 @@ fn ends_with_end_of_image(data: &[u8]) -> bool {
     let padding = data.iter().rev().take_while(|&&byte| byte == 0).count();
     data.get(..data.len() - padding).is_some_and(|data| data.ends_with(&[0xFF, 0xD9]))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use image::{ExtendedColorType, ImageEncoder as _};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Two pixels in one row, red-ish and blue-ish, as each encoding stores them.
+    const PIXELS: [(&str, &[u8]); 5] = [
+        ("rgb8", &[250, 2, 3, 4, 5, 240]),
+        ("bgr8", &[3, 2, 250, 240, 5, 4]),
+        ("rgba8", &[250, 2, 3, 9, 4, 5, 240, 0]),
+        ("bgra8", &[3, 2, 250, 9, 240, 5, 4, 0]),
+        ("mono8", &[7, 8]),
+    ];
+
+    fn raw(encoding: &str, step: u32, height: u32, data: &[u8]) -> Result<Frame, FrameError> {
+        Frame::from_raw(&RawImage { height, width: 2, encoding, step, data })
+    }
+
+    fn png(color: ExtendedColorType, data: &[u8]) -> Vec<u8> {
+        let mut file = Vec::new();
+        image::codecs::png::PngEncoder::new(&mut file).write_image(data, 2, 1, color).unwrap();
+        file
+    }
+
+    fn jpeg() -> Vec<u8> {
+        let mut file = Vec::new();
+        let pixels = [200; 16 * 16 * 3];
+        let encoder = image::codecs::jpeg::JpegEncoder::new(&mut file);
+        encoder.write_image(&pixels, 16, 16, ExtendedColorType::Rgb8).unwrap();
+        file
+    }
+
+    #[test]
+    fn every_encoding_becomes_rgb() {
+        for (encoding, data) in PIXELS {
+            let frame = raw(encoding, data.len() as u32, 1, data).unwrap();
+            let expected: &[u8] = if encoding == "mono8" { &[7, 7, 7, 8, 8, 8] } else { PIXELS[0].1 };
+            assert_eq!(frame.rgb(), expected, "{encoding}");
+        }
+    }
+
+    #[test]
+    fn row_padding_is_left_out() {
+        for (encoding, data) in PIXELS {
+            let padded = [data, &[0xEE; 3], data, &[0xEE; 3]].concat();
+            let frame = raw(encoding, data.len() as u32 + 3, 2, &padded).unwrap();
+            let row = raw(encoding, data.len() as u32, 1, data).unwrap();
+            assert_eq!(frame.rgb(), [row.rgb(), row.rgb()].concat(), "{encoding}");
+        }
+    }
+
+    #[test]
+    fn disagreeing_headers_are_refused_by_name() {
+        let message = |encoding, step, height, data: &[u8]| raw(encoding, step, height, data).unwrap_err().to_string();
+        let (_, data) = PIXELS[1];
+        assert_eq!(message("bgr8", 5, 1, data), "step is 5 bytes, but a row of 2 bgr8 pixels needs at least 6");
+        assert_eq!(message("bgr8", 6, 2, data), "data holds 6 bytes, expected 12 (step 6 x height 2)");
+        assert_eq!(message("bgr8", 6, 1, &[0; 7]), "data holds 7 bytes, expected 6 (step 6 x height 1)");
+        for name in ["BGR8", "", "16UC1", "jpeg"] {
+            let message = message(name, 6, 1, data);
+            assert!(message.contains(&format!("'{name}'")) && message.contains(PixelEncoding::SUPPORTED), "{message}");
+        }
+        for (width, height) in [(0, 0), (u32::MAX, u32::MAX), (65535, 65535)] {
+            let huge = RawImage { height, width, encoding: "bgr8", step: u32::MAX, data };
+            assert!(matches!(Frame::from_raw(&huge), Err(FrameError::Size { .. })));
+        }
+    }
+
+    #[test]
+    fn png_of_every_colour_type_becomes_rgb() {
+        use ExtendedColorType::{L8, L16, La8, Rgb8, Rgb16, Rgba8};
+        let wide: Vec<u8> = PIXELS[0].1.iter().flat_map(|&byte| [byte, byte]).collect();
+        let cases: [(ExtendedColorType, &[u8], &[u8]); 6] = [
+            (Rgb8, PIXELS[0].1, PIXELS[0].1),
+            (Rgba8, PIXELS[2].1, PIXELS[0].1),
+            (Rgb16, &wide, PIXELS[0].1),
+            (L8, &[7, 8], &[7, 7, 7, 8, 8, 8]),
+            (La8, &[7, 0, 8, 9], &[7, 7, 7, 8, 8, 8]),
+            (L16, &[7, 7, 8, 8], &[7, 7, 7, 8, 8, 8]),
+        ];
+        for (color, data, expected) in cases {
+            assert_eq!(Frame::from_image_bytes(&png(color, data)).unwrap().rgb(), expected, "{color:?}");
+        }
+    }
+
+    #[test]
+    fn the_format_field_must_agree_with_the_bytes() {
+        let (png, jpeg) = (png(ExtendedColorType::Rgb8, PIXELS[0].1), jpeg());
+        for format in ["png", "PNG", "", "rgb8; png compressed bgr8"] {
+            assert_eq!(Frame::from_compressed(format, &png).unwrap().rgb(), PIXELS[0].1, "{format}");
+        }
+        for format in ["jpeg", "jpg", "bgr8; jpeg compressed bgr8"] {
+            assert_eq!(Frame::from_compressed(format, &jpeg).unwrap().width(), 16, "{format}");
+            let message = Frame::from_compressed(format, &png).unwrap_err().to_string();
+            assert!(message.contains(&format!("'{format}'")) && message.contains("PNG"), "{message}");
+        }
+        for format in ["png", "tiff", "16UC1; compressedDepth png", "\u{e9}"] {
+            assert!(
+                matches!(Frame::from_compressed(format, &jpeg), Err(FrameError::FormatDisagrees { .. })),
+                "{format}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_cut_off_file_is_refused_wherever_it_is_cut() {
+        let (png, mut jpeg) = (png(ExtendedColorType::Rgb8, PIXELS[0].1), jpeg());
+        // Behind the pixels only the closing chunk is missing, which some decoders do not ask for.
+        let pixels_end = png.len() - 12;
+        for end in 0..pixels_end {
+            assert!(Frame::from_image_bytes(&png[..end]).is_err(), "PNG cut at {end}");
+        }
+        for end in 0..jpeg.len() {
+            assert!(Frame::from_image_bytes(&jpeg[..end]).is_err(), "JPEG cut at {end}");
+        }
+        jpeg.extend([0; 5]);
+        assert!(Frame::from_image_bytes(&jpeg).is_ok(), "padding behind a JPEG is harmless");
+        let message = Frame::from_image_bytes(b"hello world").unwrap_err().to_string();
+        assert!(message.contains("11 bytes begins with 68656C6C"), "{message}");
+    }
+
+    #[test]
+    fn a_png_that_claims_to_be_huge_is_refused_before_it_is_decoded() {
+        let mut huge = png(ExtendedColorType::Rgb8, PIXELS[0].1);
+        huge[16..24].copy_from_slice(&[0, 0, 0xFF, 0xFF, 0, 0, 0xFF, 0xFF]);
+        let crc = crc32(&huge[12..29]);
+        huge[29..33].copy_from_slice(&crc.to_be_bytes());
+        let message = Frame::from_image_bytes(&huge).unwrap_err().to_string();
+        assert!(message.contains("65535x65535"), "{message}");
+    }
+
+    /// CRC-32 as PNG chunks carry it.
+    fn crc32(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(u32::MAX, |crc, &byte| {
+            (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 * (crc & 1)))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_over_any_data_is_a_frame_of_that_size_or_an_error(
+            width in prop_oneof![0..20u32, any::<u32>()],
+            height in prop_oneof![0..20u32, any::<u32>()],
+            step in prop_oneof![0..80u32, any::<u32>()],
+            encoding in prop_oneof![
+                Just("rgb8"), Just("bgr8"), Just("rgba8"), Just("bgra8"), Just("mono8"), Just("16UC1")
+            ],
+            exact in any::<bool>(),
+            length in 0..2000usize,
+        ) {
+            let length = if exact { (step as usize).saturating_mul(height as usize).min(100_000) } else { length };
+            let data = vec![1; length];
+            if let Ok(frame) = Frame::from_raw(&RawImage { height, width, encoding, step, data: &data }) {
+                prop_assert_eq!((frame.width(), frame.height()), (width, height));
+                prop_assert_eq!(length as u64, u64::from(step) * u64::from(height));
+            }
+        }
+
+        #[test]
+        fn any_bytes_behind_a_magic_are_a_frame_or_an_error(
+            mut bytes in prop::collection::vec(any::<u8>(), 0..400),
+            is_png in any::<bool>(),
+        ) {
+            let magic: &[u8] = if is_png { b"\x89PNG\r\n\x1a\n" } else { &[0xFF, 0xD8, 0xFF] };
+            bytes.splice(0..0, magic.iter().copied());
+            bytes.extend([0xFF, 0xD9]);
+            let _frame_or_error = Frame::from_image_bytes(&bytes).is_ok();
+        }
+    }
+}

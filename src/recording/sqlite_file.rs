@@ -88,13 +88,17 @@ impl BagFile for SqliteFile {
             RecordingError::unreadable(&self.path, format!("the table of topics cannot be read: {error}"))
         })?;
         let mut damage = Vec::from_iter(self.pending_journal());
+        // All topics share one table: where it breaks off, it breaks off for each of them.
+        let mut breaks_off = None;
         for (id, topic) in &topics {
             let Some(kind) = topic.kind() else { continue };
-            let result = self.messages_of(*id, kind, &mut |kind, found| visit(topic, kind, found));
-            if let Err(error) = result {
-                let message = format!("{}: {}: the recording ends early: {error}", self.path.display(), topic.name);
-                damage.push(Skipped::new(SkipReason::DamagedFile, None, message));
+            if let Err(error) = self.messages_of(*id, kind, &mut |kind, found| visit(topic, kind, found)) {
+                breaks_off.get_or_insert(error);
             }
+        }
+        if let Some(error) = breaks_off {
+            let message = format!("{}: the recording ends early: SQLite says: {error}", self.path.display());
+            damage.push(Skipped::new(SkipReason::DamagedFile, None, message));
         }
         Ok(Scan { topics: topics.into_iter().map(|(_, topic)| topic).collect(), damage })
     }

@@ -112,48 +112,54 @@ mod tests {
         VelocityTrack::new(samples.iter().map(sample).collect())
     }
 
-    fn at(track: &VelocityTrack, log_ms: i64, ms: i64) -> Result<(f64, f64), NoVelocity> {
-        track.at(stamp(log_ms), stamp(ms)).map(|(velocity, age)| (velocity.linear(), age))
+    /// Velocity in m/s and age in milliseconds, or the age of a stale one.
+    fn at(track: &VelocityTrack, log_ms: i64, ms: i64) -> Result<(f64, i64), Option<i64>> {
+        let in_ms = |seconds: f64| (seconds * 1e3).round() as i64;
+        match track.at(stamp(log_ms), stamp(ms)) {
+            Ok((velocity, age)) => Ok((velocity.linear(), in_ms(age))),
+            Err(NoVelocity::Stale(age)) => Err(Some(in_ms(age))),
+            Err(NoVelocity::Unknown) => Err(None),
+        }
     }
 
     #[test]
     fn latest_at_or_before_the_image() {
         let track = track(&[(0, 0, 1.0), (50, 50, 2.0), (100, 100, 3.0)]);
-        assert_eq!(at(&track, 60, 50).unwrap(), (2.0, 0.0));
-        assert_eq!(at(&track, 99, 99).unwrap(), (2.0, 0.049));
-        assert_eq!(at(&track, 300, 300).unwrap(), (3.0, 0.2));
-        assert_eq!(at(&track, 301, 301), Err(NoVelocity::Stale(0.201)));
+        assert_eq!(at(&track, 60, 50).unwrap(), (2.0, 0));
+        assert_eq!(at(&track, 99, 99).unwrap(), (2.0, 49));
+        assert_eq!(at(&track, 300, 300).unwrap(), (3.0, 200));
+        assert_eq!(at(&track, 301, 301), Err(Some(201)));
     }
 
     #[test]
     fn before_the_first_odometry_only_a_near_one_counts() {
         let track = track(&[(1000, 1000, 1.0)]);
-        assert_eq!(at(&track, 999, 999).unwrap(), (1.0, -0.001));
-        assert_eq!(at(&track, 799, 799), Err(NoVelocity::Unknown));
-        assert_eq!(at(&VelocityTrack::default(), 0, 0), Err(NoVelocity::Unknown));
+        assert_eq!(at(&track, 999, 999).unwrap(), (1.0, -1));
+        assert_eq!(at(&track, 799, 799), Err(None));
+        assert_eq!(at(&VelocityTrack::default(), 0, 0), Err(None));
     }
 
     #[test]
     fn a_refused_velocity_is_bridged_only_by_a_fresh_older_one() {
         let track =
             track(&[(0, 0, f64::NAN), (100, 100, 1.0), (200, 200, f64::NAN), (400, 400, f64::NAN), (500, 500, 2.0)]);
-        assert_eq!(at(&track, 50, 50), Err(NoVelocity::Unknown), "a refused one is no start of recording");
-        assert_eq!(at(&track, 250, 250).unwrap(), (1.0, 0.15));
-        assert_eq!(at(&track, 450, 450), Err(NoVelocity::Stale(0.35)));
+        assert_eq!(at(&track, 50, 50), Err(None), "a refused one is no start of recording");
+        assert_eq!(at(&track, 250, 250).unwrap(), (1.0, 150));
+        assert_eq!(at(&track, 450, 450), Err(Some(350)));
     }
 
     #[test]
     fn messages_that_overtake_one_another_stay_together() {
         let track = track(&[(0, 0, 1.0), (60, 60, 3.0), (61, 40, 2.0)]);
-        assert_eq!(at(&track, 70, 50).unwrap(), (2.0, 0.01));
+        assert_eq!(at(&track, 70, 50).unwrap(), (2.0, 10));
     }
 
     #[test]
     fn a_clock_that_is_set_back_begins_a_new_stretch() {
         let track = track(&[(0, 10_000, 1.0), (1000, 11_000, 2.0), (2000, 100, 3.0), (12_000, 10_100, 4.0)]);
-        assert_eq!(at(&track, 1010, 11_010).unwrap(), (2.0, 0.01));
-        assert_eq!(at(&track, 2010, 110).unwrap(), (3.0, 0.01));
-        assert_eq!(at(&track, 12_010, 10_110).unwrap(), (4.0, 0.01));
-        assert_eq!(at(&track, 2010, 10_110), Err(NoVelocity::Stale(10.01)));
+        assert_eq!(at(&track, 1010, 11_010).unwrap(), (2.0, 10));
+        assert_eq!(at(&track, 2010, 110).unwrap(), (3.0, 10));
+        assert_eq!(at(&track, 12_010, 10_110).unwrap(), (4.0, 10));
+        assert_eq!(at(&track, 2010, 11_010), Err(Some(910)), "the same stamp, but by the clock that was set back");
     }
 }

@@ -5,6 +5,7 @@ mod error;
 #[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
 mod frame;
 mod history;
+mod image_file;
 mod velocity;
 
 pub use encoding::{PixelEncoding, RawImage};

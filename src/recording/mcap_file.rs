@@ -10,16 +10,13 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use mcap::records::op;
-use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader, LinearReaderOptions};
 
 use super::bag_file::{BagFile, FoundMessage, MAX_MESSAGE_LEN, Place, Scan};
+use super::mcap_chunk::ChunkReader;
 use super::mcap_record::{ChannelRecord, ChunkHeader, MessageRecord, RECORD_HEADER_LEN, SchemaRecord};
 use super::topic::{Topic, TopicKind};
 use super::{RecordingError, SkipReason, Skipped};
 use crate::frame::Stamp;
-
-/// Bytes that are read from the file at a time.
-const BLOCK_LEN: usize = 64 << 10;
 
 /// An MCAP file.
 pub(super) struct McapFile {
@@ -151,7 +148,7 @@ impl McapFile {
         if claimed != length {
             return Err(format!("the chunk's header claims {claimed} bytes, its record has {length}"));
         }
-        Ok(ChunkReader::new(extent))
+        Ok(ChunkReader::new(extent.offset, extent.end))
     }
 
     fn damage(&self, offset: u64, problem: impl std::fmt::Display) -> Skipped {
@@ -184,7 +181,7 @@ impl BagFile for McapFile {
 
     fn payload(&mut self, place: Place) -> Result<Vec<u8>, String> {
         let offset = place.major.unsigned_abs();
-        if !self.cursor.as_ref().is_some_and(|chunk| chunk.offset == offset && chunk.messages <= place.minor) {
+        if !self.cursor.as_ref().is_some_and(|chunk| chunk.has_ahead(offset, place.minor)) {
             let extent = self.extent(offset).map_err(|error| error.to_string())?;
             let extent = extent.ok_or("the file has become shorter")?;
             if extent.opcode == op::MESSAGE {
@@ -268,58 +265,4 @@ impl Channels {
         let payload = (kind == TopicKind::Odometry).then(|| record.data.to_vec());
         Some(Message { topic, kind, found: FoundMessage { log_time, place, payload } })
     }
-}
-
-/// Reads the records of one chunk.
-struct ChunkReader {
-    reader: LinearReader,
-    offset: u64,
-    position: u64,
-    end: u64,
-    /// Messages that have been passed.
-    messages: u32,
-}
-
-impl ChunkReader {
-    fn new(extent: Extent) -> Self {
-        let options = LinearReaderOptions::default()
-            .with_skip_start_magic(true)
-            .with_skip_end_magic(true)
-            .with_validate_chunk_crcs(true)
-            .with_record_length_limit(MAX_MESSAGE_LEN as usize);
-        let reader = LinearReader::new_with_options(options);
-        Self { reader, offset: extent.offset, position: extent.offset, end: extent.end, messages: 0 }
-    }
-
-    /// Hands the next record to `visit` with the number of messages before it; `None` behind the last one.
-    fn next_record<R>(
-        &mut self,
-        file: &mut File,
-        visit: impl FnOnce(u8, u32, &[u8]) -> R,
-    ) -> Result<Option<R>, String> {
-        loop {
-            let needed = match self.reader.next_event() {
-                None => return Ok(None),
-                Some(Err(error)) => return Err(with_sources(&error)),
-                Some(Ok(LinearReadEvent::Record { opcode, data })) => {
-                    let ordinal = self.messages;
-                    self.messages += u32::from(opcode == op::MESSAGE);
-                    return Ok(Some(visit(opcode, ordinal, data)));
-                }
-                Some(Ok(LinearReadEvent::ReadRequest(needed))) => needed,
-            };
-            // Read in blocks, so that memory grows with the bytes that are there, not with those that are promised.
-            let left = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
-            let block = self.reader.insert(needed.clamp(1, BLOCK_LEN).min(left));
-            let read = file.seek(SeekFrom::Start(self.position)).and_then(|_| file.read(block));
-            let read = read.map_err(|error| error.to_string())?;
-            self.reader.notify_read(read);
-            self.position += read as u64;
-        }
-    }
-}
-
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(error.source(), |source| source.source());
-    sources.fold(error.to_string(), |message, source| format!("{message}: {source}"))
 }

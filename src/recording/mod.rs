@@ -9,9 +9,11 @@ mod bag_file;
 mod cdr;
 mod error;
 mod image_folder;
+mod mcap_chunk;
 mod mcap_file;
 mod mcap_record;
 mod message;
+mod output;
 #[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
 mod recording;
 mod rosbag2;
@@ -22,6 +24,7 @@ mod topic;
 mod velocity_track;
 
 pub use error::RecordingError;
+pub use output::{DECISION_TOPIC, DecisionLog, OVERLAY_TOPIC};
 pub use recording::{RecordedFrame, Recording, RecordingOptions};
 pub use schedule::DecisionSchedule;
 pub use skip::{SkipCounts, SkipReason, Skipped};

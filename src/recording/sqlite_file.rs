@@ -1,8 +1,11 @@
 //! Reading a rosbag2 SQLite file (.db3) without writing anything beside it.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
+use tempfile::NamedTempFile;
 
 use super::bag_file::{BagFile, FoundMessage, MAX_MESSAGE_LEN, Place, Scan};
 use super::topic::{Topic, TopicKind};
@@ -13,16 +16,22 @@ use crate::frame::Stamp;
 pub(super) struct SqliteFile {
     path: PathBuf,
     connection: Connection,
+    /// What is missing at the end of the file.
+    cut: Option<String>,
+    /// The whole pages of a file that ends inside a page; removed with this value.
+    _whole_pages: Option<NamedTempFile>,
 }
 
 impl SqliteFile {
     pub(super) fn open(path: PathBuf) -> Result<Self, RecordingError> {
         let refuse = |error: rusqlite::Error| RecordingError::unreadable(&path, format!("SQLite says: {error}"));
+        let extent = FileExtent::of(&path)?;
+        // SQLite reads what is missing of a page as zeros, which would pass for pixels.
+        let whole_pages = extent.ends_inside_a_page().then(|| extent.copy_whole_pages(&path)).transpose()?;
+        let source = whole_pages.as_ref().map_or(path.as_path(), NamedTempFile::path);
+        let source = std::path::absolute(source).map_err(RecordingError::io(&path))?;
         // `immutable` keeps SQLite from creating lock and shared-memory files in a folder that is not ours.
-        let uri = format!(
-            "file:{}?immutable=1",
-            percent_encoded(&std::path::absolute(&path).map_err(RecordingError::io(&path))?)
-        );
+        let uri = format!("file:{}?immutable=1", percent_encoded(&source));
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(uri, flags).map_err(refuse)?;
         // Lets a file that was cut off be read up to the cut; without it SQLite refuses the whole file.
@@ -30,7 +39,7 @@ impl SqliteFile {
         // The file is not trusted: no functions from its schema, and cells are checked before they are read.
         connection.pragma_update(None, "trusted_schema", false).map_err(refuse)?;
         connection.pragma_update(None, "cell_size_check", true).map_err(refuse)?;
-        Ok(Self { path, connection })
+        Ok(Self { path, connection, cut: extent.cut(), _whole_pages: whole_pages })
     }
 
     fn topics(&self) -> rusqlite::Result<Vec<(i64, Topic)>> {
@@ -89,15 +98,15 @@ impl BagFile for SqliteFile {
         })?;
         let mut damage = Vec::from_iter(self.pending_journal());
         // All topics share one table: where it breaks off, it breaks off for each of them.
-        let mut breaks_off = None;
+        let mut breaks_off = self.cut.clone();
         for (id, topic) in &topics {
             let Some(kind) = topic.kind() else { continue };
             if let Err(error) = self.messages_of(*id, kind, &mut |kind, found| visit(topic, kind, found)) {
-                breaks_off.get_or_insert(error);
+                breaks_off.get_or_insert_with(|| format!("SQLite says: {error}"));
             }
         }
-        if let Some(error) = breaks_off {
-            let message = format!("{}: the recording ends early: SQLite says: {error}", self.path.display());
+        if let Some(problem) = breaks_off {
+            let message = format!("{}: the recording ends early: {problem}", self.path.display());
             damage.push(Skipped::new(SkipReason::DamagedFile, None, message));
         }
         Ok(Scan { topics: topics.into_iter().map(|(_, topic)| topic).collect(), damage })
@@ -116,6 +125,59 @@ impl BagFile for SqliteFile {
 
     fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// How long a file is, and how long its header says it is (<https://www.sqlite.org/fileformat2.html>, section 1.3).
+#[derive(Debug, Clone, Copy)]
+struct FileExtent {
+    length: u64,
+    claimed_length: u64,
+    page_size: u64,
+}
+
+impl FileExtent {
+    fn of(path: &Path) -> Result<Self, RecordingError> {
+        let file = File::open(path).map_err(RecordingError::io(path))?;
+        let length = file.metadata().map_err(RecordingError::io(path))?.len();
+        let mut header = Vec::with_capacity(100);
+        file.take(100).read_to_end(&mut header).map_err(RecordingError::io(path))?;
+        let field = |offset: usize| header.get(offset..)?.first_chunk().copied().map(u32::from_be_bytes);
+        // The page size is the upper half of its four bytes, 1 stands for 65536.
+        let page_size = match field(16).map(|bytes| bytes >> 16) {
+            Some(1) => 65_536,
+            Some(size) if size.is_power_of_two() && size >= 512 => u64::from(size),
+            _ => return Err(RecordingError::unreadable(path, "its SQLite header is cut short or damaged")),
+        };
+        // The page count is only kept by writers that also keep the change counter at 92.
+        let claimed_pages = field(28).filter(|_| field(24) == field(92)).unwrap_or_default();
+        Ok(Self { length, claimed_length: u64::from(claimed_pages) * page_size, page_size })
+    }
+
+    fn ends_inside_a_page(self) -> bool {
+        !self.length.is_multiple_of(self.page_size)
+    }
+
+    fn cut(self) -> Option<String> {
+        let Self { length, claimed_length, .. } = self;
+        let cut = length < claimed_length || self.ends_inside_a_page();
+        cut.then(|| format!("the file has {length} bytes, its header promises {claimed_length}"))
+    }
+
+    fn copy_whole_pages(self, path: &Path) -> Result<NamedTempFile, RecordingError> {
+        let whole = self.length - self.length % self.page_size;
+        let copy = || -> std::io::Result<NamedTempFile> {
+            let mut copy = NamedTempFile::new()?;
+            std::io::copy(&mut File::open(path)?.take(whole), &mut copy)?;
+            Ok(copy)
+        };
+        copy().map_err(|error| {
+            let problem = format!(
+                "the file ends inside a page, and its {whole} bytes of whole pages cannot be copied to {}: {error}",
+                std::env::temp_dir().display()
+            );
+            RecordingError::unreadable(path, problem)
+        })
     }
 }
 

@@ -157,6 +157,11 @@ fn files_of_a_split_bag_are_one_recording() {
     assert!(refused.contains("no metadata.yaml") && refused.contains("drive_0.mcap, drive_1.mcap"), "{refused}");
     write_metadata(folder.path(), "mcap", &["drive_0.mcap", "drive_1.mcap"], "");
     assert_drive(&read(folder.path()), 0..10);
+
+    std::fs::write(folder.path().join("drive_2.mcap"), "").unwrap();
+    write_metadata(folder.path(), "mcap", &["drive_0.mcap", "drive_1.mcap", "drive_2.mcap"], "");
+    let (frames, skips) = read(folder.path());
+    assert_eq!((frames.len(), skips.iter().collect::<Vec<_>>()), (10, vec![(SkipReason::DamagedFile, 1)]));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::bag_file::{self, BagFile, FoundMessage, Place};
+use super::bag_file::{self, BagFile, FoundMessage, Place, Scan};
 use super::cdr::CdrError;
 use super::message::{ImageMessage, OdometryMessage};
 use super::recording::Observation;
@@ -46,13 +46,20 @@ impl Bag {
         options: &RecordingOptions,
         skips: &mut SkipCounts,
     ) -> Result<Self, RecordingError> {
-        let mut files = files.into_iter().map(bag_file::open).collect::<Result<Vec<_>, _>>()?;
+        let several = files.len() > 1;
+        let mut opened = Vec::with_capacity(files.len());
         let mut survey = Survey::default();
-        for (number, file) in files.iter_mut().enumerate() {
-            let scan = file.scan(&mut |topic, kind, found| survey.take(topic, kind, found, number))?;
-            scan.damage.iter().for_each(|damage| skips.record(damage));
-            for topic in &scan.topics {
-                survey.position_of(topic);
+        for file in files {
+            match survey.open(file, opened.len()) {
+                Ok((file, scan)) => {
+                    scan.damage.iter().for_each(|damage| skips.record(damage));
+                    opened.push(file);
+                }
+                // A recorder that is stopped hard leaves the last of its files empty; the others are good.
+                Err(error) if several => {
+                    skips.record(&Skipped::new(SkipReason::DamagedFile, None, error.to_string()));
+                }
+                Err(error) => return Err(error),
             }
         }
         let image_topic = TopicQuery::image(options.image_topic.as_deref()).select(path, &survey.topics)?.clone();
@@ -79,7 +86,7 @@ impl Bag {
         }
         images.sort();
         let images = images.into_iter();
-        Ok(Self { files, image_topic, odometry_topic, images, velocities, warned_of_zero_stamps: false })
+        Ok(Self { files: opened, image_topic, odometry_topic, images, velocities, warned_of_zero_stamps: false })
     }
 
     /// Images that are still to come.
@@ -149,6 +156,16 @@ impl Iterator for Bag {
 }
 
 impl Survey {
+    /// Opens a file and goes through it; its messages will go by `number`.
+    fn open(&mut self, path: PathBuf, number: usize) -> Result<(Box<dyn BagFile>, Scan), RecordingError> {
+        let mut file = bag_file::open(path)?;
+        let scan = file.scan(&mut |topic, kind, found| self.take(topic, kind, found, number))?;
+        for topic in &scan.topics {
+            self.position_of(topic);
+        }
+        Ok((file, scan))
+    }
+
     fn take(&mut self, topic: &Topic, kind: TopicKind, found: FoundMessage, file: usize) {
         let FoundMessage { log_time, place, payload } = found;
         let topic = self.position_of(topic);

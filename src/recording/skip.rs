@@ -75,6 +75,7 @@ impl From<&FrameError> for SkipReason {
             FrameError::FormatDisagrees { .. } => Self::FormatDisagrees,
             FrameError::UnknownImageFile { .. } | FrameError::Decode { .. } => Self::UndecodableImage,
             FrameError::Velocity { .. } => Self::InvalidVelocity,
+            // Not about a frame at all: offsets come from a checkpoint.
             FrameError::HistoryOffsets { .. } => Self::UnreadableMessage,
         }
     }

@@ -3,6 +3,7 @@
 mod error;
 #[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
 mod frame;
+pub mod render;
 mod velocity;
 
 pub use error::FrameError;

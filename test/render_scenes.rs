@@ -1,5 +1,5 @@
 //! The drawn costmap picture: the reference's scenes in every pixel, and random scenes against a slow painter.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
 #[path = "support/slow_painter.rs"]
 mod slow_painter;

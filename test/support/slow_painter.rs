@@ -95,12 +95,12 @@ fn paint_line(picture: &mut Picture, from: (i128, i128), to: (i128, i128)) {
     let (i, j) = ((u1 >> 9) & 0x78, (u2 >> 9) & 0x78);
     let mut e = [0i128; 9];
     e[8] = s;
-    e[1] = ((((j - i) & 0x78) | 4) * s >> 8) & 511;
+    e[1] = (((((j - i) & 0x78) | 4) * s) >> 8) & 511;
     e[3] = e[1];
-    e[2] = (((0x78 - i) | 4) * s >> 8) & 511;
-    e[4] = (((j - i + 0x80) | 4) * s >> 8) & 511;
+    e[2] = ((((0x78 - i) | 4) * s) >> 8) & 511;
+    e[4] = ((((j - i + 0x80) | 4) * s) >> 8) & 511;
     e[5] = ((((0x78 - i) | 4) * s + s * 128) >> 8) & 511;
-    e[6] = ((j | 4) * s >> 8) & 511;
+    e[6] = (((j | 4) * s) >> 8) & 511;
     e[7] = (((j | 4) * s + s * 128) >> 8) & 511;
     let f = table(F);
     let mut n = 0;
@@ -109,7 +109,7 @@ fn paint_line(picture: &mut Picture, from: (i128, i128), to: (i128, i128)) {
         let weight = e[(3 * n.min(2) + (count - n).min(2)) as usize];
         let d = ((v >> 11) & 31) as usize;
         for (at, share) in [((v >> 16) - 1, f[d + 32]), (v >> 16, f[d]), ((v >> 16) + 1, f[63 - d])] {
-            let alpha = (weight * share >> 8) & 255;
+            let alpha = ((weight * share) >> 8) & 255;
             let (column, row) = if steep { (at, u) } else { (u, at) };
             for _ in 0..2 {
                 if (0..SIDE).contains(&column) && (0..SIDE).contains(&row) {

@@ -4,6 +4,7 @@
 //! Everything in it is invented and deterministic; a test compares the committed files with a new drive.
 #![allow(clippy::print_stdout)]
 
+#[allow(dead_code, reason = "the distance to obstacles is for the test of the drive")]
 mod drive;
 
 use std::path::PathBuf;

@@ -28,7 +28,6 @@ pub struct Moment {
     /// Yaw rate, rad/s.
     pub angular_vel: f64,
     /// Distance from the robot's centre to the nearest obstacle, m.
-    #[allow(dead_code, reason = "the test of the drive reads it, the generator does not")]
     pub clearance: f64,
     /// The picture.
     pub frame: Frame,

@@ -7,7 +7,7 @@ const HALF: i64 = ONE / 2;
 /// Last coordinate inside the canvas.
 const LAST: i64 = SIDE * ONE - 1;
 
-/// Weight of the stroke for slopes of n / 32: 256 * sqrt((1 + slope^2) / 2), so that steep lines are as dark as flat ones.
+/// Weight of the stroke for slopes of n / 32, about 256 * sqrt((1 + slope^2) / 2), so that steep lines are as dark as flat ones.
 const STROKE_BY_SLOPE: [i64; 32] = [
     181, 181, 181, 182, 182, 183, 184, 185, 187, 188, 190, 192, 194, 196, 198, 201, 203, 206, 209, 211, 214, 218, 221,
     224, 227, 231, 235, 238, 242, 246, 250, 254,

@@ -94,11 +94,11 @@ mod tests {
     fn heat_lies_where_the_weight_is() {
         let mut weights = vec![0.0; 14 * 21];
         weights[3 * 21 + 5] = 0.4;
-        let overlay = attention_overlay(&grey(588, 392), &AttentionMap::new(14, 21, weights).unwrap()).unwrap();
-        let pixel = |x: usize, y: usize| &overlay.rgb()[(y * 588 + x) * 3..][..3];
-        // The token's centre is at ((5 + 0.5) * 28, (3 + 0.5) * 28).
-        assert_eq!(pixel(154, 98), [237, 219, 101], "strongest colour at the centre of the token");
-        assert_eq!(pixel(154 + 29, 98), [205; 3], "nothing beyond the centre of the neighbour");
+        let overlay = attention_overlay(&grey(567, 378), &AttentionMap::new(14, 21, weights).unwrap()).unwrap();
+        let pixel = |x: usize, y: usize| &overlay.rgb()[(y * 567 + x) * 3..][..3];
+        // Tokens of 27x27 pixels: this one's centre is the middle of pixel (148, 94).
+        assert_eq!(pixel(148, 94), [237, 219, 101], "strongest colour at the centre of the token");
+        assert_eq!(pixel(148 + 27, 94), [205; 3], "nothing beyond the centre of the neighbour");
         assert_eq!(pixel(400, 300), [205; 3]);
     }
 

@@ -15,8 +15,10 @@ fn picture(path: &Path) -> image::RgbaImage {
     image::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).into_rgba8()
 }
 
+/// Scenes among the named fixture sets, or those of the reference data.
 fn scenes() -> Option<PathBuf> {
-    support::fixture_set("render").or_else(|| support::shared_data("render"))
+    let named = std::env::var_os("PLANNER_TUNER_FIXTURES").and_then(|_| support::fixture_set("render"));
+    named.or_else(|| support::shared_data("render"))
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod error;
 mod frame;
 mod history;
 mod image_file;
+pub mod render;
 mod velocity;
 
 pub use encoding::{PixelEncoding, RawImage};

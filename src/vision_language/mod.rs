@@ -11,6 +11,7 @@ mod hidden_states;
 mod linear;
 mod model;
 mod precision;
+pub mod hub;
 pub mod processor;
 pub mod text;
 pub mod vision;

@@ -215,7 +215,7 @@ impl Layer {
             }
         }
         match (rescale_factor, resample) {
-            (Some(factor), _) if !((factor * 255.0 - 1.0).abs() < 1e-6) => {
+            (Some(factor), _) if (factor * 255.0 - 1.0).abs() > 1e-6 => {
                 refuse("rescale_factor", factor, "1/255 (0.00392156862745098)")
             }
             (_, Some(filter)) if *filter != PIL_BICUBIC => refuse("resample", filter, "3 (bicubic)"),

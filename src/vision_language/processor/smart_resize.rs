@@ -30,9 +30,9 @@ pub fn smart_resize(
 ) -> Result<ImageSize, ProcessorError> {
     let ImageSize { width, height } = size;
     let (w, h, factor) = (f64::from(width), f64::from(height), f64::from(factor));
-    // Written so that a zero side, which gives NaN or infinity, is refused as well.
     let aspect_ratio = w.max(h) / w.min(h);
-    if !(aspect_ratio <= MAX_ASPECT_RATIO) {
+    // 0x0 has no ratio at all.
+    if aspect_ratio.is_nan() || aspect_ratio > MAX_ASPECT_RATIO {
         return Err(ProcessorError::AspectRatio { width, height });
     }
     let (min_pixels, max_pixels) = (min_pixels as f64, max_pixels as f64);

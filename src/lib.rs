@@ -10,13 +10,17 @@
 //! | an action | [`policy`] | seven numbers in [-1, 1] |
 //! | planner parameters | [`planner`] | named values, in range by construction |
 //!
-//! [`checkpoint`] reads the files that all of this is loaded from, [`cli`] is the command line on top.
+//! [`checkpoint`] reads the files that all of this is loaded from, [`picture`] shows it to people, [`cli`] is the command
+//! line on top.
 
 pub mod checkpoint;
 pub mod cli;
 pub mod feature;
 pub mod frame;
+pub mod picture;
 pub mod planner;
 pub mod policy;
 pub mod recording;
+pub mod tuner;
 pub mod vision_language;
+pub mod weights;

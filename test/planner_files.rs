@@ -6,7 +6,9 @@ use std::path::Path;
 use vlm_planner_tuner::planner::{PlannerSpec, Unit};
 
 /// (name, min, max, integer) as the policies were trained.
-const DWA: [(&str, f64, f64, bool); 7] = [
+type Trained = (&'static str, f64, f64, bool);
+
+const DWA: [Trained; 7] = [
     ("max_vel_x", 0.2, 2.0, false),
     ("max_vel_theta", 0.314, 3.14, false),
     ("vx_samples", 4.0, 12.0, true),
@@ -15,7 +17,7 @@ const DWA: [(&str, f64, f64, bool); 7] = [
     ("goal_distance_bias", 0.1, 2.0, false),
     ("inflation_radius", 0.1, 0.6, false),
 ];
-const TEB: [(&str, f64, f64, bool); 7] = [
+const TEB: [Trained; 7] = [
     ("max_vel_x", 0.2, 2.0, false),
     ("max_vel_x_backwards", 0.1, 0.7, false),
     ("max_vel_theta", 0.314, 3.14, false),
@@ -24,7 +26,7 @@ const TEB: [(&str, f64, f64, bool); 7] = [
     ("inflation_dist", 0.01, 0.2, false),
     ("inflation_radius", 0.1, 0.6, false),
 ];
-const MPPI: [(&str, f64, f64, bool); 8] = [
+const MPPI: [Trained; 8] = [
     ("max_vel_x", -0.5, 2.0, false),
     ("max_vel_theta", 0.314, 3.14, false),
     ("nr_pairs_", 400.0, 800.0, true),
@@ -34,7 +36,7 @@ const MPPI: [(&str, f64, f64, bool); 8] = [
     ("lambda", 0.5, 5.0, false),
     ("inflation_radius", 0.1, 0.6, false),
 ];
-const DDP: [(&str, f64, f64, bool); 6] = [
+const DDP: [Trained; 6] = [
     ("max_vel_x", 0.0, 2.0, false),
     ("max_vel_theta", 0.314, 3.14, false),
     ("nr_pairs_", 400.0, 800.0, true),
@@ -45,8 +47,7 @@ const DDP: [(&str, f64, f64, bool); 6] = [
 
 #[test]
 fn the_shipped_planners_are_the_trained_ones() {
-    let trained: [(&str, &[(&str, f64, f64, bool)]); 4] =
-        [("DWA", &DWA), ("TEB", &TEB), ("MPPI", &MPPI), ("DDP", &DDP)];
+    let trained: [(&str, &[Trained]); 4] = [("DWA", &DWA), ("TEB", &TEB), ("MPPI", &MPPI), ("DDP", &DDP)];
     for (name, expected) in trained {
         let planner = PlannerSpec::builtin(name).unwrap();
         assert_eq!(planner.name(), name);

@@ -1,9 +1,8 @@
 //! Past frames, as small as the history encoder wants them.
 
-use crate::{
-    frame::Frame,
-    vision_language::processor::{Filter, ImageSize, ResizeError, Resizer},
-};
+use super::pillow_bilinear::PillowBilinear;
+use crate::frame::Frame;
+use crate::vision_language::processor::ResizeError;
 
 /// Mean and standard deviation of ImageNet's red, green and blue, as fractions of 255.
 const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -13,7 +12,7 @@ const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 #[derive(Debug)]
 pub struct HistoryImageProcessor {
     size: u32,
-    resizer: Resizer,
+    resizer: PillowBilinear,
     normalised: [[f32; 256]; 3],
 }
 
@@ -32,7 +31,7 @@ impl HistoryImageProcessor {
                 *value = (f32::from(byte) / 255.0 - mean) / std;
             }
         }
-        Ok(Self { size, resizer: Resizer::new(Filter::Bilinear), normalised })
+        Ok(Self { size, resizer: PillowBilinear::default(), normalised })
     }
 
     /// Side of the square, pixels.
@@ -42,28 +41,21 @@ impl HistoryImageProcessor {
 
     /// The frame as a square, rows of (red, green, blue) bytes; valid until the next call.
     ///
-    /// Pillow's bilinear filter with anti-aliasing, as `Image.resize` in the training code; Pillow computes with finer
-    /// weights, which shows as a difference of 1 in about one byte of ten thousand.
-    ///
-    /// # Errors
-    /// [`ResizeError::Library`] should the resize library refuse the sizes.
-    pub fn resize_u8(&mut self, frame: &Frame) -> Result<&[u8], ResizeError> {
-        self.resizer.resize(frame, ImageSize { width: self.size, height: self.size })
+    /// Pillow's bilinear filter with anti-aliasing, as `Image.resize` in the training code, bit for bit.
+    pub fn resize_u8(&mut self, frame: &Frame) -> &[u8] {
+        self.resizer.resize(frame, self.size)
     }
 
     /// One history frame as the encoder takes it: (byte/255 - mean)/std, row-major `[3, size, size]`.
-    ///
-    /// # Errors
-    /// As [`Self::resize_u8`].
     #[expect(clippy::indexing_slicing, reason = "tables of 256 are indexed by a byte")]
-    pub fn process(&mut self, frame: &Frame) -> Result<Vec<f32>, ResizeError> {
-        let rgb = self.resizer.resize(frame, ImageSize { width: self.size, height: self.size })?;
+    pub fn process(&mut self, frame: &Frame) -> Vec<f32> {
+        let rgb = self.resizer.resize(frame, self.size);
         let (pixels, _) = rgb.as_chunks::<3>();
         let mut planes = Vec::with_capacity(rgb.len());
         for (channel, table) in self.normalised.iter().enumerate() {
             planes.extend(pixels.iter().map(|pixel| table[usize::from(pixel[channel])]));
         }
-        Ok(planes)
+        planes
     }
 }
 
@@ -75,7 +67,7 @@ mod tests {
     #[test]
     fn planes_are_normalised_apart() {
         let frame = Frame::from_rgb8(50, 40, [0, 255, 128].repeat(50 * 40)).unwrap();
-        let planes = HistoryImageProcessor::new(8).unwrap().process(&frame).unwrap();
+        let planes = HistoryImageProcessor::new(8).unwrap().process(&frame);
         let expected = [-0.485 / 0.229, (1.0 - 0.456) / 0.224, (128.0 / 255.0 - 0.406) / 0.225];
         for (plane, expected) in planes.chunks_exact(64).zip(expected) {
             assert!(plane.iter().all(|v| (v - expected).abs() < 1e-6), "{plane:?} {expected}");

@@ -1,7 +1,28 @@
 //! 256 numbers: hidden states and history become the feature.
+//!
+//! The DPT head projects the last four hidden states, fuses them from the deepest to the earliest, pools them with a
+//! learned attention, and fuses the result with what the history encoder says of the previous frames. All in f32.
 
 mod attention_map;
+mod attention_pool;
+mod dpt_head;
+mod error;
+mod extractor;
+#[expect(clippy::module_inception, reason = "the folder is named after what it computes")]
+mod feature;
+mod fusion_block;
+mod history_encoder;
 mod history_image;
+mod pillow_bilinear;
+mod projection;
+mod regression;
 
 pub use attention_map::AttentionMap;
+pub use dpt_head::{DptHead, DptSizes, Pooled};
+pub use error::FeatureError;
+pub(crate) use error::finite_values;
+pub use extractor::{EncodedFrame, ExtractedFeature, FeatureExtractor};
+pub use feature::Feature;
+pub use history_encoder::{HistoryEncoder, HistorySizes};
 pub use history_image::HistoryImageProcessor;
+pub use regression::RegressionHead;

@@ -26,6 +26,66 @@ pub enum FrameError {
         /// Bytes that were there.
         found: usize,
     },
+    /// A pixel encoding that is not read. Names are compared to the letter, as ROS does.
+    #[error(
+        "encoding is '{found}', expected one of {supported}; convert the images or choose another topic with --image-topic"
+    )]
+    Encoding {
+        /// The message's `encoding` field.
+        found: String,
+        /// The names that are read.
+        supported: &'static str,
+    },
+    /// `step` is shorter than a row of pixels.
+    #[error("step is {step} bytes, but a row of {width} {encoding} pixels needs at least {needed}")]
+    Step {
+        /// The message's `step` field, bytes.
+        step: u32,
+        /// Width, pixels.
+        width: u32,
+        /// Name of the pixel encoding.
+        encoding: &'static str,
+        /// Bytes that a row needs.
+        needed: u64,
+    },
+    /// `data` is not `step * height` bytes long.
+    #[error("data holds {found} bytes, expected {expected} (step {step} x height {height})")]
+    DataLength {
+        /// Bytes that were there.
+        found: usize,
+        /// `step * height`.
+        expected: u64,
+        /// The message's `step` field, bytes.
+        step: u32,
+        /// The message's `height` field, rows.
+        height: u32,
+    },
+    /// The bytes are neither PNG nor JPEG.
+    #[error("compressed image of {length} bytes begins with {magic}, expected a PNG or a JPEG")]
+    UnknownImageFile {
+        /// Bytes that were there.
+        length: usize,
+        /// The first bytes in hexadecimal, or `nothing`.
+        magic: String,
+    },
+    /// The `format` field of a compressed image names something other than what the bytes are.
+    #[error("format field is '{field}', but the bytes are a {content}; correct the publisher's format field")]
+    FormatDisagrees {
+        /// The message's `format` field.
+        field: String,
+        /// What the first bytes say: `PNG` or `JPEG`.
+        content: &'static str,
+    },
+    /// A PNG or JPEG that does not decode.
+    #[error("{format} of {length} bytes does not decode: {reason}")]
+    Decode {
+        /// `PNG` or `JPEG`.
+        format: &'static str,
+        /// Bytes that were there.
+        length: usize,
+        /// What the decoder said.
+        reason: String,
+    },
     /// A velocity that no ground robot has, or not a number at all.
     #[error("{component} velocity is {value}, expected a finite value within ±{limit}; check the odometry source")]
     Velocity {
@@ -35,5 +95,15 @@ pub enum FrameError {
         value: f64,
         /// Largest accepted magnitude (m/s or rad/s).
         limit: f64,
+    },
+    /// History offsets that name no past frames.
+    #[error(
+        "history offsets are {found:?}, expected 1 to {max} in rising order, such as [1, 2]; check history_offsets"
+    )]
+    HistoryOffsets {
+        /// The offsets that were given.
+        found: Vec<usize>,
+        /// Largest accepted offset, decision steps.
+        max: usize,
     },
 }

@@ -1,10 +1,16 @@
 //! An image comes in: the costmap picture, its stamp, and the velocity the robot had.
 
+mod encoding;
 mod error;
 #[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
 mod frame;
+mod history;
+mod image_file;
+pub mod render;
 mod velocity;
 
+pub use encoding::{PixelEncoding, RawImage};
 pub use error::FrameError;
 pub use frame::{Frame, Stamp, StampedFrame};
+pub use history::{HistoryRing, ResetReason};
 pub use velocity::BodyVelocity;

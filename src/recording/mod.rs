@@ -1,1 +1,31 @@
 //! The same road, from a recording: bags and folders of images.
+//!
+//! [`Recording::open`] finds out what a path holds and yields [`RecordedFrame`]s in the order they were recorded, each
+//! with the velocity that the robot had. What cannot be used is skipped, counted and logged ([`SkipCounts`]), never
+//! passed over in silence. [`DecisionSchedule`] picks the frames to decide on.
+
+mod bag;
+mod bag_file;
+mod cdr;
+mod error;
+mod image_folder;
+mod mcap_chunk;
+mod mcap_file;
+mod mcap_record;
+mod message;
+mod output;
+#[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
+mod recording;
+mod rosbag2;
+mod schedule;
+mod skip;
+mod sqlite_file;
+mod topic;
+mod velocity_track;
+
+pub use error::RecordingError;
+pub use output::{DECISION_TOPIC, DecisionLog, OVERLAY_TOPIC};
+pub use recording::{RecordedFrame, Recording, RecordingOptions};
+pub use schedule::DecisionSchedule;
+pub use skip::{SkipCounts, SkipReason, Skipped};
+pub use topic::Topic;

@@ -1,7 +1,10 @@
-//! Where the golden data is, and what to say when it is not there.
-#![allow(dead_code)]
+//! Where the golden data is, what to say when it is not there, and how differences are reported.
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+
+use vlm_planner_tuner::checkpoint::TensorTable;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -25,7 +28,84 @@ pub fn shared_data(name: &str) -> Option<PathBuf> {
 fn first_existing(roots: &[PathBuf], name: &str) -> Option<PathBuf> {
     let found = roots.iter().map(|root| root.join(name)).find(|path| path.is_dir());
     if found.is_none() {
-        eprintln!("skipped: no folder '{name}' in {roots:?}");
+        say(&format!("skipped: no folder '{name}' in {roots:?}"));
     }
     found
+}
+
+/// Prints past the test harness's capture: measured figures are results, not debugging.
+pub fn say(line: &str) {
+    writeln!(std::io::stderr(), "{line}").unwrap();
+}
+
+/// Expected tensors, read as f32.
+pub struct Expected(pub TensorTable);
+
+impl Expected {
+    pub fn open(path: &Path) -> Self {
+        Self(TensorTable::open(path).unwrap())
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.0.meta(name).is_some()
+    }
+
+    pub fn tensor(&self, name: &str) -> candle_core::Tensor {
+        self.0.read(name, &candle_core::Device::Cpu).unwrap()
+    }
+
+    /// The values of a tensor as f32, flattened.
+    pub fn values(&self, name: &str) -> Vec<f32> {
+        flat(&self.tensor(name))
+    }
+}
+
+/// The values of a tensor as f32, flattened.
+pub fn flat(tensor: &candle_core::Tensor) -> Vec<f32> {
+    tensor.to_dtype(candle_core::DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Largest absolute difference; panics when the lengths differ or a value is not finite.
+pub fn max_difference(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len(), "number of values");
+    found.iter().zip(expected).fold(0.0, |largest, (a, b)| {
+        assert!(a.is_finite() && b.is_finite(), "found {a}, expected {b}");
+        f32::max(largest, (a - b).abs())
+    })
+}
+
+/// Largest difference relative to the largest expected magnitude.
+pub fn max_relative_difference(found: &[f32], expected: &[f32]) -> f32 {
+    let scale = expected.iter().fold(f32::MIN_POSITIVE, |largest, value| largest.max(value.abs()));
+    max_difference(found, expected) / scale
+}
+
+/// Measured differences beside their bars; printed as a table, then asserted.
+#[derive(Default)]
+pub struct Report(Vec<(String, f32, f32)>);
+
+impl Report {
+    /// Adds a measurement; measurements of one quantity are merged to the largest.
+    pub fn add(&mut self, quantity: &str, measured: f32, bar: f32) {
+        match self.0.iter_mut().find(|(known, ..)| known == quantity) {
+            Some((_, largest, _)) => *largest = largest.max(measured),
+            None => self.0.push((quantity.to_string(), measured, bar)),
+        }
+    }
+
+    /// Prints the table in one piece and fails when a bar is missed. A report without a line fails too.
+    pub fn finish(self, title: &str) {
+        assert!(!self.0.is_empty(), "{title}: nothing was measured");
+        let verdict = |measured: f32, bar: f32| if measured <= bar { "ok" } else { "MISSED" };
+        let lines: Vec<String> = self
+            .0
+            .iter()
+            .map(|(quantity, measured, bar)| {
+                format!("  {quantity:<58} {measured:>10.2e}   bar {bar:>8.0e}   {}", verdict(*measured, *bar))
+            })
+            .collect();
+        say(&format!("\n{title}\n{}", lines.join("\n")));
+        let missed: Vec<_> = self.0.iter().filter(|(_, measured, bar)| measured > bar).collect();
+        assert!(missed.is_empty(), "{title}: {missed:?}");
+    }
 }

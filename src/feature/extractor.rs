@@ -1,0 +1,115 @@
+//! Hidden states and previous frames in, feature and attention out.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::error::finite_values;
+use super::{DptHead, Feature, FeatureError, HistoryEncoder, Pooled};
+use crate::vision_language::HiddenStates;
+
+/// A DPT head with the history encoder it was trained with.
+#[derive(Debug)]
+pub struct FeatureExtractor {
+    dpt_head: DptHead,
+    history: Option<History>,
+}
+
+#[derive(Debug)]
+struct History {
+    encoder: HistoryEncoder,
+    frames: usize,
+}
+
+/// A previous frame as the history encoder sees it, `[1, history]`: encoded once, used in every later decision.
+#[derive(Debug, Clone)]
+pub struct EncodedFrame(Tensor);
+
+impl EncodedFrame {
+    /// `[1, history]`, before the position embedding.
+    pub fn tensor(&self) -> &Tensor {
+        &self.0
+    }
+}
+
+/// The feature of a frame, and how it came about.
+#[derive(Debug, Clone)]
+pub struct ExtractedFeature {
+    /// After history fusion.
+    pub feature: Feature,
+    /// Weight of each token of the sequence; they sum to 1.
+    pub attention: Vec<f32>,
+    /// The pooled vector before history fusion.
+    pub pooled: Vec<f32>,
+    /// The history vector, where the head uses one.
+    pub history: Option<Vec<f32>>,
+}
+
+impl FeatureExtractor {
+    /// A head with a history encoder for `frames` frames, or without history.
+    pub fn new(dpt_head: DptHead, history: Option<(HistoryEncoder, usize)>) -> Self {
+        Self { dpt_head, history: history.map(|(encoder, frames)| History { encoder, frames }) }
+    }
+
+    /// Number of previous frames that a feature takes; 0 for a head without history.
+    pub fn history_frames(&self) -> usize {
+        self.history.as_ref().map_or(0, |history| history.frames)
+    }
+
+    /// Encodes a frame `[3, side, side]` (normalised as the history encoder wants it) for later; `None` for a head
+    /// without history.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    pub fn encode_frame(&self, frame: &Tensor) -> Result<Option<EncodedFrame>, FeatureError> {
+        let encode = |history: &History| history.encoder.encode_frame(frame).map(EncodedFrame);
+        Ok(self.history.as_ref().map(encode).transpose()?)
+    }
+
+    /// The feature of hidden states and the encoded previous frames, newest first.
+    ///
+    /// # Errors
+    /// [`FeatureError::HistoryLength`] for another number of frames than the head wants, [`FeatureError::NotFinite`]
+    /// naming the first stage with a NaN or an infinity.
+    pub fn extract(
+        &self,
+        hidden_states: &HiddenStates,
+        newest_first: &[EncodedFrame],
+    ) -> Result<ExtractedFeature, FeatureError> {
+        let history = self.history_vector(newest_first)?;
+        let Pooled { feature: pooled, attention } = self.dpt_head.pool(hidden_states)?;
+        let fused = self.dpt_head.fuse_history(&pooled, history.as_ref())?;
+        let feature = Feature::from_tensor(&fused).map_err(|error| first_bad_stage(hidden_states).unwrap_or(error))?;
+        Ok(ExtractedFeature {
+            feature,
+            attention: finite_values("attention", &attention)?,
+            pooled: finite_values("pooled feature", &pooled)?,
+            history: history.map(|vector| finite_values("history vector", &vector)).transpose()?,
+        })
+    }
+
+    /// The supervised regression from a feature: one normalised value for each output.
+    ///
+    /// # Errors
+    /// [`FeatureError::NotFinite`] when an output is NaN or infinite.
+    pub fn regress(&self, feature: &Feature, device: &Device) -> Result<Vec<f32>, FeatureError> {
+        finite_values("regression", &self.dpt_head.regress(&feature.to_tensor(device)?)?)
+    }
+
+    fn history_vector(&self, newest_first: &[EncodedFrame]) -> Result<Option<Tensor>, FeatureError> {
+        let Some(history) = &self.history else { return Ok(None) };
+        if newest_first.len() != history.frames {
+            return Err(FeatureError::HistoryLength { expected: history.frames, found: newest_first.len() });
+        }
+        let frames: Vec<Tensor> = newest_first.iter().map(|frame| frame.0.clone()).collect();
+        let vector = history.encoder.encode_sequence(&frames)?;
+        finite_values("history vector", &vector)?;
+        Ok(Some(vector))
+    }
+}
+
+/// The hidden state in which a NaN or an infinity first shows, if any does.
+fn first_bad_stage(hidden_states: &HiddenStates) -> Option<FeatureError> {
+    hidden_states.states().iter().enumerate().find_map(|(index, state)| {
+        let state = state.to_dtype(DType::F32).ok()?;
+        finite_values(&format!("hidden state {index}"), &state).err()
+    })
+}

@@ -1,0 +1,30 @@
+//! One hidden state, brought to the feature's width.
+
+use candle_core::{Module, Result, Tensor};
+use candle_nn::{LayerNorm, Linear, VarBuilder, layer_norm, linear};
+
+/// Epsilon of torch's LayerNorm.
+pub(super) const LAYER_NORM_EPS: f64 = 1e-5;
+
+/// `Sequential(Linear(hidden, feature), LayerNorm(feature))`.
+#[derive(Debug)]
+pub struct Projection {
+    linear: Linear,
+    norm: LayerNorm,
+}
+
+impl Projection {
+    pub fn new(hidden: usize, feature: usize, vb: VarBuilder) -> Result<Self> {
+        Ok(Self {
+            linear: linear(hidden, feature, vb.pp("0"))?,
+            norm: layer_norm(feature, LAYER_NORM_EPS, vb.pp("1"))?,
+        })
+    }
+}
+
+impl Module for Projection {
+    /// `[seq, hidden] -> [seq, feature]`
+    fn forward(&self, hidden_state: &Tensor) -> Result<Tensor> {
+        self.norm.forward(&self.linear.forward(hidden_state)?)
+    }
+}

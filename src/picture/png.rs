@@ -1,0 +1,75 @@
+//! Frames as PNG files.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ExtendedColorType, ImageEncoder as _};
+
+use super::PictureError;
+use crate::frame::Frame;
+
+/// A frame as the bytes of an RGB PNG. The same frame gives the same bytes.
+///
+/// # Errors
+/// [`PictureError::Encode`] when the encoder gives up.
+pub fn frame_to_png(frame: &Frame) -> Result<Vec<u8>, PictureError> {
+    let (width, height) = (frame.width(), frame.height());
+    let mut png = Vec::new();
+    // The pictures are flat areas with few edges: unfiltered rows compress best.
+    PngEncoder::new_with_quality(&mut png, CompressionType::Best, FilterType::NoFilter)
+        .write_image(frame.rgb(), width, height, ExtendedColorType::Rgb8)
+        .map_err(|source| PictureError::Encode { width, height, source })?;
+    Ok(png)
+}
+
+/// Writes a frame as a PNG file. A reader sees the old file or the whole new one.
+///
+/// # Errors
+/// [`PictureError::Encode`] when the encoder gives up, [`PictureError::Write`] when the file cannot be written.
+pub fn save_png(path: &Path, frame: &Frame) -> Result<(), PictureError> {
+    let png = frame_to_png(frame)?;
+    replace_file(path, &png).map_err(|source| PictureError::Write { path: path.to_owned(), source })
+}
+
+/// Writes next to the wanted file and renames.
+fn replace_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        // Temporary files are private by default; a picture gets the permissions of any other file.
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.prefix(".picture").tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_saved_frame_is_read_back() {
+        let frame = Frame::from_rgb8(3, 2, (0..18).collect()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("frame.png");
+        std::fs::write(&path, "old").unwrap();
+        save_png(&path, &frame).unwrap();
+        let read = image::open(&path).unwrap().into_rgb8();
+        assert_eq!((read.dimensions(), read.as_raw().as_slice()), ((3, 2), frame.rgb()));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let frame = Frame::from_rgb8(1, 1, vec![0; 3]).unwrap();
+        let error = save_png(Path::new("/nowhere/frame.png"), &frame).unwrap_err().to_string();
+        assert!(error.starts_with("cannot write picture /nowhere/frame.png:"), "{error}");
+    }
+}

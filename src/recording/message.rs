@@ -1,0 +1,101 @@
+//! The ROS messages that are read from a recording, borrowed from their payload.
+
+use super::cdr::{CdrError, CdrReader};
+use crate::frame::{Frame, FrameError, RawImage, Stamp};
+
+/// `sensor_msgs/msg/Image`.
+pub(super) const IMAGE: &str = "sensor_msgs/msg/Image";
+/// `sensor_msgs/msg/CompressedImage`.
+pub(super) const COMPRESSED_IMAGE: &str = "sensor_msgs/msg/CompressedImage";
+/// `nav_msgs/msg/Odometry`.
+pub(super) const ODOMETRY: &str = "nav_msgs/msg/Odometry";
+
+/// An image message of either type, header read, pixels not yet decoded.
+#[derive(Debug)]
+pub(super) struct ImageMessage<'a> {
+    /// `header.stamp`; `None` when the publisher left it zero.
+    pub(super) stamp: Option<Stamp>,
+    pixels: Pixels<'a>,
+}
+
+#[derive(Debug)]
+enum Pixels<'a> {
+    Raw(RawImage<'a>),
+    Compressed { format: &'a str, data: &'a [u8] },
+}
+
+impl<'a> ImageMessage<'a> {
+    /// Reads a payload of type [`IMAGE`].
+    pub(super) fn raw(payload: &'a [u8]) -> Result<Self, CdrError> {
+        let mut cdr = CdrReader::new(payload)?;
+        let stamp = header(&mut cdr)?;
+        let height = cdr.u32("height")?;
+        let width = cdr.u32("width")?;
+        let encoding = cdr.text("encoding")?;
+        cdr.u8("is_bigendian")?;
+        let step = cdr.u32("step")?;
+        let data = cdr.bytes("data")?;
+        Ok(Self { stamp, pixels: Pixels::Raw(RawImage { height, width, encoding, step, data }) })
+    }
+
+    /// Reads a payload of type [`COMPRESSED_IMAGE`].
+    pub(super) fn compressed(payload: &'a [u8]) -> Result<Self, CdrError> {
+        let mut cdr = CdrReader::new(payload)?;
+        let stamp = header(&mut cdr)?;
+        let format = cdr.text("format")?;
+        let data = cdr.bytes("data")?;
+        Ok(Self { stamp, pixels: Pixels::Compressed { format, data } })
+    }
+
+    pub(super) fn decode(&self) -> Result<Frame, FrameError> {
+        match &self.pixels {
+            Pixels::Raw(image) => Frame::from_raw(image),
+            Pixels::Compressed { format, data } => Frame::from_compressed(format, data),
+        }
+    }
+}
+
+/// The parts of a `nav_msgs/msg/Odometry` that matter here. The orientation is not looked at: an all-zero quaternion,
+/// which some publishers send, says nothing about the twist.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct OdometryMessage {
+    /// `header.stamp`; `None` when the publisher left it zero.
+    pub(super) stamp: Option<Stamp>,
+    /// `twist.twist.linear.x`, m/s in the body frame, as it was sent.
+    pub(super) linear: f64,
+    /// `twist.twist.angular.z`, rad/s, as it was sent.
+    pub(super) angular: f64,
+}
+
+impl OdometryMessage {
+    /// Reads a payload of type [`ODOMETRY`] to its end, so that a cut one is noticed.
+    pub(super) fn read(payload: &[u8]) -> Result<Self, CdrError> {
+        let mut cdr = CdrReader::new(payload)?;
+        let stamp = header(&mut cdr)?;
+        cdr.text("child_frame_id")?;
+        for _ in 0..7 + 36 {
+            cdr.f64("pose")?;
+        }
+        let linear = cdr.f64("twist.twist.linear.x")?;
+        for _ in 0..4 {
+            cdr.f64("twist.twist")?;
+        }
+        let angular = cdr.f64("twist.twist.angular.z")?;
+        for _ in 0..36 {
+            cdr.f64("twist.covariance")?;
+        }
+        Ok(Self { stamp, linear, angular })
+    }
+}
+
+/// `std_msgs/msg/Header`: the stamp, or `None` where it is zero.
+fn header(cdr: &mut CdrReader<'_>) -> Result<Option<Stamp>, CdrError> {
+    let seconds = cdr.i32("header.stamp.sec")?;
+    let nanos = cdr.u32("header.stamp.nanosec")?;
+    cdr.text("header.frame_id")?;
+    if seconds < 0 {
+        return Err(CdrError::Stamp { seconds });
+    }
+    let stamp = i64::from(seconds) * 1_000_000_000 + i64::from(nanos);
+    Ok((stamp != 0).then_some(Stamp::from_nanos(stamp)))
+}

@@ -1,0 +1,273 @@
+//! Decisions as an MCAP file that opens in Foxglove without plugins.
+//!
+//! | topic | message | content |
+//! | --- | --- | --- |
+//! | [`OVERLAY_TOPIC`] | `sensor_msgs/msg/CompressedImage` (ros2msg, CDR) | the frame with the attention overlay, PNG |
+//! | [`DECISION_TOPIC`] | JSON with a JSON schema | parameters and velocities, to be plotted by name |
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use mcap::records::MessageHeader;
+use serde_json::{Value, json};
+
+use super::RecordingError;
+use super::message::COMPRESSED_IMAGE;
+use crate::frame::Stamp;
+
+/// Topic of the frames with the attention overlay.
+pub const OVERLAY_TOPIC: &str = "/costmap_image/attention";
+
+/// Topic of the decisions.
+pub const DECISION_TOPIC: &str = "/planner_parameters";
+
+/// The message definition as rosbag2 writes it into MCAP files: the type, then the types it consists of.
+const COMPRESSED_IMAGE_DEFINITION: &str = "\
+std_msgs/Header header
+string format
+uint8[] data
+================================================================================
+MSG: std_msgs/Header
+builtin_interfaces/Time stamp
+string frame_id
+================================================================================
+MSG: builtin_interfaces/Time
+int32 sec
+uint32 nanosec
+";
+
+/// Writes decisions to an MCAP file.
+///
+/// The file is written under another name (`<name>.partial`) beside its place and takes its own on [`Self::finish`],
+/// so that whoever looks there sees a whole log or none. Dropped before that, it removes what it wrote.
+pub struct DecisionLog {
+    path: PathBuf,
+    partial: PathBuf,
+    /// Present until the log is finished.
+    writer: Option<mcap::Writer<BufWriter<File>>>,
+    overlay_channel: u16,
+    /// Known with the first decision, whose fields make up the schema.
+    decision_channel: Option<u16>,
+    sequence: u32,
+}
+
+impl DecisionLog {
+    /// Begins a log that will replace `path`.
+    ///
+    /// # Errors
+    /// [`RecordingError::Io`] or [`RecordingError::Write`] when the folder cannot be written to.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, RecordingError> {
+        let path = path.as_ref().to_owned();
+        let mut partial = path.clone().into_os_string();
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
+        let file = File::create(&partial).map_err(RecordingError::io(&partial))?;
+        let library = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
+        let writer = mcap::WriteOptions::new().library(library).create(BufWriter::new(file));
+        let mut log = Self {
+            writer: Some(writer.map_err(refuse(&path))?),
+            path,
+            partial,
+            overlay_channel: 0,
+            decision_channel: None,
+            sequence: 0,
+        };
+        let definition = COMPRESSED_IMAGE_DEFINITION.as_bytes();
+        log.overlay_channel = log.add_channel(OVERLAY_TOPIC, COMPRESSED_IMAGE, "ros2msg", definition, "cdr")?;
+        Ok(log)
+    }
+
+    /// Writes one decision: the overlay, a PNG, and an object of whatever is to be plotted. The first object's fields
+    /// and their types become the schema of all, so give every decision the same ones.
+    ///
+    /// # Errors
+    /// [`RecordingError::Write`] when `decision` is not an object, the stamp lies before the clock's zero, or the file
+    /// cannot be written. The log is then of no use any more.
+    pub fn write(&mut self, stamp: Stamp, overlay_png: &[u8], decision: &Value) -> Result<(), RecordingError> {
+        let problem = |problem: &str| RecordingError::Write { path: self.path.clone(), problem: problem.to_owned() };
+        let nanos = u64::try_from(stamp.nanos()).map_err(|_| problem("a stamp lies before the clock's zero"))?;
+        if !decision.is_object() {
+            return Err(problem("a decision is not a JSON object"));
+        }
+        let overlay = compressed_image(nanos, overlay_png).ok_or_else(|| problem("an overlay is larger than 4 GiB"))?;
+        let channel = match self.decision_channel {
+            Some(channel) => channel,
+            None => {
+                let schema = schema_of(decision).to_string();
+                let name = "planner_tuner.Decision";
+                let channel = self.add_channel(DECISION_TOPIC, name, "jsonschema", schema.as_bytes(), "json")?;
+                *self.decision_channel.insert(channel)
+            }
+        };
+        self.write_message(self.overlay_channel, nanos, &overlay)?;
+        self.write_message(channel, nanos, decision.to_string().as_bytes())?;
+        self.sequence = self.sequence.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Completes the file and puts it in its place. Returns once it is on the disk.
+    ///
+    /// # Errors
+    /// [`RecordingError::Io`] or [`RecordingError::Write`]; a file that was in its place before is then untouched.
+    pub fn finish(mut self) -> Result<(), RecordingError> {
+        let closed = || RecordingError::Write { path: self.path.clone(), problem: "it is closed already".to_owned() };
+        let mut writer = self.writer.take().ok_or_else(closed)?;
+        writer.finish().map_err(refuse(&self.path))?;
+        let file = writer.into_inner().into_inner().map_err(|error| error.into_error());
+        file.and_then(|file| file.sync_all()).map_err(RecordingError::io(&self.partial))?;
+        std::fs::rename(&self.partial, &self.path).map_err(RecordingError::io(&self.path))?;
+        // The new name is durable once the folder is.
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(RecordingError::io(folder))
+    }
+
+    fn add_channel(
+        &mut self,
+        topic: &str,
+        type_name: &str,
+        schema_encoding: &str,
+        schema: &[u8],
+        message_encoding: &str,
+    ) -> Result<u16, RecordingError> {
+        let writer = open(self.writer.as_mut(), &self.path)?;
+        let schema = writer.add_schema(type_name, schema_encoding, schema).map_err(refuse(&self.path))?;
+        writer.add_channel(schema, topic, message_encoding, &BTreeMap::new()).map_err(refuse(&self.path))
+    }
+
+    fn write_message(&mut self, channel_id: u16, nanos: u64, data: &[u8]) -> Result<(), RecordingError> {
+        let header = MessageHeader { channel_id, sequence: self.sequence, log_time: nanos, publish_time: nanos };
+        open(self.writer.as_mut(), &self.path)?.write_to_known_channel(&header, data).map_err(refuse(&self.path))
+    }
+}
+
+impl Drop for DecisionLog {
+    fn drop(&mut self) {
+        // Present only where the log was given up: the rename has taken the partial file away otherwise.
+        drop(self.writer.take());
+        if let Err(error) = std::fs::remove_file(&self.partial)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            log::warn!("{}: cannot be removed: {error}", self.partial.display());
+        }
+    }
+}
+
+fn open<'w, W>(writer: Option<&'w mut W>, path: &Path) -> Result<&'w mut W, RecordingError> {
+    writer.ok_or_else(|| RecordingError::Write { path: path.to_owned(), problem: "it is closed already".to_owned() })
+}
+
+fn refuse(path: &Path) -> impl FnOnce(mcap::McapError) -> RecordingError {
+    let path = path.to_owned();
+    |error| RecordingError::Write { path, problem: error.to_string() }
+}
+
+/// The CDR payload of a `sensor_msgs/msg/CompressedImage`; `None` beyond what its length fields hold.
+fn compressed_image(nanos: u64, png: &[u8]) -> Option<Vec<u8>> {
+    let seconds = i32::try_from(nanos / 1_000_000_000).ok()?;
+    let nanosec = u32::try_from(nanos % 1_000_000_000).ok()?;
+    let length = u32::try_from(png.len()).ok()?;
+    let mut payload = Vec::with_capacity(png.len() + 48);
+    payload.extend([0, 1, 0, 0]);
+    payload.extend(seconds.to_le_bytes());
+    payload.extend(nanosec.to_le_bytes());
+    // Strings carry their closing NUL, and the number behind one is aligned to four bytes.
+    for text in [&b"base_link\0"[..], &b"png\0"[..]] {
+        payload.extend(u32::try_from(text.len()).ok()?.to_le_bytes());
+        payload.extend(text);
+        payload.resize(payload.len().next_multiple_of(4), 0);
+    }
+    payload.extend(length.to_le_bytes());
+    payload.extend(png);
+    Some(payload)
+}
+
+/// A JSON schema that describes `value`. Whole numbers are plain numbers: the next one may have decimals.
+fn schema_of(value: &Value) -> Value {
+    match value {
+        Value::Null => json!({}),
+        Value::Bool(_) => json!({ "type": "boolean" }),
+        Value::Number(_) => json!({ "type": "number" }),
+        Value::String(_) => json!({ "type": "string" }),
+        Value::Array(items) => json!({ "type": "array", "items": items.first().map_or(json!({}), schema_of) }),
+        Value::Object(fields) => {
+            let properties: serde_json::Map<_, _> =
+                fields.iter().map(|(name, value)| (name.clone(), schema_of(value))).collect();
+            json!({ "type": "object", "properties": properties })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::recording::message::ImageMessage;
+
+    const STAMP: i64 = 1_700_000_000_250_000_000;
+
+    #[test]
+    fn the_overlay_reads_back_as_the_message_that_it_claims_to_be() {
+        for length in 0..9 {
+            let payload = compressed_image(STAMP as u64, &vec![7; length]).unwrap();
+            let message = ImageMessage::compressed(&payload).unwrap();
+            assert_eq!(message.stamp, Some(Stamp::from_nanos(STAMP)));
+        }
+        assert_eq!(compressed_image(u64::MAX, &[]), None, "seconds are 32 bits");
+    }
+
+    #[test]
+    fn a_schema_follows_the_fields() {
+        let decision = json!({ "parameters": { "max_vel_x": 0.5, "vx_samples": 6 }, "seen": [true], "note": null });
+        let number = json!({ "type": "number" });
+        let expected = json!({
+            "type": "object",
+            "properties": {
+                "parameters": { "type": "object", "properties": { "max_vel_x": number, "vx_samples": number } },
+                "seen": { "type": "array", "items": { "type": "boolean" } },
+                "note": {},
+            },
+        });
+        assert_eq!(schema_of(&decision), expected);
+    }
+
+    #[test]
+    fn a_log_appears_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.mcap");
+        let names = || folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+
+        let mut abandoned = DecisionLog::create(&path).unwrap();
+        abandoned.write(Stamp::from_nanos(STAMP), b"png", &json!({ "a": 1 })).unwrap();
+        assert_eq!(names(), ["out.mcap.partial"]);
+        drop(abandoned);
+        assert!(names().is_empty());
+
+        std::fs::write(&path, "an older log").unwrap();
+        let mut log = DecisionLog::create(&path).unwrap();
+        log.write(Stamp::from_nanos(STAMP), b"png", &json!({ "a": 1 })).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"an older log");
+        log.finish().unwrap();
+        assert_eq!(names(), ["out.mcap"]);
+
+        let file = std::fs::read(&path).unwrap();
+        let messages: Vec<_> = mcap::MessageStream::new(&file).unwrap().collect::<Result<_, _>>().unwrap();
+        let topics: Vec<_> = messages.iter().map(|message| message.channel.topic.as_str()).collect();
+        assert_eq!(topics, [OVERLAY_TOPIC, DECISION_TOPIC]);
+        assert!(messages.iter().all(|message| message.log_time == STAMP as u64));
+        let decision: Value = serde_json::from_slice(&messages.last().unwrap().data).unwrap();
+        assert_eq!(decision, json!({ "a": 1 }));
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = DecisionLog::create(folder.path().join("out.mcap")).unwrap();
+        let message = log.write(Stamp::from_nanos(-1), b"png", &json!({})).unwrap_err().to_string();
+        assert!(message.contains("out.mcap") && message.contains("before the clock's zero"), "{message}");
+        assert!(log.write(Stamp::from_nanos(STAMP), b"png", &json!([1])).is_err());
+        let Err(error) = DecisionLog::create(folder.path().join("absent/out.mcap")) else { unreachable!() };
+        assert!(error.to_string().contains("absent"), "{error}");
+    }
+}

@@ -1,0 +1,182 @@
+//! A recording, whatever it is stored as.
+
+use std::path::{Path, PathBuf};
+
+use super::bag::Bag;
+use super::bag_file::Storage;
+use super::image_folder::ImageFolder;
+use super::rosbag2::bag_files;
+use super::{RecordingError, SkipCounts, SkipReason, Skipped, Topic};
+use crate::frame::{BodyVelocity, StampedFrame};
+
+/// Choices for [`Recording::open`]; the default leaves every choice to what is unambiguous in the recording.
+#[derive(Debug, Clone, Default)]
+pub struct RecordingOptions {
+    /// Image topic of a bag; `None` takes the only one of a type that is read.
+    pub image_topic: Option<String>,
+    /// Odometry topic of a bag; `None` takes the only one.
+    pub odometry_topic: Option<String>,
+    /// Table of an image folder; `None` takes `frames.csv`, or else the only .csv in it.
+    pub csv: Option<PathBuf>,
+    /// Width and height, pixels, that the checkpoint was trained on: frames of another size are skipped. `None` takes
+    /// every size.
+    pub expected_size: Option<(u32, u32)>,
+}
+
+/// A frame of a recording, ready to be decided on.
+#[derive(Debug, Clone)]
+pub struct RecordedFrame {
+    /// The image and its stamp: `header.stamp`, or the time of recording where that is zero.
+    pub frame: StampedFrame,
+    /// The velocity that the robot had.
+    pub velocity: BodyVelocity,
+    /// How much older than the image the velocity is, seconds; negative when it was measured after the image.
+    pub velocity_age_s: f64,
+    /// Whether an episode starts here: at the first usable frame, and where the `run_id` of a table changes.
+    pub episode_start: bool,
+}
+
+/// What a source yields, before it is compared with its neighbours.
+#[derive(Debug)]
+pub(super) struct Observation {
+    pub(super) frame: StampedFrame,
+    pub(super) velocity: BodyVelocity,
+    pub(super) velocity_age_s: f64,
+    /// Number of the episode; a change of it starts one.
+    pub(super) episode: usize,
+}
+
+/// An open recording: an iterator over its frames, in the order they were recorded.
+///
+/// It reads
+/// - rosbag2 folders with MCAP or SQLite storage, of one or several files, and single .mcap and .db3 files:
+///   `sensor_msgs/msg/Image` (rgb8, bgr8, rgba8, bgra8, mono8), `sensor_msgs/msg/CompressedImage` (PNG, JPEG) and
+///   `nav_msgs/msg/Odometry`;
+/// - folders of images with a CSV table, or that table itself: the columns `file`, `linear_vel` (m/s) and
+///   `angular_vel` (rad/s), optionally `stamp_ns` or `time_s`, and `run_id`, a change of which starts an episode.
+///   Without stamps, rows are taken to be 0.5 s apart.
+///
+/// Messages are read in the order of recording time, as `ros2 bag play` does; frames carry their header stamps. An
+/// image's velocity is the latest usable one at or before its stamp, at most 0.2 s old; before the first odometry
+/// message of all, that one serves if it comes within 0.2 s.
+///
+/// Opening goes through the file once for odometry and the places of the images; the images themselves are read one at
+/// a time, so memory does not grow with the recording. Damage is skipped over: what is lost is yielded as an `Err`,
+/// logged, and counted in [`Self::skips`].
+///
+/// ```no_run
+/// use vlm_planner_tuner::recording::{DecisionSchedule, Recording, RecordingOptions};
+///
+/// let mut recording = Recording::open("drive", &RecordingOptions::default())?;
+/// let mut schedule = DecisionSchedule::default();
+/// for recorded in recording.by_ref().flatten() {
+///     if schedule.is_due(recorded.frame.stamp) {
+///         println!("{:.3} s: {:.2} m/s", recorded.frame.stamp.seconds(), recorded.velocity.linear());
+///     }
+/// }
+/// println!("{}", recording.skips());
+/// # Ok::<(), vlm_planner_tuner::recording::RecordingError>(())
+/// ```
+pub struct Recording {
+    source: Source,
+    expected_size: Option<(u32, u32)>,
+    skips: SkipCounts,
+    episode: Option<usize>,
+}
+
+enum Source {
+    Bag(Box<Bag>),
+    ImageFolder(ImageFolder),
+}
+
+impl Recording {
+    /// Finds out what `path` holds and opens it.
+    ///
+    /// # Errors
+    /// [`RecordingError`] when nothing can be read from it at all, or when it leaves a choice open. Damage within it
+    /// is no error here, see [`Self::skips`].
+    pub fn open(path: impl AsRef<Path>, options: &RecordingOptions) -> Result<Self, RecordingError> {
+        let path = path.as_ref();
+        let mut skips = SkipCounts::default();
+        let is_table = path.extension().is_some_and(|extension| extension == "csv");
+        let source = if path.metadata().map_err(RecordingError::io(path))?.is_dir() {
+            let bag_files = if options.csv.is_some() { None } else { bag_files(path)? };
+            match bag_files {
+                Some(files) => Source::Bag(Box::new(Bag::open(path, files, options, &mut skips)?)),
+                None => Source::ImageFolder(ImageFolder::open(path, options.csv.as_deref())?),
+            }
+        } else if is_table && Storage::of(path)?.is_none() {
+            let folder = path.parent().unwrap_or(Path::new("."));
+            Source::ImageFolder(ImageFolder::open(folder, Some(path))?)
+        } else {
+            Source::Bag(Box::new(Bag::open(path, vec![path.to_owned()], options, &mut skips)?))
+        };
+        Ok(Self { source, expected_size: options.expected_size, skips, episode: None })
+    }
+
+    /// What has been lost so far: everything in the file but the frames after the open, the frames as they are read.
+    pub fn skips(&self) -> &SkipCounts {
+        &self.skips
+    }
+
+    /// Frames that are still to come, usable or not.
+    pub fn remaining(&self) -> usize {
+        match &self.source {
+            Source::Bag(bag) => bag.remaining(),
+            Source::ImageFolder(folder) => folder.remaining(),
+        }
+    }
+
+    /// The image topic of a bag.
+    pub fn image_topic(&self) -> Option<&Topic> {
+        match &self.source {
+            Source::Bag(bag) => Some(bag.image_topic()),
+            Source::ImageFolder(_) => None,
+        }
+    }
+
+    /// The odometry topic of a bag.
+    pub fn odometry_topic(&self) -> Option<&Topic> {
+        match &self.source {
+            Source::Bag(bag) => Some(bag.odometry_topic()),
+            Source::ImageFolder(_) => None,
+        }
+    }
+
+    fn check_size(&self, observation: Observation) -> Result<Observation, Skipped> {
+        let StampedFrame { stamp, frame } = &observation.frame;
+        let found = (frame.width(), frame.height());
+        match self.expected_size {
+            Some(expected) if expected != found => {
+                let message = format!(
+                    "image is {}x{} pixels, expected {}x{}; pass --image-size {}x{} if the checkpoint was trained on that",
+                    found.0, found.1, expected.0, expected.1, found.0, found.1
+                );
+                Err(Skipped::new(SkipReason::WrongSize, Some(*stamp), message))
+            }
+            _ => Ok(observation),
+        }
+    }
+}
+
+impl Iterator for Recording {
+    type Item = Result<RecordedFrame, Skipped>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let observation = match &mut self.source {
+            Source::Bag(bag) => bag.next()?,
+            Source::ImageFolder(folder) => folder.next()?,
+        };
+        let observation = observation.and_then(|observation| self.check_size(observation));
+        let recorded = observation.inspect_err(|skipped| self.skips.record(skipped)).map(|observation| {
+            let Observation { frame, velocity, velocity_age_s, episode } = observation;
+            let episode_start = self.episode.replace(episode) != Some(episode);
+            RecordedFrame { frame, velocity, velocity_age_s, episode_start }
+        });
+        Some(recorded)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.remaining(), Some(self.remaining()))
+    }
+}

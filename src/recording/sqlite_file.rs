@@ -1,0 +1,195 @@
+//! Reading a rosbag2 SQLite file (.db3) without writing anything beside it.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+use tempfile::NamedTempFile;
+
+use super::bag_file::{BagFile, FoundMessage, MAX_MESSAGE_LEN, Place, Scan};
+use super::topic::{Topic, TopicKind};
+use super::{RecordingError, SkipReason, Skipped};
+use crate::frame::Stamp;
+
+/// A .db3 file.
+pub(super) struct SqliteFile {
+    path: PathBuf,
+    connection: Connection,
+    /// What is missing at the end of the file.
+    cut: Option<String>,
+    /// The whole pages of a file that ends inside a page; removed with this value.
+    _whole_pages: Option<NamedTempFile>,
+}
+
+impl SqliteFile {
+    pub(super) fn open(path: PathBuf) -> Result<Self, RecordingError> {
+        let refuse = |error: rusqlite::Error| RecordingError::unreadable(&path, format!("SQLite says: {error}"));
+        let extent = FileExtent::of(&path)?;
+        // SQLite reads what is missing of a page as zeros, which would pass for pixels.
+        let whole_pages = extent.ends_inside_a_page().then(|| extent.copy_whole_pages(&path)).transpose()?;
+        let source = whole_pages.as_ref().map_or(path.as_path(), NamedTempFile::path);
+        let source = std::path::absolute(source).map_err(RecordingError::io(&path))?;
+        // `immutable` keeps SQLite from creating lock and shared-memory files in a folder that is not ours.
+        let uri = format!("file:{}?immutable=1", percent_encoded(&source));
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(uri, flags).map_err(refuse)?;
+        // Lets a file that was cut off be read up to the cut; without it SQLite refuses the whole file.
+        connection.pragma_update(None, "writable_schema", true).map_err(refuse)?;
+        // The file is not trusted: no functions from its schema, and cells are checked before they are read.
+        connection.pragma_update(None, "trusted_schema", false).map_err(refuse)?;
+        connection.pragma_update(None, "cell_size_check", true).map_err(refuse)?;
+        Ok(Self { path, connection, cut: extent.cut(), _whole_pages: whole_pages })
+    }
+
+    fn topics(&self) -> rusqlite::Result<Vec<(i64, Topic)>> {
+        let mut statement =
+            self.connection.prepare("SELECT id, name, type, serialization_format FROM topics ORDER BY id")?;
+        let rows = statement.query_map([], |row| {
+            Ok((row.get(0)?, Topic { name: row.get(1)?, type_name: row.get(2)?, encoding: row.get(3)? }))
+        })?;
+        rows.collect()
+    }
+
+    /// Walks the message table in the order of its pages, since an index may lie behind a cut.
+    fn messages_of(
+        &self,
+        topic_id: i64,
+        kind: TopicKind,
+        visit: &mut dyn FnMut(TopicKind, FoundMessage),
+    ) -> rusqlite::Result<()> {
+        // Images stay where they are; what claims to be an odometry message of over a megabyte reads as an empty one.
+        let data = match kind {
+            TopicKind::Odometry => "CASE WHEN length(data) <= 1048576 THEN CAST(data AS BLOB) ELSE x'' END",
+            TopicKind::Image | TopicKind::CompressedImage => "NULL",
+        };
+        let sql = format!("SELECT id, timestamp, {data} FROM messages NOT INDEXED WHERE topic_id = ?1 ORDER BY id");
+        let mut statement = self.connection.prepare(&sql)?;
+        let mut rows = statement.query([topic_id])?;
+        while let Some(row) = rows.next()? {
+            let place = Place { major: row.get(0)?, minor: 0 };
+            visit(kind, FoundMessage { log_time: Stamp::from_nanos(row.get(1)?), place, payload: row.get(2)? });
+        }
+        Ok(())
+    }
+
+    /// Data that SQLite keeps beside the file until it is folded in, which this reader does not do.
+    fn pending_journal(&self) -> Option<Skipped> {
+        ["-wal", "-journal"].into_iter().find_map(|suffix| {
+            let mut journal = self.path.clone().into_os_string();
+            journal.push(suffix);
+            let journal = PathBuf::from(journal);
+            let length = journal.metadata().ok()?.len();
+            let message = format!(
+                "{}: {length} bytes have not been folded into the .db3 file (the recorder was stopped hard) and are not \
+                 read; run `sqlite3 {} 'PRAGMA wal_checkpoint'`",
+                journal.display(),
+                self.path.display(),
+            );
+            (length > 0).then(|| Skipped::new(SkipReason::DamagedFile, None, message))
+        })
+    }
+}
+
+impl BagFile for SqliteFile {
+    fn scan(&mut self, visit: &mut dyn FnMut(&Topic, TopicKind, FoundMessage)) -> Result<Scan, RecordingError> {
+        let topics = self.topics().map_err(|error| {
+            RecordingError::unreadable(&self.path, format!("the table of topics cannot be read: {error}"))
+        })?;
+        let mut damage = Vec::from_iter(self.pending_journal());
+        // All topics share one table: where it breaks off, it breaks off for each of them.
+        let mut breaks_off = self.cut.clone();
+        for (id, topic) in &topics {
+            let Some(kind) = topic.kind() else { continue };
+            if let Err(error) = self.messages_of(*id, kind, &mut |kind, found| visit(topic, kind, found)) {
+                breaks_off.get_or_insert_with(|| format!("SQLite says: {error}"));
+            }
+        }
+        if let Some(problem) = breaks_off {
+            let message = format!("{}: the recording ends early: {problem}", self.path.display());
+            damage.push(Skipped::new(SkipReason::DamagedFile, None, message));
+        }
+        Ok(Scan { topics: topics.into_iter().map(|(_, topic)| topic).collect(), damage })
+    }
+
+    fn payload(&mut self, place: Place) -> Result<Vec<u8>, String> {
+        let read = || -> rusqlite::Result<(i64, Option<Vec<u8>>)> {
+            let mut statement = self.connection.prepare_cached(
+                "SELECT length(data), CASE WHEN length(data) <= ?2 THEN CAST(data AS BLOB) END FROM messages WHERE id = ?1",
+            )?;
+            statement.query_row([place.major, MAX_MESSAGE_LEN as i64], |row| Ok((row.get(0)?, row.get(1)?)))
+        };
+        let (length, payload) = read().map_err(|error| error.to_string())?;
+        payload.ok_or_else(|| format!("a message of {length} bytes, at most {MAX_MESSAGE_LEN} are read"))
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// How long a file is, and how long its header says it is (<https://www.sqlite.org/fileformat2.html>, section 1.3).
+#[derive(Debug, Clone, Copy)]
+struct FileExtent {
+    length: u64,
+    claimed_length: u64,
+    page_size: u64,
+}
+
+impl FileExtent {
+    fn of(path: &Path) -> Result<Self, RecordingError> {
+        let file = File::open(path).map_err(RecordingError::io(path))?;
+        let length = file.metadata().map_err(RecordingError::io(path))?.len();
+        let mut header = Vec::with_capacity(100);
+        file.take(100).read_to_end(&mut header).map_err(RecordingError::io(path))?;
+        let field = |offset: usize| header.get(offset..)?.first_chunk().copied().map(u32::from_be_bytes);
+        // The page size is the upper half of its four bytes, 1 stands for 65536.
+        let page_size = match field(16).map(|bytes| bytes >> 16) {
+            Some(1) => 65_536,
+            Some(size) if size.is_power_of_two() && size >= 512 => u64::from(size),
+            _ => return Err(RecordingError::unreadable(path, "its SQLite header is cut short or damaged")),
+        };
+        // The page count is only kept by writers that also keep the change counter at 92.
+        let claimed_pages = field(28).filter(|_| field(24) == field(92)).unwrap_or_default();
+        Ok(Self { length, claimed_length: u64::from(claimed_pages) * page_size, page_size })
+    }
+
+    fn ends_inside_a_page(self) -> bool {
+        !self.length.is_multiple_of(self.page_size)
+    }
+
+    fn cut(self) -> Option<String> {
+        let Self { length, claimed_length, .. } = self;
+        let cut = length < claimed_length || self.ends_inside_a_page();
+        cut.then(|| format!("the file has {length} bytes, its header promises {claimed_length}"))
+    }
+
+    fn copy_whole_pages(self, path: &Path) -> Result<NamedTempFile, RecordingError> {
+        let whole = self.length - self.length % self.page_size;
+        let copy = || -> std::io::Result<NamedTempFile> {
+            let mut copy = NamedTempFile::new()?;
+            std::io::copy(&mut File::open(path)?.take(whole), &mut copy)?;
+            Ok(copy)
+        };
+        copy().map_err(|error| {
+            let problem = format!(
+                "the file ends inside a page, and its {whole} bytes of whole pages cannot be copied to {}: {error}",
+                std::env::temp_dir().display()
+            );
+            RecordingError::unreadable(path, problem)
+        })
+    }
+}
+
+/// For the path part of a `file:` URI.
+fn percent_encoded(path: &Path) -> String {
+    let mut encoded = String::new();
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}

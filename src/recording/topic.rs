@@ -1,0 +1,158 @@
+//! Which topics of a bag hold the images and the velocities.
+
+use std::path::Path;
+
+use super::RecordingError;
+use super::message::{COMPRESSED_IMAGE, IMAGE, ODOMETRY};
+
+/// A topic of a recording.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Topic {
+    /// Its name, such as `/costmap_image`.
+    pub name: String,
+    /// Its type, such as `sensor_msgs/msg/Image`.
+    pub type_name: String,
+    /// How its messages are encoded; ROS 2 knows `cdr`.
+    pub encoding: String,
+}
+
+/// What a topic can be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TopicKind {
+    Image,
+    CompressedImage,
+    Odometry,
+}
+
+impl Topic {
+    /// `None` when it is of a type, or in an encoding, that is not read.
+    pub(super) fn kind(&self) -> Option<TopicKind> {
+        if self.encoding != "cdr" {
+            return None;
+        }
+        match self.type_name.as_str() {
+            IMAGE => Some(TopicKind::Image),
+            COMPRESSED_IMAGE => Some(TopicKind::CompressedImage),
+            ODOMETRY => Some(TopicKind::Odometry),
+            _ => None,
+        }
+    }
+}
+
+/// What is looked for among the topics.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TopicQuery<'a> {
+    what: &'static str,
+    option: &'static str,
+    expected: &'static str,
+    fits: fn(TopicKind) -> bool,
+    chosen: Option<&'a str>,
+}
+
+impl<'a> TopicQuery<'a> {
+    pub(super) fn image(chosen: Option<&'a str>) -> Self {
+        Self {
+            what: "image",
+            option: "--image-topic",
+            expected: "sensor_msgs/msg/Image or sensor_msgs/msg/CompressedImage",
+            fits: |kind| kind != TopicKind::Odometry,
+            chosen,
+        }
+    }
+
+    pub(super) fn odometry(chosen: Option<&'a str>) -> Self {
+        Self {
+            what: "odometry",
+            option: "--odometry-topic",
+            expected: ODOMETRY,
+            fits: |kind| kind == TopicKind::Odometry,
+            chosen,
+        }
+    }
+
+    /// The chosen topic, or else the only one of a fitting type.
+    pub(super) fn select<'t>(&self, path: &Path, topics: &'t [Topic]) -> Result<&'t Topic, RecordingError> {
+        let fits = |topic: &&Topic| topic.kind().is_some_and(self.fits);
+        let refuse = |problem: String, remedy: String| Err(RecordingError::topic(path, problem, remedy, topics));
+        if let Some(chosen) = self.chosen {
+            let named: Vec<_> = topics.iter().filter(|topic| topic.name == chosen).collect();
+            if let Some(topic) = named.iter().find(|topic| fits(topic)) {
+                return Ok(topic);
+            }
+            let remedy = format!("choose another with {}", self.option);
+            return match named.first() {
+                Some(topic) => {
+                    let Topic { name, type_name, encoding } = topic;
+                    let (expected, what) = (self.expected, self.what);
+                    refuse(
+                        format!(
+                            "{what} topic {name} is of type '{type_name}' in encoding '{encoding}', expected {expected} in cdr"
+                        ),
+                        remedy,
+                    )
+                }
+                None => refuse(format!("there is no topic {chosen}"), remedy),
+            };
+        }
+        let mut fitting = topics.iter().filter(fits);
+        match (fitting.next(), fitting.next()) {
+            (Some(topic), None) => Ok(topic),
+            (None, _) => refuse(
+                format!("no {} topic (of type {})", self.what, self.expected),
+                format!("record one, or name it with {}", self.option),
+            ),
+            (Some(first), Some(second)) => {
+                let names: Vec<_> =
+                    [first, second].into_iter().chain(fitting).map(|topic| topic.name.as_str()).collect();
+                refuse(
+                    format!("several {} topics ({})", self.what, names.join(", ")),
+                    format!("choose one with {}", self.option),
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn topics(list: &[(&str, &str)]) -> Vec<Topic> {
+        let topic = |&(name, type_name): &(&str, &str)| Topic {
+            name: name.to_owned(),
+            type_name: type_name.to_owned(),
+            encoding: "cdr".to_owned(),
+        };
+        list.iter().map(topic).collect()
+    }
+
+    fn select(query: TopicQuery<'_>, list: &[(&str, &str)]) -> Result<String, String> {
+        let topics = topics(list);
+        query.select(Path::new("bag"), &topics).map(|topic| topic.name.clone()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_only_fitting_topic_is_taken() {
+        let list = [("/scan", "sensor_msgs/msg/LaserScan"), ("/image", COMPRESSED_IMAGE), ("/odom", ODOMETRY)];
+        assert_eq!(select(TopicQuery::image(None), &list).unwrap(), "/image");
+        assert_eq!(select(TopicQuery::odometry(None), &list).unwrap(), "/odom");
+    }
+
+    #[test]
+    fn a_choice_that_is_not_made_or_not_there_is_an_error_that_lists_the_topics() {
+        let list = [("/a", IMAGE), ("/b", COMPRESSED_IMAGE), ("/collision", "std_msgs/msg/Bool")];
+        let several = select(TopicQuery::image(None), &list).unwrap_err();
+        assert!(several.contains("several image topics (/a, /b); choose one with --image-topic"), "{several}");
+        assert_eq!(select(TopicQuery::image(Some("/b")), &list).unwrap(), "/b");
+        let absent = select(TopicQuery::image(Some("/c")), &list).unwrap_err();
+        assert!(
+            absent.contains("there is no topic /c") && absent.contains("/collision (std_msgs/msg/Bool)"),
+            "{absent}"
+        );
+        let other = select(TopicQuery::image(Some("/collision")), &list).unwrap_err();
+        assert!(other.contains("/collision is of type 'std_msgs/msg/Bool'") && other.contains(IMAGE), "{other}");
+        let none = select(TopicQuery::odometry(None), &[]).unwrap_err();
+        assert!(none.contains("no odometry topic") && none.contains("--odometry-topic"), "{none}");
+    }
+}

@@ -1,0 +1,57 @@
+//! Why there is no decision.
+
+use crate::checkpoint::CheckpointError;
+use crate::feature::FeatureError;
+use crate::planner::PlannerError;
+use crate::vision_language::ModelError;
+use crate::vision_language::processor::ProcessorError;
+use crate::weights::WeightError;
+
+/// What can go wrong between files and planner parameters. Each layer's own error says where and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TunerError {
+    /// A checkpoint file.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Tensors that do not make the model.
+    #[error(transparent)]
+    Weights(#[from] WeightError),
+    /// The image processor, the prompt or the tokenizer.
+    #[error(transparent)]
+    Processor(#[from] ProcessorError),
+    /// The vision-language model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The heads.
+    #[error(transparent)]
+    Feature(#[from] FeatureError),
+    /// The planner's parameters.
+    #[error(transparent)]
+    Planner(#[from] PlannerError),
+    /// The actor was asked for without a policy.
+    #[error("the actor head needs a policy checkpoint; pass one, or use the regression head")]
+    NoPolicy,
+    /// Policy and supervised checkpoint contradict each other.
+    #[error("policy {policy}: {reason}")]
+    PolicyMismatch {
+        /// The policy's files.
+        policy: String,
+        /// The field, what was expected and what was found.
+        reason: String,
+    },
+    /// The normalisation is for another number of outputs than the head has.
+    #[error(
+        "the regression head has {outputs} outputs, normalization/param_mean.npy has {means} values; \
+         both must come from one training run"
+    )]
+    Normalization {
+        /// Outputs of the head.
+        outputs: usize,
+        /// Values in the normalisation.
+        means: usize,
+    },
+    /// A tensor operation failed.
+    #[error("the forward pass failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+}

@@ -1,0 +1,149 @@
+//! From files to a tuner that is ready to decide.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use candle_core::Device;
+
+use super::tuner::{HeadParts, Tuner};
+use super::{TunerError, heads};
+use crate::checkpoint::{Adapter, HistoryConfig, PolicyCheckpoint, SupervisedCheckpoint, TensorTable};
+use crate::feature::HistoryImageProcessor;
+use crate::planner::PlannerSpec;
+use crate::vision_language::processor::{
+    ImageProcessor, PixelBudget, PreprocessorConfig, ProcessorError, PromptTemplate, PromptTokenizer,
+};
+use crate::vision_language::{ModelConfig, Precision, VisionLanguageModel, WeightFormat};
+use crate::weights::{LoraAdapter, MemoryBudget, MergedWeights};
+
+/// Which head turns the feature into parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Head {
+    /// The policy's actor.
+    Actor,
+    /// The supervised checkpoint's regression.
+    Regression,
+}
+
+/// What a tuner is made of.
+#[derive(Debug, Clone)]
+pub struct TunerOptions {
+    /// Folder of the base model: config.json, tokenizer.json, preprocessor_config.json, weights.
+    pub base: PathBuf,
+    /// Folder of the supervised checkpoint.
+    pub checkpoint: PathBuf,
+    /// Prefix, folder or file of the policy.
+    pub policy: Option<PathBuf>,
+    /// Which head decides; without a choice the actor where there is a policy.
+    pub head: Option<Head>,
+    /// The planner that is tuned.
+    pub planner: PlannerSpec,
+    /// Where to compute.
+    pub device: Device,
+    /// Format of the vision-language model's weights; without a choice the device's usual one.
+    pub format: Option<WeightFormat>,
+    /// Overrides of the image processor's pixel budget.
+    pub pixels: PixelBudget,
+    /// What the weights may take; `None` asks the system.
+    pub memory: Option<MemoryBudget>,
+}
+
+/// Told after each tensor of the vision-language model: how many have been read, and how many there are.
+pub type LoadProgress = Box<dyn Fn(usize, usize) + Send + Sync>;
+
+impl TunerOptions {
+    /// Loads everything. Nothing is read before names, shapes and memory have been checked.
+    ///
+    /// # Errors
+    /// The first layer that does not fit, with all of its differences.
+    pub fn load(self, progress: Option<LoadProgress>) -> Result<Tuner, TunerError> {
+        let checkpoint = SupervisedCheckpoint::open(&self.checkpoint)?;
+        let policy = self.policy.as_deref().map(PolicyCheckpoint::open).transpose()?;
+        let head = self.head.unwrap_or(if policy.is_some() { Head::Actor } else { Head::Regression });
+        if let Some(policy) = &policy {
+            check_policy(policy, &checkpoint)?;
+        }
+
+        let config = ModelConfig::load(&self.base.join("config.json"))?;
+        let model = self.load_model(&config, &checkpoint, policy.as_ref(), progress)?;
+        let hidden = config.text.hidden_size;
+        let (extractor, head) = match (head, policy) {
+            (Head::Actor, None) => return Err(TunerError::NoPolicy),
+            (Head::Actor, Some(policy)) => {
+                let (history, actions) = (history(&checkpoint), self.planner.parameters().len());
+                let (extractor, actor) = heads::load_policy(&policy, history, hidden, actions, &self.device)?;
+                (extractor, HeadParts::Actor(actor))
+            }
+            (Head::Regression, _) => {
+                let extractor = heads::load_supervised(&checkpoint, hidden, &self.device)?;
+                (extractor, HeadParts::Regression(checkpoint.normalization.clone()))
+            }
+        };
+        let preprocessor = PreprocessorConfig::load(&self.base, Some(self.checkpoint.as_path()), self.pixels)?;
+        Ok(Tuner {
+            tokenizer: PromptTokenizer::load(&self.base, config.image_token_id)?,
+            processor: ImageProcessor::new(preprocessor),
+            template: PromptTemplate::load(Some(self.checkpoint.as_path()))?,
+            history_images: history(&checkpoint)
+                .map(|config| HistoryImageProcessor::new(config.history_image_size))
+                .transpose()
+                .map_err(ProcessorError::from)?,
+            history_offsets: history(&checkpoint).map_or(Vec::new(), |config| config.history_offsets.clone()),
+            model,
+            extractor,
+            head,
+            planner: self.planner,
+            device: self.device,
+        })
+    }
+
+    fn load_model(
+        &self,
+        config: &ModelConfig,
+        checkpoint: &SupervisedCheckpoint,
+        policy: Option<&PolicyCheckpoint>,
+        progress: Option<LoadProgress>,
+    ) -> Result<VisionLanguageModel, TunerError> {
+        let precision = Precision::new(&self.device, self.format);
+        let plan = VisionLanguageModel::plan(config, precision)?;
+        // An adapter that was trained with the policy takes the place of the supervised one.
+        let adapter = policy.and_then(|policy| policy.lora_adapter.as_ref()).or(checkpoint.adapter.as_ref());
+        let adapter =
+            adapter.map(|Adapter { config, tensors, .. }| LoraAdapter::new(config, tensors.clone())).transpose()?;
+        let mut weights = MergedWeights::new(TensorTable::open_sharded(&self.base)?, adapter)?;
+        plan.check(&weights)?;
+        if self.device.is_cpu()
+            && let Some(memory) = self.memory.or_else(MemoryBudget::of_this_machine)
+        {
+            memory.check(&plan, &self.base.display().to_string())?;
+        }
+        if let Some(report) = progress {
+            let total = plan.tensor_count();
+            weights = weights.on_read(Box::new(move |read| report(read, total)));
+        }
+        Ok(VisionLanguageModel::load(config.clone(), Arc::new(weights), precision, &self.device)?)
+    }
+}
+
+/// The history configuration, if the checkpoint uses history at all.
+pub(super) fn history(checkpoint: &SupervisedCheckpoint) -> Option<&HistoryConfig> {
+    checkpoint.history_encoder.is_some().then_some(&checkpoint.history_config)
+}
+
+/// What a policy says of its own training must agree with the checkpoint it is run on.
+fn check_policy(policy: &PolicyCheckpoint, checkpoint: &SupervisedCheckpoint) -> Result<(), TunerError> {
+    let Some(info) = &policy.vlm_info else { return Ok(()) };
+    let uses_history = history(checkpoint).is_some();
+    if info.use_history != uses_history {
+        let reason = format!(
+            "vlm_info says use_history {}, the supervised checkpoint's history_config.json says {uses_history}; \
+             use the checkpoint that the policy was trained from",
+            !uses_history
+        );
+        return Err(TunerError::PolicyMismatch { policy: policy.path.display().to_string(), reason });
+    }
+    if info.use_4bit {
+        log::info!("{}: trained on 4-bit weights, run on unquantised ones here", policy.path.display());
+    }
+    Ok(())
+}

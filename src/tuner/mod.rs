@@ -1,0 +1,13 @@
+//! The whole road of one decision: a frame, the frames before it and the velocity in; planner parameters out.
+
+mod decision;
+mod error;
+mod heads;
+mod load;
+#[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
+mod tuner;
+
+pub use decision::{Decision, HeadOutput, Stage, StageTimes};
+pub use error::TunerError;
+pub use load::{Head, LoadProgress, TunerOptions};
+pub use tuner::Tuner;

@@ -1,0 +1,123 @@
+//! The owner of all models.
+
+use candle_core::{Device, Tensor};
+
+use super::decision::HeadOutput;
+use super::{Decision, Stage, StageTimes, TunerError};
+use crate::checkpoint::Normalization;
+use crate::feature::{AttentionMap, EncodedFrame, ExtractedFeature, FeatureExtractor, HistoryImageProcessor};
+use crate::frame::{BodyVelocity, Frame};
+use crate::planner::PlannerSpec;
+use crate::policy::Actor;
+use crate::vision_language::VisionLanguageModel;
+use crate::vision_language::processor::{GridThw, ImageProcessor, PromptTemplate, PromptTokenizer, TokenizedPrompt};
+
+/// Turns frames into planner parameters. Loaded by [`super::TunerOptions::load`].
+#[derive(Debug)]
+pub struct Tuner {
+    pub(super) processor: ImageProcessor,
+    pub(super) template: PromptTemplate,
+    pub(super) tokenizer: PromptTokenizer,
+    pub(super) model: VisionLanguageModel,
+    pub(super) extractor: FeatureExtractor,
+    pub(super) head: HeadParts,
+    pub(super) history_images: Option<HistoryImageProcessor>,
+    pub(super) history_offsets: Vec<usize>,
+    pub(super) planner: PlannerSpec,
+    pub(super) device: Device,
+}
+
+/// The head in use.
+#[derive(Debug)]
+pub(super) enum HeadParts {
+    Actor(Actor),
+    Regression(Normalization),
+}
+
+impl Tuner {
+    /// The planner that is tuned.
+    pub fn planner(&self) -> &PlannerSpec {
+        &self.planner
+    }
+
+    /// How many decisions back each history frame lies, newest first; empty for a head without history.
+    pub fn history_offsets(&self) -> &[usize] {
+        &self.history_offsets
+    }
+
+    /// Encodes a frame for the decisions after it; `None` for a head without history.
+    ///
+    /// # Errors
+    /// When the frame cannot be resized or a tensor operation fails.
+    pub fn encode_for_history(&mut self, frame: &Frame) -> Result<Option<EncodedFrame>, TunerError> {
+        let Some(images) = &mut self.history_images else { return Ok(None) };
+        let side = images.size() as usize;
+        let pixels = Tensor::from_vec(images.process(frame), (3, side, side), &self.device)?;
+        Ok(self.extractor.encode_frame(&pixels)?)
+    }
+
+    /// Decides for one frame, with the frames before it newest first.
+    ///
+    /// # Errors
+    /// The stage that failed; a NaN or an infinity anywhere is an error, never a parameter.
+    pub fn decide(
+        &mut self,
+        frame: &Frame,
+        velocity: BodyVelocity,
+        newest_first: &[EncodedFrame],
+    ) -> Result<Decision, TunerError> {
+        let mut times = StageTimes::default();
+        let resized = times.measure(Stage::Resize, || self.processor.resize(frame))?;
+        let image = times.measure(Stage::Patches, || self.processor.cut(&resized))?;
+        let grid = image.grid();
+        let prompt = times.measure(Stage::Prompt, || self.prompt(velocity, grid))?;
+        let image_tokens = times.measure(Stage::Vision, || self.model.image_tokens(&image))?;
+        let hidden_states = times.measure(Stage::Text, || self.model.hidden_states(&prompt, &image_tokens, grid))?;
+        let (extracted, output) = times.measure(Stage::Heads, || {
+            let extracted = self.extractor.extract(&hidden_states, newest_first)?;
+            let output = self.apply_head(&extracted)?;
+            Ok::<_, TunerError>((extracted, output))
+        })?;
+        let attention_map = self.attention_map(&extracted, &prompt, grid)?;
+        Ok(Decision { extracted, attention_map, output, sequence_length: prompt.len(), times })
+    }
+
+    fn prompt(&self, velocity: BodyVelocity, grid: GridThw) -> Result<TokenizedPrompt, TunerError> {
+        let merge = self.model.config().vision.spatial_merge_size;
+        let prompt = self.template.render(velocity, self.planner.name());
+        Ok(self.tokenizer.encode(&prompt, grid.image_tokens(merge))?)
+    }
+
+    fn apply_head(&self, extracted: &ExtractedFeature) -> Result<HeadOutput, TunerError> {
+        match &self.head {
+            HeadParts::Actor(actor) => {
+                let action = actor.act(&extracted.feature)?;
+                let parameters = self.planner.from_action(action.values())?;
+                Ok(HeadOutput::Actor { action, parameters })
+            }
+            HeadParts::Regression(normalization) => {
+                let normalised = self.extractor.regress(&extracted.feature, &self.device)?;
+                let (outputs, means) = (normalised.len(), normalization.len());
+                if outputs != means {
+                    return Err(TunerError::Normalization { outputs, means });
+                }
+                let denormalised = normalization.denormalise(&normalised);
+                let values = self.planner.from_regression(&denormalised)?;
+                Ok(HeadOutput::Regression { normalised, denormalised, values })
+            }
+        }
+    }
+
+    fn attention_map(
+        &self,
+        extracted: &ExtractedFeature,
+        prompt: &TokenizedPrompt,
+        grid: GridThw,
+    ) -> Result<AttentionMap, TunerError> {
+        let merge = self.model.config().vision.spatial_merge_size;
+        let image = extracted.attention.iter().copied().skip(prompt.image_start).take(prompt.image_tokens);
+        AttentionMap::new(grid.h / merge, grid.w / merge, image.collect()).ok_or_else(|| {
+            TunerError::Tensor(candle_core::Error::Msg("the attention does not cover the image tokens".into()))
+        })
+    }
+}

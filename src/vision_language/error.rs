@@ -1,0 +1,48 @@
+//! What can go wrong between an image and its hidden states.
+
+use crate::weights::WeightError;
+
+/// Why the vision-language model could not be loaded or run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// `config.json` is missing, unreadable, or describes something that is not implemented.
+    #[error("{path}: {reason}")]
+    Config {
+        /// The file.
+        path: String,
+        /// The field, what was expected and what was found.
+        reason: String,
+    },
+    /// The weights do not make this model.
+    #[error(transparent)]
+    Weights(#[from] WeightError),
+    /// The patch grid cannot be merged or does not fit the patches.
+    #[error("patch grid of {rows}x{cols} with merge size {merge}: {reason}")]
+    Grid {
+        /// Patches from top to bottom.
+        rows: usize,
+        /// Patches from left to right.
+        cols: usize,
+        /// Patches per side that become one token.
+        merge: usize,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The token sequence does not hold the image tokens it should.
+    #[error(
+        "prompt of {length} tokens has its {image_tokens} image tokens at {image_start}, which does not fit; \
+         the prompt and the image processor disagree"
+    )]
+    Sequence {
+        /// Tokens in all.
+        length: usize,
+        /// Index of the first image token.
+        image_start: usize,
+        /// Number of image tokens.
+        image_tokens: usize,
+    },
+    /// A tensor operation failed: out of memory, or a lost device.
+    #[error("the forward pass failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+}

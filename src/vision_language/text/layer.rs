@@ -1,0 +1,63 @@
+//! One decoder layer (HF `Qwen2_5_VLDecoderLayer`).
+
+use candle_core::{Module, Result, Tensor};
+use candle_nn::VarBuilder;
+use candle_transformers::models::with_tracing::RmsNorm;
+
+use super::attention::TextAttention;
+use super::mrope::SequenceGeometry;
+use crate::vision_language::{Linear, Precision, TextConfig};
+
+#[derive(Debug)]
+pub struct DecoderLayer {
+    input_layernorm: RmsNorm,
+    self_attn: TextAttention,
+    post_attention_layernorm: RmsNorm,
+    mlp: TextMlp,
+}
+
+impl DecoderLayer {
+    pub fn new(config: &TextConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
+        let norm = |name: &str| {
+            RmsNorm::new(config.hidden_size, config.rms_norm_eps, vb.pp(name).set_dtype(precision.activations()))
+        };
+        Ok(Self {
+            input_layernorm: norm("input_layernorm")?,
+            self_attn: TextAttention::new(config, precision, vb.pp("self_attn"))?,
+            post_attention_layernorm: norm("post_attention_layernorm")?,
+            mlp: TextMlp::new(config, precision, vb.pp("mlp"))?,
+        })
+    }
+
+    /// `[seq, hidden]` in and out.
+    pub fn forward(&self, xs: &Tensor, geometry: &SequenceGeometry) -> Result<Tensor> {
+        let xs = (xs + self.self_attn.forward(&self.input_layernorm.forward(xs)?, geometry)?)?;
+        &xs + self.mlp.forward(&self.post_attention_layernorm.forward(&xs)?)?
+    }
+}
+
+/// SwiGLU without biases (HF `Qwen2MLP`).
+#[derive(Debug)]
+struct TextMlp {
+    gate_proj: Linear,
+    up_proj: Linear,
+    down_proj: Linear,
+}
+
+impl TextMlp {
+    fn new(config: &TextConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
+        let (width, inner) = (config.hidden_size, config.intermediate_size);
+        Ok(Self {
+            gate_proj: Linear::no_bias(width, inner, precision, vb.pp("gate_proj"))?,
+            up_proj: Linear::no_bias(width, inner, precision, vb.pp("up_proj"))?,
+            down_proj: Linear::no_bias(inner, width, precision, vb.pp("down_proj"))?,
+        })
+    }
+}
+
+impl Module for TextMlp {
+    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        let gated = (self.gate_proj.forward(xs)?.silu()? * self.up_proj.forward(xs)?)?;
+        self.down_proj.forward(&gated)
+    }
+}

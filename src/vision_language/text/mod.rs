@@ -1,0 +1,9 @@
+//! Tokens become hidden states: the language model (HF `Qwen2_5_VLTextModel`).
+
+mod attention;
+mod decoder;
+mod layer;
+mod mrope;
+
+pub use decoder::TextModel;
+pub use mrope::SequenceGeometry;

@@ -1,0 +1,53 @@
+//! Multimodal rotary positions (HF `apply_multimodal_rotary_pos_emb`) and the causal mask.
+
+use candle_core::{Device, Result, Tensor};
+
+use crate::vision_language::TextConfig;
+use crate::vision_language::processor::MropePositions;
+
+/// All that depends on the lengths of the sequence's parts alone: rotary tables and mask.
+#[derive(Debug)]
+pub struct SequenceGeometry {
+    pub(super) cos: Tensor,         // [seq, head_dim / 2] f32
+    pub(super) sin: Tensor,         // [seq, head_dim / 2] f32
+    pub(super) causal_mask: Tensor, // [1, seq, seq] f32: 0 to the left and on the diagonal, -inf to the right
+}
+
+impl SequenceGeometry {
+    /// For the positions of one prompt.
+    ///
+    /// Each rotary frequency follows one of the three: the first `mrope_section[0]` the time, the next the height, the
+    /// last the width. HF splits the doubled table in six and picks the same ones.
+    pub fn new(positions: &MropePositions, config: &TextConfig, device: &Device) -> Result<Self> {
+        let [time, height, width] = positions.axes();
+        let seq = time.len();
+        let half = config.head_dim / 2;
+        let [time_section, height_section, _] = config.mrope_section;
+        let inverse_frequencies: Vec<f32> =
+            (0..half).map(|i| 1.0 / (config.rope_theta as f32).powf((2 * i) as f32 / config.head_dim as f32)).collect();
+        let angles: Vec<f32> = time
+            .iter()
+            .zip(height)
+            .zip(width)
+            .flat_map(|((&t, &h), &w)| {
+                inverse_frequencies.iter().enumerate().map(move |(i, frequency)| {
+                    let position = match i {
+                        i if i < time_section => t,
+                        i if i < time_section + height_section => h,
+                        _ => w,
+                    };
+                    position as f32 * frequency
+                })
+            })
+            .collect();
+        let angles = Tensor::from_vec(angles, (seq, half), &Device::Cpu)?;
+        let mask: Vec<f32> = (0..seq)
+            .flat_map(|row| (0..seq).map(move |col| if col <= row { 0.0 } else { f32::NEG_INFINITY }))
+            .collect();
+        Ok(Self {
+            cos: angles.cos()?.to_device(device)?,
+            sin: angles.sin()?.to_device(device)?,
+            causal_mask: Tensor::from_vec(mask, (1, seq, seq), device)?,
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! One block of the vision tower (HF `Qwen2_5_VLVisionBlock`).
+
+use candle_core::{Module, Result, Tensor};
+use candle_nn::VarBuilder;
+use candle_transformers::models::with_tracing::RmsNorm;
+
+use super::attention::VisionAttention;
+use super::rotary::VisionRotary;
+use super::window::WindowGroup;
+use crate::vision_language::{Linear, Precision, VisionConfig};
+
+/// Epsilon of the vision tower's norms; fixed in HF's code.
+pub(super) const RMS_NORM_EPS: f64 = 1e-6;
+
+#[derive(Debug)]
+pub struct VisionBlock {
+    norm1: RmsNorm,
+    attn: VisionAttention,
+    norm2: RmsNorm,
+    mlp: VisionMlp,
+}
+
+impl VisionBlock {
+    pub fn new(config: &VisionConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
+        let norm =
+            |name: &str| RmsNorm::new(config.hidden_size, RMS_NORM_EPS, vb.pp(name).set_dtype(precision.activations()));
+        Ok(Self {
+            norm1: norm("norm1")?,
+            attn: VisionAttention::new(config, precision, vb.pp("attn"))?,
+            norm2: norm("norm2")?,
+            mlp: VisionMlp::new(config, precision, vb.pp("mlp"))?,
+        })
+    }
+
+    /// `[patches, hidden]` in and out.
+    pub fn forward(&self, xs: &Tensor, rotary: &VisionRotary, groups: &[WindowGroup]) -> Result<Tensor> {
+        let xs = (xs + self.attn.forward(&self.norm1.forward(xs)?, rotary, groups)?)?;
+        &xs + self.mlp.forward(&self.norm2.forward(&xs)?)?
+    }
+}
+
+/// SwiGLU with biases (HF `Qwen2_5_VLMLP`).
+#[derive(Debug)]
+struct VisionMlp {
+    gate_proj: Linear,
+    up_proj: Linear,
+    down_proj: Linear,
+}
+
+impl VisionMlp {
+    fn new(config: &VisionConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
+        let (width, inner) = (config.hidden_size, config.intermediate_size);
+        Ok(Self {
+            gate_proj: Linear::new(width, inner, precision, vb.pp("gate_proj"))?,
+            up_proj: Linear::new(width, inner, precision, vb.pp("up_proj"))?,
+            down_proj: Linear::new(inner, width, precision, vb.pp("down_proj"))?,
+        })
+    }
+}
+
+impl Module for VisionMlp {
+    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        let gated = (self.gate_proj.forward(xs)?.silu()? * self.up_proj.forward(xs)?)?;
+        self.down_proj.forward(&gated)
+    }
+}

@@ -1,0 +1,37 @@
+//! Four neighbouring patches become one image token (HF `Qwen2_5_VLPatchMerger`).
+
+use candle_core::{Module, Result, Tensor};
+use candle_nn::VarBuilder;
+use candle_transformers::models::with_tracing::RmsNorm;
+
+use super::block::RMS_NORM_EPS;
+use crate::vision_language::{Linear, Precision, VisionConfig};
+
+#[derive(Debug)]
+pub struct PatchMerger {
+    ln_q: RmsNorm,
+    mlp_0: Linear,
+    mlp_2: Linear,
+    merged_width: usize,
+}
+
+impl PatchMerger {
+    pub fn new(config: &VisionConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
+        let merged_width = config.hidden_size * config.merge_unit();
+        let norm_vb = vb.pp("ln_q").set_dtype(precision.activations());
+        Ok(Self {
+            ln_q: RmsNorm::new(config.hidden_size, RMS_NORM_EPS, norm_vb)?,
+            mlp_0: Linear::new(merged_width, merged_width, precision, vb.pp("mlp.0"))?,
+            mlp_2: Linear::new(merged_width, config.out_hidden_size, precision, vb.pp("mlp.2"))?,
+            merged_width,
+        })
+    }
+}
+
+impl Module for PatchMerger {
+    /// `[patches, hidden] -> [patches / merge_unit, out_hidden]`
+    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        let merged = self.ln_q.forward(xs)?.reshape(((), self.merged_width))?;
+        self.mlp_2.forward(&self.mlp_0.forward(&merged)?.gelu_erf()?)
+    }
+}

@@ -1,0 +1,113 @@
+//! The vision tower as a whole.
+
+use candle_core::{Device, Module, Tensor};
+use candle_nn::VarBuilder;
+
+use super::block::VisionBlock;
+use super::merger::PatchMerger;
+use super::patch_embed::PatchEmbed;
+use super::rotary::VisionRotary;
+use super::window::{WindowGroup, WindowPartition};
+use crate::vision_language::{ModelError, Precision, VisionConfig};
+
+/// HF `Qwen2_5_VisionTransformerPretrainedModel` for one still image.
+#[derive(Debug)]
+pub struct VisionTower {
+    patch_embed: PatchEmbed,
+    blocks: Vec<VisionBlock>,
+    merger: PatchMerger,
+    config: VisionConfig,
+}
+
+/// All that depends on the image's size alone: made once per size.
+#[derive(Debug)]
+pub struct VisionGeometry {
+    rows: usize,
+    cols: usize,
+    token_order: Tensor,   // [tokens] u32, image order -> window order
+    token_inverse: Tensor, // [tokens] u32, window order -> image order
+    rotary: VisionRotary,
+    windows: Vec<WindowGroup>,
+    whole_image: [WindowGroup; 1],
+}
+
+impl VisionGeometry {
+    /// For a grid of `rows x cols` patches.
+    ///
+    /// # Errors
+    /// [`ModelError::Grid`] when the grid is empty or cannot be merged.
+    pub fn new(rows: usize, cols: usize, config: &VisionConfig, device: &Device) -> Result<Self, ModelError> {
+        let merge = config.spatial_merge_size;
+        if rows == 0 || cols == 0 || !rows.is_multiple_of(merge) || !cols.is_multiple_of(merge) {
+            let reason = "both sides must be positive multiples of the merge size".into();
+            return Err(ModelError::Grid { rows, cols, merge, reason });
+        }
+        let (token_rows, token_cols) = (rows / merge, cols / merge);
+        let partition = WindowPartition::new(token_rows, token_cols, config.window_tokens(), config.merge_unit());
+        // The patches of a token stand together, row by row.
+        let patch_positions: Vec<(u32, u32)> = partition
+            .order()
+            .iter()
+            .map(|&token| (token as usize / token_cols * merge, token as usize % token_cols * merge))
+            .flat_map(|(top, left)| {
+                (top..top + merge).flat_map(move |row| (left..left + merge).map(move |col| (row as u32, col as u32)))
+            })
+            .collect();
+        let tokens = token_rows * token_cols;
+        Ok(Self {
+            rows,
+            cols,
+            token_order: Tensor::from_slice(partition.order(), tokens, device)?,
+            token_inverse: Tensor::from_vec(partition.inverse(), tokens, device)?,
+            rotary: VisionRotary::new(&patch_positions, config.head_dim(), device)?,
+            windows: partition.groups().to_vec(),
+            whole_image: [WindowGroup { start: 0, windows: 1, patches: rows * cols }],
+        })
+    }
+
+    /// Patches from top to bottom and from left to right.
+    pub fn grid(&self) -> (usize, usize) {
+        (self.rows, self.cols)
+    }
+}
+
+impl VisionTower {
+    /// Reads the tensors below `visual.`.
+    pub fn new(config: &VisionConfig, precision: Precision, vb: VarBuilder) -> candle_core::Result<Self> {
+        let blocks_vb = vb.pp("blocks");
+        Ok(Self {
+            patch_embed: PatchEmbed::new(config, precision, vb.pp("patch_embed"))?,
+            blocks: (0..config.depth)
+                .map(|index| VisionBlock::new(config, precision, blocks_vb.pp(index)))
+                .collect::<candle_core::Result<_>>()?,
+            merger: PatchMerger::new(config, precision, vb.pp("merger"))?,
+            config: config.clone(),
+        })
+    }
+
+    /// `patches` is `[rows * cols, channel * y * x]` in merge order; the result is `[tokens, out_hidden]` in image
+    /// order.
+    ///
+    /// # Errors
+    /// [`ModelError::Grid`] when there are not `rows * cols` patches.
+    pub fn forward(&self, patches: &Tensor, geometry: &VisionGeometry) -> Result<Tensor, ModelError> {
+        let (rows, cols) = geometry.grid();
+        let count = patches.dim(0)?;
+        if count != rows * cols {
+            let reason = format!("expected {} patches, found {count}", rows * cols);
+            return Err(ModelError::Grid { rows, cols, merge: self.config.spatial_merge_size, reason });
+        }
+        let unit = self.config.merge_unit();
+        let embedded = self.patch_embed.forward(patches)?; // [patches, hidden]
+        let mut xs = embedded
+            .reshape((count / unit, unit * self.config.hidden_size))?
+            .index_select(&geometry.token_order, 0)?
+            .reshape((count, self.config.hidden_size))?;
+        for (index, block) in self.blocks.iter().enumerate() {
+            let whole = self.config.fullatt_block_indexes.contains(&index);
+            let groups = if whole { geometry.whole_image.as_slice() } else { geometry.windows.as_slice() };
+            xs = block.forward(&xs, &geometry.rotary, groups)?;
+        }
+        Ok(self.merger.forward(&xs)?.index_select(&geometry.token_inverse, 0)?)
+    }
+}

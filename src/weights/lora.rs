@@ -1,0 +1,133 @@
+//! A LoRA adapter, ready to be added to the matrices it was trained beside.
+
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Device, Tensor};
+
+use super::names::canonical;
+use super::{WeightError, WeightSource};
+use crate::checkpoint::{LoraConfig, TensorTable};
+
+/// Pairs of low-rank matrices by the canonical name of the weight they change.
+///
+/// The adapted layers are read from the tensor names, in either of PEFT's namings; `target_modules` is not consulted.
+#[derive(Debug)]
+pub struct LoraAdapter {
+    table: TensorTable,
+    pairs: BTreeMap<String, LoraPair>,
+    scale: f64,
+}
+
+#[derive(Debug)]
+struct LoraPair {
+    a: String,
+    b: String,
+    shape: [usize; 2],
+}
+
+impl LoraAdapter {
+    /// Pairs up the tensors and checks their ranks.
+    ///
+    /// # Errors
+    /// [`WeightError::Adapter`] for an `A` without its `B`, a rank that is not the configured one, or a tensor that is
+    /// neither; all of them in one message.
+    pub fn new(config: &LoraConfig, table: TensorTable) -> Result<Self, WeightError> {
+        let mut halves: BTreeMap<String, [Option<String>; 2]> = BTreeMap::new();
+        let mut problems = Vec::new();
+        for name in table.names() {
+            let Some((module, half)) = split(name) else {
+                problems.push(format!("{name} is neither lora_A.weight nor lora_B.weight"));
+                continue;
+            };
+            let weight = format!("{}.weight", canonical(module));
+            let slot = halves.entry(weight).or_default().get_mut(half);
+            if slot.is_some_and(|slot| slot.replace(name.to_string()).is_some()) {
+                problems.push(format!("{name} stands for a layer that another tensor already adapts"));
+            }
+        }
+        let mut pairs = BTreeMap::new();
+        for (weight, halves) in halves {
+            let [Some(a), Some(b)] = halves else {
+                problems.push(format!("{weight} has only one of lora_A and lora_B"));
+                continue;
+            };
+            match (shape2(&table, &a), shape2(&table, &b)) {
+                (Some([rank_a, input]), Some([output, rank_b])) if rank_a == config.rank && rank_b == rank_a => {
+                    pairs.insert(weight, LoraPair { a, b, shape: [output, input] });
+                }
+                (shape_a, shape_b) => problems.push(format!(
+                    "{weight}: expected lora_A [{rank}, in] and lora_B [out, {rank}], found {shape_a:?} and {shape_b:?}",
+                    rank = config.rank
+                )),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(WeightError::Adapter { adapter: table.describe(), reason: problems.join("\n") });
+        }
+        Ok(Self { table, pairs, scale: config.scale() })
+    }
+
+    /// Values in all matrices of the adapter.
+    pub fn parameter_count(&self) -> u64 {
+        self.table.parameter_count()
+    }
+
+    /// Checks that every adapted weight exists in the base model, with the right shape.
+    ///
+    /// # Errors
+    /// [`WeightError::Adapter`] listing all that do not.
+    pub fn check(&self, base_shape: impl Fn(&str) -> Option<Vec<usize>>) -> Result<(), WeightError> {
+        let problems: Vec<String> = self
+            .pairs
+            .iter()
+            .filter_map(|(weight, pair)| match base_shape(weight) {
+                Some(shape) if shape == pair.shape => None,
+                Some(shape) => Some(format!("{weight}: adapter is for {:?}, base has {shape:?}", pair.shape)),
+                None => Some(format!("{weight}: the base model has no such tensor")),
+            })
+            .collect();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(WeightError::Adapter { adapter: self.table.describe(), reason: problems.join("\n") })
+    }
+
+    /// `weight + scale * B A` in f32; `None` when the adapter leaves this weight alone.
+    ///
+    /// # Errors
+    /// When the adapter's file cannot be read.
+    pub fn merge(&self, name: &str, weight: &Tensor, device: &Device) -> Result<Option<Tensor>, WeightError> {
+        let Some(pair) = self.pairs.get(name) else { return Ok(None) };
+        let half =
+            |name: &str| -> Result<Tensor, WeightError> { Ok(self.table.read(name, device)?.to_dtype(DType::F32)?) };
+        let delta = (half(&pair.b)?.matmul(&half(&pair.a)?)? * self.scale)?; // [out, in]
+        Ok(Some((weight.to_dtype(DType::F32)? + delta)?))
+    }
+}
+
+/// `x.lora_A.weight` or `x.lora_A.<adapter>.weight` becomes (`x`, 0); `lora_B` gives 1.
+fn split(name: &str) -> Option<(&str, usize)> {
+    let rest = name.strip_suffix(".weight")?;
+    [".lora_A", ".lora_B"].into_iter().enumerate().find_map(|(half, marker)| {
+        let (module, adapter) = rest.rsplit_once(marker)?;
+        let plain = adapter.is_empty() || adapter.strip_prefix('.').is_some_and(|name| !name.contains('.'));
+        plain.then_some((module, half))
+    })
+}
+
+fn shape2(table: &TensorTable, name: &str) -> Option<[usize; 2]> {
+    table.meta(name)?.shape.as_slice().try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_recognised_in_both_forms() {
+        assert_eq!(split("m.q_proj.lora_A.weight"), Some(("m.q_proj", 0)));
+        assert_eq!(split("m.q_proj.lora_B.default.weight"), Some(("m.q_proj", 1)));
+        assert_eq!(split("m.q_proj.lora_A.a.b.weight"), None);
+        assert_eq!(split("m.q_proj.lora_magnitude_vector"), None);
+    }
+}

@@ -1,0 +1,18 @@
+//! Tensors from files become layers, strictly: every missing, extra or mis-shaped one is named in one message, and what
+//! the memory will hold is known before anything is read.
+
+mod budget;
+mod error;
+mod lora;
+mod merged;
+mod names;
+mod source;
+mod strict;
+mod survey;
+
+pub use budget::MemoryBudget;
+pub use error::WeightError;
+pub use lora::LoraAdapter;
+pub use merged::MergedWeights;
+pub use source::WeightSource;
+pub use strict::{LoadPlan, load_strictly};

@@ -1,0 +1,44 @@
+//! Where a model's tensors come from.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::WeightError;
+use crate::checkpoint::TensorTable;
+
+/// Named tensors that can be read one at a time.
+pub trait WeightSource: Send + Sync {
+    /// All names, sorted, without those that a forward pass never reads.
+    fn names(&self) -> Vec<String>;
+
+    /// Shape of a tensor, or `None` when there is none of that name.
+    fn shape(&self, name: &str) -> Option<Vec<usize>>;
+
+    /// Reads one tensor, in `dtype`, to `device`.
+    ///
+    /// # Errors
+    /// When the tensor does not exist or its file cannot be read.
+    fn read(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, WeightError>;
+
+    /// What the tensors are and where they lie, for messages.
+    fn describe(&self) -> String;
+}
+
+/// A table of tensors as it lies in its files: heads, policies.
+impl WeightSource for TensorTable {
+    fn names(&self) -> Vec<String> {
+        TensorTable::names(self).map(str::to_string).collect()
+    }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.meta(name).map(|meta| meta.shape.clone())
+    }
+
+    fn read(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, WeightError> {
+        Ok(self.read_weight(name, device)?.to_dtype(dtype)?)
+    }
+
+    fn describe(&self) -> String {
+        let files: Vec<String> = self.files().iter().map(|path| path.display().to_string()).collect();
+        files.join(", ")
+    }
+}

@@ -1,0 +1,363 @@
+//! The model against PyTorch: hidden states, features, regressions and actions of the golden sets.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
+use serde_json::Value;
+use support::{Expected, Report, flat, max_difference, max_relative_difference};
+use vlm_planner_tuner::checkpoint::{LoraConfig, SupervisedCheckpoint, TensorTable};
+use vlm_planner_tuner::feature::{DptHead, DptSizes, FeatureExtractor, HistoryEncoder, HistorySizes};
+use vlm_planner_tuner::frame::{BodyVelocity, Frame};
+use vlm_planner_tuner::planner::PlannerSpec;
+use vlm_planner_tuner::tuner::{Decision, Head, HeadOutput, Tuner, TunerOptions};
+use vlm_planner_tuner::vision_language::processor::{
+    ImageProcessor, PixelBudget, PreprocessorConfig, PromptTemplate, PromptTokenizer, TokenizedPrompt,
+};
+use vlm_planner_tuner::vision_language::{HiddenStates, ModelConfig, Precision, VisionLanguageModel};
+use vlm_planner_tuner::weights::{LoadPlan, LoraAdapter, MergedWeights, load_strictly};
+
+/// A golden set in the layout of `tiny_vlm`.
+struct Golden {
+    folder: PathBuf,
+    frames: Vec<Value>,
+    tensors: Expected,
+}
+
+impl Golden {
+    fn open() -> Option<Self> {
+        let folder = support::fixture_set("tiny_vlm")?;
+        let json: Value = serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
+        let frames = json["frames"].as_array().unwrap().clone();
+        assert!(!frames.is_empty());
+        let tensors = Expected::open(&folder.join("expected.safetensors"));
+        Some(Self { folder, frames, tensors })
+    }
+
+    fn base(&self) -> PathBuf {
+        self.folder.join("base")
+    }
+
+    fn checkpoint(&self) -> PathBuf {
+        self.folder.join("checkpoint")
+    }
+
+    fn policy(&self) -> PathBuf {
+        self.folder.join("policy")
+    }
+
+    fn frame(&self, golden: &Value) -> Frame {
+        read_png(&self.folder.join(golden["file"].as_str().unwrap()))
+    }
+
+    /// All frames of the set, in the order of their index.
+    fn all_frames(&self) -> Vec<Frame> {
+        let mut files: Vec<PathBuf> =
+            std::fs::read_dir(self.folder.join("frames")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files.iter().map(|file| read_png(file)).collect()
+    }
+
+    fn model(&self, adapter: Option<&str>) -> VisionLanguageModel {
+        let table = TensorTable::open_sharded(self.base()).unwrap();
+        let adapter = adapter.map(|file| {
+            let config = LoraConfig::open(self.checkpoint().join("adapter_config.json")).unwrap();
+            LoraAdapter::new(&config, TensorTable::open(self.checkpoint().join(file)).unwrap()).unwrap()
+        });
+        let config = ModelConfig::load(&self.base().join("config.json")).unwrap();
+        let weights = Arc::new(MergedWeights::new(table, adapter).unwrap());
+        VisionLanguageModel::load(config, weights, Precision::F32, &Device::Cpu).unwrap()
+    }
+
+    fn processor(&self) -> ImageProcessor {
+        let checkpoint = self.checkpoint();
+        let config =
+            PreprocessorConfig::load(&self.base(), Some(checkpoint.as_path()), PixelBudget::default()).unwrap();
+        ImageProcessor::new(config)
+    }
+
+    fn tokenize(&self, golden: &Value, model: &ModelConfig, image_tokens: usize) -> TokenizedPrompt {
+        let tokenizer = PromptTokenizer::load(&self.base(), model.image_token_id).unwrap();
+        let template = PromptTemplate::load(Some(&self.checkpoint())).unwrap();
+        let prompt = template.render(velocity(golden), golden["algorithm"].as_str().unwrap());
+        tokenizer.encode(&prompt, image_tokens).unwrap()
+    }
+
+    fn tuner(&self, head: Head) -> Tuner {
+        let policy = (head == Head::Actor).then(|| self.policy());
+        let options = TunerOptions {
+            base: self.base(),
+            checkpoint: self.checkpoint(),
+            policy,
+            head: Some(head),
+            planner: PlannerSpec::builtin("dwa").unwrap(),
+            device: Device::Cpu,
+            format: None,
+            pixels: PixelBudget::default(),
+            memory: None,
+        };
+        options.load(None).unwrap()
+    }
+
+    /// A decision from the PNG, with the history that the set lists.
+    fn decide(&self, tuner: &mut Tuner, golden: &Value, all_frames: &[Frame]) -> Decision {
+        let history: Vec<_> = golden["history_frame_indices_newest_first"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|index| tuner.encode_for_history(&all_frames[index.as_u64().unwrap() as usize]).unwrap())
+            .collect();
+        tuner.decide(&self.frame(golden), velocity(golden), &history).unwrap()
+    }
+}
+
+fn read_png(path: &Path) -> Frame {
+    let image = image::open(path).unwrap().to_rgb8();
+    Frame::from_rgb8(image.width(), image.height(), image.into_raw()).unwrap()
+}
+
+fn velocity(golden: &Value) -> BodyVelocity {
+    BodyVelocity::new(golden["linear_vel"].as_f64().unwrap(), golden["angular_vel"].as_f64().unwrap()).unwrap()
+}
+
+/// `frame2`, the prefix of a frame's tensors.
+fn prefix(golden: &Value) -> String {
+    format!("frame{}", golden["frame_index"])
+}
+
+fn add_hidden_states(report: &mut Report, expected: &Expected, prefix: &str, found: &HiddenStates) {
+    for (index, state) in found.states().iter().enumerate() {
+        let name = format!("{prefix}.hidden_states.{index}");
+        if expected.has(&name) {
+            let quantity = format!("hidden_states.{index}");
+            report.add(&quantity, max_difference(&flat(state), &expected.values(&name)), 1e-3);
+        }
+    }
+}
+
+/// The image as the image processor resized it, where the set holds it; else resized here.
+fn resized(golden: &Golden, processor: &mut ImageProcessor, frame: &Value) -> Frame {
+    let name = format!("{}.resized_u8_fast", prefix(frame));
+    if !golden.tensors.has(&name) {
+        return processor.resize(&golden.frame(frame)).unwrap();
+    }
+    let planar = golden.tensors.tensor(&name); // [3, height, width]
+    let (_, height, width) = planar.dims3().unwrap();
+    let interleaved = planar.permute((1, 2, 0)).unwrap().flatten_all().unwrap().to_vec1::<u8>().unwrap();
+    Frame::from_rgb8(width as u32, height as u32, interleaved).unwrap()
+}
+
+#[test]
+fn fixture_vision_tower_and_hidden_states() {
+    let Some(golden) = Golden::open() else { return };
+    let (model, mut processor, mut report) =
+        (golden.model(Some("adapter_model.safetensors")), golden.processor(), Report::default());
+    for frame in &golden.frames {
+        let picture = resized(&golden, &mut processor, frame);
+        let image = processor.cut(&picture).unwrap();
+        let tokens = model.image_tokens(&image).unwrap();
+        let expected = golden.tensors.values(&format!("{}.vision_tower", prefix(frame)));
+        report.add("vision_tower", max_difference(&flat(&tokens), &expected), 1e-4);
+
+        let prompt = golden.tokenize(frame, model.config(), tokens.dim(0).unwrap());
+        let states = model.hidden_states(&prompt, &tokens, image.grid()).unwrap();
+        add_hidden_states(&mut report, &golden.tensors, &prefix(frame), &states);
+    }
+    report.finish("tiny_vlm: vision tower and hidden states (LoRA merged), largest difference");
+}
+
+#[test]
+fn fixture_hidden_states_without_adapter() {
+    let Some(golden) = Golden::open() else { return };
+    let (model, mut processor, mut report) = (golden.model(None), golden.processor(), Report::default());
+    for frame in &golden.frames {
+        let prefix = format!("{}.base_no_lora", prefix(frame));
+        if !golden.tensors.has(&format!("{prefix}.hidden_states.0")) {
+            continue;
+        }
+        let image = processor.process(&golden.frame(frame)).unwrap();
+        let tokens = model.image_tokens(&image).unwrap();
+        let prompt = golden.tokenize(frame, model.config(), tokens.dim(0).unwrap());
+        let states = model.hidden_states(&prompt, &tokens, image.grid()).unwrap();
+        add_hidden_states(&mut report, &golden.tensors, &prefix, &states);
+    }
+    report.finish("tiny_vlm: hidden states of the base model, largest difference");
+}
+
+#[test]
+fn fixture_both_adapter_namings_are_the_same_adapter() {
+    let Some(golden) = Golden::open() else { return };
+    if !golden.checkpoint().join("adapter_model.legacy.safetensors").exists() {
+        return support::say("skipped: the set has no adapter under the older names");
+    }
+    let mut processor = golden.processor();
+    let frame = &golden.frames[0];
+    let image = processor.process(&golden.frame(frame)).unwrap();
+    let states = |adapter: &str| {
+        let model = golden.model(Some(adapter));
+        let tokens = model.image_tokens(&image).unwrap();
+        let prompt = golden.tokenize(frame, model.config(), tokens.dim(0).unwrap());
+        model.hidden_states(&prompt, &tokens, image.grid()).unwrap()
+    };
+    let newer = states("adapter_model.safetensors");
+    let older = states("adapter_model.legacy.safetensors");
+    for (a, b) in newer.states().iter().zip(older.states()) {
+        assert_eq!(flat(a), flat(b));
+    }
+}
+
+#[test]
+fn fixture_features_regressions_and_actions() {
+    let Some(golden) = Golden::open() else { return };
+    let all_frames = golden.all_frames();
+    let mut report = Report::default();
+    for (head, name) in [(Head::Regression, "supervised"), (Head::Actor, "policy")] {
+        let mut tuner = golden.tuner(head);
+        for frame in &golden.frames {
+            let decision = golden.decide(&mut tuner, frame, &all_frames);
+            let pooled = golden.tensors.values(&format!("{}.{name}.pooled", prefix(frame)));
+            let difference = max_relative_difference(&decision.extracted.pooled, &pooled);
+            report.add(&format!("{name} pooled (relative)"), difference, 1e-4);
+            let mut compare = |quantity: &str, found: &[f32]| {
+                let key = format!("{}.{name}.{quantity}", prefix(frame));
+                let difference = max_difference(found, &golden.tensors.values(&key));
+                report.add(&format!("{name} {quantity}"), difference, 1e-4);
+            };
+            compare("newest_first.history_feat", decision.extracted.history.as_ref().unwrap());
+            compare("newest_first.feature", decision.extracted.feature.values());
+            match &decision.output {
+                HeadOutput::Regression { normalised, denormalised, .. } => {
+                    compare("attention_weights", &decision.extracted.attention);
+                    compare("newest_first.regression", normalised);
+                    // In units of the parameters, tens of samples among them.
+                    let key = format!("{}.{name}.newest_first.regression_denormalised", prefix(frame));
+                    let difference = max_relative_difference(denormalised, &golden.tensors.values(&key));
+                    report.add("supervised regression_denormalised (relative)", difference, 1e-4);
+                }
+                HeadOutput::Actor { action, parameters } => {
+                    compare("newest_first.action", action.values());
+                    let key = format!("{}.{name}.newest_first.action_scaled", prefix(frame));
+                    for ((spec, value), expected) in parameters.iter().zip(golden.tensors.values(&key)) {
+                        let expected = if spec.is_integer() { expected.round() } else { expected };
+                        let scaled = (value as f32 - expected).abs() / (spec.max() - spec.min()) as f32;
+                        report.add("policy parameters (of their range)", scaled, 1e-4);
+                    }
+                }
+            }
+            assert_eq!(decision.sequence_length, frame["sequence_length"].as_u64().unwrap() as usize);
+        }
+    }
+    report.finish("tiny_vlm: from the PNG to features, regressions and actions, largest difference");
+}
+
+#[test]
+fn fixture_oldest_first_history_is_another_feature() {
+    let Some(golden) = Golden::open() else { return };
+    let all_frames = golden.all_frames();
+    let mut tuner = golden.tuner(Head::Regression);
+    let mut report = Report::default();
+    for frame in &golden.frames {
+        let newest_first = frame["history_frame_indices_newest_first"].as_array().unwrap();
+        if newest_first.iter().all(|index| index == &newest_first[0]) {
+            continue;
+        }
+        let mut reversed = frame.clone();
+        reversed["history_frame_indices_newest_first"].as_array_mut().unwrap().reverse();
+        let decision = golden.decide(&mut tuner, &reversed, &all_frames);
+        let expected = golden.tensors.values(&format!("{}.supervised.oldest_first.feature", prefix(frame)));
+        report.add(
+            "supervised oldest_first.feature",
+            max_difference(decision.extracted.feature.values(), &expected),
+            1e-4,
+        );
+        let other = golden.decide(&mut tuner, frame, &all_frames);
+        assert!(max_difference(other.extracted.feature.values(), &expected) > 1e-3, "the order must matter");
+    }
+    report.finish("tiny_vlm: history in the legacy order, largest difference");
+}
+
+#[test]
+fn fixture_same_input_twice_gives_identical_bytes() {
+    let Some(golden) = Golden::open() else { return };
+    let all_frames = golden.all_frames();
+    let frame = &golden.frames[golden.frames.len() - 1];
+    let bits = |decision: Decision| decision.extracted.feature.values().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    let mut tuner = golden.tuner(Head::Actor);
+    let first = bits(golden.decide(&mut tuner, frame, &all_frames));
+    assert_eq!(first, bits(golden.decide(&mut tuner, frame, &all_frames)));
+    assert_eq!(first, bits(golden.decide(&mut golden.tuner(Head::Actor), frame, &all_frames)));
+}
+
+#[test]
+fn fixture_full_size_heads() {
+    let Some(folder) = support::fixture_set("heads_full") else { return };
+    let Some(images) = support::fixture_set("tiny_vlm") else { return };
+    let device = Device::Cpu;
+    let head = Arc::new(TensorTable::open(folder.join("regression_head/pytorch_model.bin")).unwrap());
+    let encoder = Arc::new(TensorTable::open(folder.join("history_encoder/pytorch_model.bin")).unwrap());
+    assert_eq!((head.parameter_count(), encoder.parameter_count()), (3_891_337, 1_676_352));
+
+    let inputs = Expected::open(&folder.join("inputs.safetensors"));
+    let states = [0, 1, 2, 3].map(|index| {
+        let state = inputs.tensor(&format!("hidden_states.{index}"));
+        state.squeeze(0).unwrap().to_dtype(DType::F32).unwrap()
+    });
+    let hidden = states[0].dim(1).unwrap();
+    let history = vlm_planner_tuner::checkpoint::HistoryConfig::open(folder.join("history_config.json")).unwrap();
+    let dpt_sizes = DptSizes::of(head.as_ref(), "", hidden, Some(history.history_dim)).unwrap();
+    let sizes = HistorySizes::of(encoder.as_ref(), "", history.history_dim, history.num_history_frames);
+    let plan = LoadPlan::survey(DType::F32, |vb| DptHead::new(dpt_sizes, vb)).unwrap();
+    assert_eq!(plan.parameter_count(), 3_891_337);
+    let dpt_head = load_strictly(head.clone(), DType::F32, &device, |vb| DptHead::new(dpt_sizes, vb)).unwrap();
+    let encoder = load_strictly(encoder, DType::F32, &device, |vb| HistoryEncoder::new(sizes, vb)).unwrap();
+    let extractor = FeatureExtractor::new(dpt_head, Some((encoder, sizes.frames)));
+
+    let pictures = Expected::open(&images.join("expected.safetensors"));
+    let frames: Vec<_> = [1, 4]
+        .map(|index| {
+            let bytes = pictures.tensor(&format!("history_resized_u8.{index}")).to_dtype(DType::F32).unwrap();
+            let per_channel = |values: [f32; 3]| Tensor::new(&values, &device).unwrap().reshape((3, 1, 1)).unwrap();
+            let mean = per_channel([0.485, 0.456, 0.406]);
+            let std = per_channel([0.229, 0.224, 0.225]);
+            let normalised = (bytes / 255.0).unwrap().broadcast_sub(&mean).unwrap().broadcast_div(&std).unwrap();
+            extractor.encode_frame(&normalised).unwrap().unwrap()
+        })
+        .into();
+    let extracted = extractor.extract(&HiddenStates::new(states), &frames).unwrap();
+    let regression = extractor.regress(&extracted.feature, &device).unwrap();
+
+    let expected = Expected::open(&folder.join("expected.safetensors"));
+    let mut report = Report::default();
+    let cnn: Vec<f32> = frames.iter().flat_map(|frame| flat(frame.tensor())).collect();
+    for (name, found) in [
+        ("cnn_features", cnn.as_slice()),
+        ("history_feat", extracted.history.as_ref().unwrap()),
+        ("attention_weights", &extracted.attention),
+        ("pooled", &extracted.pooled),
+        ("feature", extracted.feature.values()),
+        ("regression", &regression),
+    ] {
+        report.add(name, max_relative_difference(found, &expected.values(name)), 1e-4);
+    }
+    report.finish("heads_full: largest difference relative to the largest value");
+}
+
+#[test]
+fn fixture_a_head_for_another_hidden_size_is_refused_with_every_tensor() {
+    let Some(golden) = Golden::open() else { return };
+    let checkpoint = SupervisedCheckpoint::open(golden.checkpoint()).unwrap();
+    let hidden = ModelConfig::load(&golden.base().join("config.json")).unwrap().text.hidden_size;
+    let table = Arc::new(checkpoint.regression_head);
+    let sizes = DptSizes::of(table.as_ref(), "", hidden + 2, None).unwrap();
+    let error = load_strictly(table, DType::F32, &Device::Cpu, |vb| DptHead::new(sizes, vb)).unwrap_err().to_string();
+    for index in 0..4 {
+        let line =
+            format!("mis-shaped projections.{index}.0.weight, expected shape [{}, {}]", sizes.feature, hidden + 2);
+        assert!(error.contains(&line), "{error}");
+    }
+    // Without history, the head's history fusion is more than is asked for.
+    assert!(error.contains("extra      history_fusion.0.weight"), "{error}");
+}

@@ -191,5 +191,5 @@ fn a_table_that_leaves_doubt_is_refused() {
     assert!(refusal().contains("nothing to decide on"));
     std::fs::write(folder.path().join("b.csv"), "").unwrap();
     let message = refusal();
-    assert!(message.contains("several tables (a.csv, b.csv)") && message.contains("--csv"), "{message}");
+    assert!(message.contains("several tables (a.csv, b.csv)") && message.contains("--table"), "{message}");
 }

@@ -125,7 +125,7 @@ impl Bag {
         let (velocity, velocity_age_s) =
             self.velocities.at(log_time, stamp).map_err(|no| self.no_velocity(stamp, &no))?;
         let frame = StampedFrame { stamp, frame: Arc::new(frame) };
-        Ok(Observation { frame, velocity, velocity_age_s, episode: 0 })
+        Ok(Observation { frame, velocity, velocity_age_s, age_s: log_time.seconds_since(stamp), episode: 0 })
     }
 
     fn no_velocity(&self, stamp: Stamp, no: &NoVelocity) -> Skipped {

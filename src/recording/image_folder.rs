@@ -114,7 +114,7 @@ impl ImageFolder {
         let frame =
             Frame::from_image_bytes(&bytes).map_err(|error| Skipped::frame(&error, Some(stamp), path.display()))?;
         let frame = StampedFrame { stamp, frame: Arc::new(frame) };
-        Ok(Observation { frame, velocity, velocity_age_s: 0.0, episode: self.episode })
+        Ok(Observation { frame, velocity, velocity_age_s: 0.0, age_s: 0.0, episode: self.episode })
     }
 }
 
@@ -190,7 +190,7 @@ fn find_table(folder: &Path) -> Result<PathBuf, RecordingError> {
         }),
         (Some(last), others) => {
             let found = listed(&[others, &[last]].concat());
-            let problem = format!("several tables ({found}) and none is named frames.csv; choose one with --csv");
+            let problem = format!("several tables ({found}) and none is named frames.csv; choose one with --table");
             Err(RecordingError::table(folder, problem))
         }
     }

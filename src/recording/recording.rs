@@ -32,6 +32,8 @@ pub struct RecordedFrame {
     pub velocity: BodyVelocity,
     /// How much older than the image the velocity is, seconds; negative when it was measured after the image.
     pub velocity_age_s: f64,
+    /// How old the image was when it was recorded, seconds: time of recording less stamp.
+    pub age_s: f64,
     /// Whether an episode starts here: at the first usable frame, and where the `run_id` of a table changes.
     pub episode_start: bool,
 }
@@ -42,6 +44,7 @@ pub(super) struct Observation {
     pub(super) frame: StampedFrame,
     pub(super) velocity: BodyVelocity,
     pub(super) velocity_age_s: f64,
+    pub(super) age_s: f64,
     /// Number of the episode; a change of it starts one.
     pub(super) episode: usize,
 }
@@ -169,9 +172,9 @@ impl Iterator for Recording {
         };
         let observation = observation.and_then(|observation| self.check_size(observation));
         let recorded = observation.inspect_err(|skipped| self.skips.record(skipped)).map(|observation| {
-            let Observation { frame, velocity, velocity_age_s, episode } = observation;
+            let Observation { frame, velocity, velocity_age_s, age_s, episode } = observation;
             let episode_start = self.episode.replace(episode) != Some(episode);
-            RecordedFrame { frame, velocity, velocity_age_s, episode_start }
+            RecordedFrame { frame, velocity, velocity_age_s, age_s, episode_start }
         });
         Some(recorded)
     }

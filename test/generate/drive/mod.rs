@@ -56,9 +56,9 @@ pub fn record() -> Result<Vec<Moment>, RenderError> {
     Ok(moments)
 }
 
-/// The recording's table: file, stamp (s), linear_vel (m/s), angular_vel (rad/s).
+/// The recording's table: file, time_s (s), linear_vel (m/s), angular_vel (rad/s).
 pub fn table(moments: &[Moment]) -> String {
-    let mut table = "file,stamp,linear_vel,angular_vel\n".to_owned();
+    let mut table = "file,time_s,linear_vel,angular_vel\n".to_owned();
     for Moment { file, stamp, linear_vel, angular_vel, .. } in moments {
         table += &format!("{file},{stamp:.3},{linear_vel:.4},{angular_vel:.4}\n");
     }

@@ -35,7 +35,7 @@ fn first_existing(roots: &[PathBuf], name: &str) -> Option<PathBuf> {
 
 /// Prints past the test harness's capture: measured figures are results, not debugging.
 pub fn say(line: &str) {
-    writeln!(std::io::stderr(), "{line}").unwrap();
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 /// Expected tensors, read as f32.

@@ -1,7 +1,7 @@
 //! A frame becomes patches: HF's `Qwen2VLImageProcessorFast` for one still image.
 
 use super::{
-    Filter, ImageSize, PreprocessorConfig, ProcessedImage, ProcessorError, Resizer, patches::PatchCutter, smart_resize,
+    ImageSize, PreprocessorConfig, ProcessedImage, ProcessorError, Resizer, patches::PatchCutter, smart_resize,
 };
 use crate::frame::Frame;
 
@@ -17,7 +17,7 @@ impl ImageProcessor {
     /// A processor with these settings.
     pub fn new(config: PreprocessorConfig) -> Self {
         let cutter = PatchCutter::new(&config);
-        Self { config, resizer: Resizer::new(Filter::Bicubic), cutter }
+        Self { config, resizer: Resizer::new(), cutter }
     }
 
     /// The settings.

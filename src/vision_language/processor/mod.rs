@@ -24,6 +24,6 @@ pub use patches::{GridThw, ProcessedImage};
 pub use preprocessor_config::{PixelBudget, PreprocessorConfig};
 pub use prompt::Prompt;
 pub use prompt_template::PromptTemplate;
-pub use resize::{Filter, ResizeError, Resizer};
+pub use resize::{ResizeError, Resizer};
 pub use smart_resize::{ImageSize, smart_resize};
 pub use tokens::{PromptTokenizer, TokenizedPrompt};

@@ -5,25 +5,6 @@ use fast_image_resize::{self as fir, FilterType, PixelType, ResizeAlg, ResizeOpt
 use super::ImageSize;
 use crate::frame::Frame;
 
-/// Interpolation kernel; both widen when the image shrinks (anti-aliasing), as Pillow and torchvision do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Filter {
-    /// Triangle.
-    Bilinear,
-    /// Cubic with a = -0.5 (Catmull-Rom).
-    Bicubic,
-}
-
-impl Filter {
-    fn options(self) -> ResizeOptions {
-        let kernel = match self {
-            Self::Bilinear => FilterType::Bilinear,
-            Self::Bicubic => FilterType::CatmullRom,
-        };
-        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(kernel))
-    }
-}
-
 /// Why an image could not be resized.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -56,7 +37,7 @@ pub enum ResizeError {
     },
 }
 
-/// Resizes one frame after the other, reusing its buffers.
+/// Resizes one frame after the other with the bicubic filter, reusing its buffers.
 #[derive(Debug)]
 pub struct Resizer {
     convolution: fir::Resizer,
@@ -65,10 +46,18 @@ pub struct Resizer {
     resized: Vec<u8>,
 }
 
+impl Default for Resizer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Resizer {
-    /// A resizer with the given kernel.
-    pub fn new(filter: Filter) -> Self {
-        Self { convolution: fir::Resizer::new(), options: filter.options(), widened: Vec::new(), resized: Vec::new() }
+    /// A resizer with empty buffers.
+    pub fn new() -> Self {
+        // Cubic with a = -0.5, widened when the image shrinks (anti-aliasing), as Pillow and torchvision do.
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
+        Self { convolution: fir::Resizer::new(), options, widened: Vec::new(), resized: Vec::new() }
     }
 
     /// The frame at another size: rows of (red, green, blue) bytes without padding, valid until the next call.
@@ -116,7 +105,7 @@ mod tests {
     #[test]
     fn same_size_is_a_copy() {
         let frame = checkerboard(31, 17);
-        let mut resizer = Resizer::new(Filter::Bicubic);
+        let mut resizer = Resizer::new();
         assert_eq!(resizer.resize(&frame, ImageSize { width: 31, height: 17 }).unwrap(), frame.rgb());
     }
 
@@ -124,7 +113,7 @@ mod tests {
     fn buffers_carry_nothing_over_between_sizes() {
         let (large, small) = (checkerboard(90, 60), checkerboard(40, 50));
         let to = ImageSize { width: 28, height: 56 };
-        let mut resizer = Resizer::new(Filter::Bilinear);
+        let mut resizer = Resizer::new();
         let alone = resizer.resize(&small, to).unwrap().to_vec();
         resizer.resize(&large, ImageSize { width: 84, height: 112 }).unwrap();
         assert_eq!(resizer.resize(&small, to).unwrap(), alone);
@@ -133,7 +122,7 @@ mod tests {
     #[test]
     fn refuses_impossible_targets() {
         let frame = checkerboard(4, 4);
-        let err = Resizer::new(Filter::Bicubic).resize(&frame, ImageSize { width: 0, height: 70_000 }).unwrap_err();
+        let err = Resizer::new().resize(&frame, ImageSize { width: 0, height: 70_000 }).unwrap_err();
         assert!(err.to_string().starts_with("cannot resize to 0x70000 pixels"), "{err}");
     }
 }

@@ -1,3 +1,5 @@
-//! The command line.
+//! The command line of the package; see `planner_tuner --help`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    vlm_planner_tuner::cli::main()
+}

@@ -1,4 +1,79 @@
-//! The command line, one file a subcommand.
+//! The command line, one file a subcommand. Results go to stdout, talk to stderr.
 
+pub mod bench;
+pub mod infer;
 pub mod inspect;
+mod model_args;
 pub mod render;
+pub mod replay;
+mod report;
+mod stdout;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Re-tunes a classical local planner by looking at the scene: costmap image in, planner parameters out.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "\
+Exit codes: 0 ok, 1 error, 2 wrong usage, 3 finished but data was lost.
+RUST_LOG=debug shows more of what happens.
+
+Examples:
+  planner_tuner replay --demo
+  planner_tuner replay drive/ --base Qwen/Qwen2.5-VL-3B-Instruct --checkpoint checkpoint/ --policy policy/ --plot out.png
+  planner_tuner infer --base model/ --checkpoint checkpoint/ --image now.png --linear-vel 0.5 --angular-vel 0
+  planner_tuner inspect policy/policy_step_1000"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Infer(Box<infer::InferArgs>),
+    Replay(Box<replay::ReplayArgs>),
+    Inspect(inspect::InspectArgs),
+    Render(render::RenderArgs),
+    Bench(Box<bench::BenchArgs>),
+}
+
+/// How a command ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything that was there was used.
+    Complete,
+    /// The command ran to its end, but something of its input could not be used.
+    DataLost,
+}
+
+/// Parses the arguments, runs the command, and says what went wrong.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn,vlm_planner_tuner=info"))
+        .format_timestamp(None)
+        .format_target(false)
+        .init();
+    let outcome = match cli.command {
+        Command::Infer(args) => infer::run(*args).map(|()| Outcome::Complete),
+        Command::Replay(args) => replay::run(*args),
+        Command::Inspect(args) => inspect::run(&args).map(|()| Outcome::Complete),
+        Command::Render(args) => render::run(&args),
+        Command::Bench(args) => bench::run(*args).map(|()| Outcome::Complete),
+    };
+    match outcome {
+        Ok(Outcome::Complete) => ExitCode::SUCCESS,
+        Ok(Outcome::DataLost) => ExitCode::from(3),
+        Err(error) => match error.downcast::<clap::Error>() {
+            // Exits with 2, as for everything else that is wrong with the arguments.
+            Ok(usage) => usage.exit(),
+            Err(error) => {
+                log::error!("{error:#}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use crate::frame::render::{Renderer, Scene};
+use super::Outcome;
+use crate::frame::render::{RenderReport, Renderer, Scene};
 use crate::picture;
 
 /// Largest scene file that is read: room for the longest scan and path that are drawn.
@@ -34,7 +35,7 @@ pub struct RenderArgs {
 ///
 /// # Errors
 /// When the scene cannot be read or drawn, or the picture cannot be written.
-pub fn run(args: &RenderArgs) -> anyhow::Result<()> {
+pub fn run(args: &RenderArgs) -> anyhow::Result<Outcome> {
     let file = args.scene.display().to_string();
     let bytes = std::fs::metadata(&args.scene).with_context(|| format!("cannot read scene file {file}"))?.len();
     anyhow::ensure!(bytes <= MAX_FILE_BYTES, "scene file {file} has {bytes} bytes, expected at most {MAX_FILE_BYTES}");
@@ -50,7 +51,7 @@ pub fn run(args: &RenderArgs) -> anyhow::Result<()> {
     }
     picture::save_png(&args.output, &frame)?;
     log::info!("wrote {}", args.output.display());
-    Ok(())
+    Ok(if report == RenderReport::default() { Outcome::Complete } else { Outcome::DataLost })
 }
 
 #[cfg(test)]

@@ -1,0 +1,110 @@
+//! `planner_tuner bench`: where the time of a decision goes.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use super::infer::read_frame;
+use super::model_args::{ModelArgs, bar_style};
+use super::replay::percentile;
+use super::stdout;
+use crate::frame::{BodyVelocity, Frame};
+use crate::tuner::{Stage, StageTimes, Tuner};
+
+/// Measure the time of a decision, stage by stage
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  planner_tuner bench --base model/ --checkpoint checkpoint/ --image frame.png
+  planner_tuner bench --base model/ --checkpoint checkpoint/ --policy policy/ --image frame.png --runs 100 --json")]
+pub struct BenchArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// The costmap image, PNG or JPEG; also used as its own history
+    #[arg(long, value_name = "FILE")]
+    image: PathBuf,
+    /// Decisions to measure, after one that is not counted
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What cannot be read, loaded or computed.
+pub fn run(args: BenchArgs) -> anyhow::Result<()> {
+    let mut tuner = args.model.load()?;
+    // The first decision makes masks, rotary tables and buffers.
+    decide_once(&mut tuner, &args)?;
+    let bar = ProgressBar::new(args.runs.into()).with_style(bar_style("{bar:30} {pos}/{len} decisions {eta}"));
+    let mut all = Vec::new();
+    for _ in 0..args.runs {
+        all.push(decide_once(&mut tuner, &args)?);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let rows: Vec<Row> = Stage::ALL
+        .into_iter()
+        .map(|stage| Row::new(stage.name(), all.iter().map(|times| times.of(stage)).collect()))
+        .chain([Row::new("total", all.iter().map(StageTimes::total).collect())])
+        .collect();
+    let text = if args.json { as_json(&rows, args.runs) } else { as_table(&rows, args.runs) };
+    stdout::write(&text)?;
+    Ok(())
+}
+
+fn decide_once(tuner: &mut Tuner, args: &BenchArgs) -> anyhow::Result<StageTimes> {
+    let mut times = StageTimes::default();
+    let frame: Frame = times.measure(Stage::Decode, || read_frame(&args.image))?;
+    let encoded = times.measure(Stage::History, || tuner.encode_for_history(&frame))?;
+    let past: Vec<_> = tuner.history_offsets().iter().filter_map(|_| encoded.clone()).collect();
+    let decision = tuner.decide(&frame, BodyVelocity::new(0.5, 0.0)?, &past)?;
+    for stage in Stage::ALL {
+        times.add(stage, decision.times.of(stage));
+    }
+    Ok(times)
+}
+
+struct Row {
+    name: &'static str,
+    sorted: Vec<Duration>,
+}
+
+impl Row {
+    fn new(name: &'static str, mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        Self { name, sorted: times }
+    }
+
+    /// Minimum, median and 99th percentile, ms.
+    fn milliseconds(&self) -> [f64; 3] {
+        [0, 50, 99].map(|percent| percentile(&self.sorted, percent).as_secs_f64() * 1e3)
+    }
+}
+
+fn as_table(rows: &[Row], runs: u32) -> String {
+    let mut text = format!("{:<10} {:>9} {:>9} {:>9}   ms, {runs} decisions\n", "stage", "min", "median", "p99");
+    for row in rows {
+        let [min, median, p99] = row.milliseconds();
+        let _ = writeln!(text, "{:<10} {min:>9.2} {median:>9.2} {p99:>9.2}", row.name);
+    }
+    text
+}
+
+fn as_json(rows: &[Row], runs: u32) -> String {
+    let stages: serde_json::Map<_, _> = rows
+        .iter()
+        .map(|row| {
+            let [min, median, p99] = row.milliseconds();
+            (row.name.to_string(), json!({ "min_ms": min, "median_ms": median, "p99_ms": p99 }))
+        })
+        .collect();
+    json!({ "runs": runs, "stages": stages }).to_string() + "\n"
+}

@@ -1,0 +1,148 @@
+//! The options that name a model, shared by the commands that run one.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use candle_core::Device;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::planner::PlannerSpec;
+use crate::tuner::{Head, LoadProgress, Tuner, TunerOptions};
+use crate::vision_language::WeightFormat;
+use crate::vision_language::hub::{HubEnvironment, ModelSource};
+use crate::vision_language::processor::PixelBudget;
+
+/// Which model, on which device.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Model")]
+pub struct ModelArgs {
+    /// Base model: a folder, or an id on the Hugging Face Hub (owner/name[@revision])
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
+    /// Supervised checkpoint: a folder with adapter, regression_head, history_encoder and normalization
+    #[arg(long, value_name = "DIR")]
+    pub checkpoint: Option<PathBuf>,
+    /// Policy checkpoint: prefix (policy/policy_step_1000), folder or actor file
+    #[arg(long, value_name = "PREFIX|DIR|FILE")]
+    pub policy: Option<PathBuf>,
+    /// Which head decides [default: actor with --policy, regression without]
+    #[arg(long, value_enum)]
+    pub head: Option<Head>,
+    /// Planner: dwa, teb, mppi, ddp, or a YAML file that describes another one
+    #[arg(long, value_name = "NAME|FILE", default_value = "dwa")]
+    pub planner: String,
+    /// cpu, or cuda:N in a build with the feature cuda
+    #[arg(long, default_value = "cpu", value_parser = parse_device)]
+    pub device: DeviceChoice,
+    /// Format of the vision-language model's weights [default: f32 on a CPU, bf16 on a GPU]
+    #[arg(long, value_enum)]
+    pub dtype: Option<WeightFormat>,
+    /// Least number of pixels the image is resized to [default: as in preprocessor_config.json]
+    #[arg(long, value_name = "N")]
+    pub min_pixels: Option<u64>,
+    /// Largest number of pixels the image is resized to [default: as in preprocessor_config.json]
+    #[arg(long, value_name = "N")]
+    pub max_pixels: Option<u64>,
+}
+
+/// A device by name; opened when the model is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// All cores.
+    Cpu,
+    /// A GPU by its ordinal.
+    Cuda(usize),
+}
+
+fn parse_device(text: &str) -> Result<DeviceChoice, String> {
+    match (text, text.strip_prefix("cuda:")) {
+        ("cpu", _) => Ok(DeviceChoice::Cpu),
+        ("cuda", _) => Ok(DeviceChoice::Cuda(0)),
+        (_, Some(ordinal)) => {
+            ordinal.parse().map(DeviceChoice::Cuda).map_err(|_| format!("'{ordinal}' is no device number"))
+        }
+        _ => Err("expected cpu or cuda:N".into()),
+    }
+}
+
+impl DeviceChoice {
+    fn open(self) -> anyhow::Result<Device> {
+        match self {
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Cuda(_) if !cfg!(feature = "cuda") => {
+                anyhow::bail!("this build has no GPU support; build it with --features cuda, or use --device cpu")
+            }
+            Self::Cuda(ordinal) => Device::new_cuda(ordinal)
+                .with_context(|| format!("cuda:{ordinal} cannot be opened; is there a driver? Or use --device cpu")),
+        }
+    }
+}
+
+impl ModelArgs {
+    /// Loads the model, with a progress bar on stderr.
+    ///
+    /// # Errors
+    /// A usage error when an option is missing; otherwise what does not fit.
+    pub fn load(&self) -> anyhow::Result<Tuner> {
+        let base = self.base.as_deref().ok_or_else(|| missing("--base <DIR|ID>"))?;
+        let checkpoint = self.checkpoint.clone().ok_or_else(|| missing("--checkpoint <DIR>"))?;
+        if self.head == Some(Head::Actor) && self.policy.is_none() {
+            return Err(missing("--policy <PREFIX|DIR|FILE> (for --head actor)").into());
+        }
+        if self.head == Some(Head::Regression) && self.policy.is_some() {
+            log::warn!("--head regression is the supervised checkpoint's head; of --policy only an adapter is used");
+        }
+        let options = TunerOptions {
+            base: ModelSource::parse(base)?.resolve(&HubEnvironment::from_env())?,
+            checkpoint,
+            policy: self.policy.clone(),
+            head: self.head,
+            planner: self.planner()?,
+            device: self.device.open()?,
+            format: self.dtype,
+            pixels: PixelBudget { min_pixels: self.min_pixels, max_pixels: self.max_pixels },
+            memory: None,
+        };
+        let bar = ProgressBar::new(0).with_style(bar_style("loading weights {bar:30} {pos}/{len}"));
+        let shown = bar.clone();
+        let progress: LoadProgress = Box::new(move |read, total| {
+            shown.set_length(total as u64);
+            shown.set_position(read as u64);
+        });
+        let tuner = options.load(Some(progress));
+        bar.finish_and_clear();
+        Ok(tuner?)
+    }
+
+    fn planner(&self) -> anyhow::Result<PlannerSpec> {
+        let is_file = Path::new(&self.planner).exists() || self.planner.contains(['/', '.']);
+        Ok(if is_file { PlannerSpec::load(Path::new(&self.planner))? } else { PlannerSpec::builtin(&self.planner)? })
+    }
+}
+
+/// A bar on stderr; without a terminal nothing is drawn.
+pub fn bar_style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// A usage error in clap's words, which ends the program with exit code 2.
+pub fn missing(option: &str) -> clap::Error {
+    let message = format!("the following required argument was not provided: {option}");
+    super::Cli::command().error(ErrorKind::MissingRequiredArgument, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_spelled_one_way() {
+        assert_eq!(parse_device("cpu"), Ok(DeviceChoice::Cpu));
+        assert_eq!(parse_device("cuda:1"), Ok(DeviceChoice::Cuda(1)));
+        for wrong in ["gpu", "cuda:", "cuda:x", "cuda:-1", "CPU"] {
+            assert!(parse_device(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The options of `replay`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::super::infer::TRAINED_SIZE;
+use super::super::model_args::{ModelArgs, missing};
+use super::lines::Form;
+use crate::recording::{DecisionSchedule, RecordingOptions};
+
+/// Compute planner parameters for every decision of a recorded drive
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+A recording is a rosbag2 folder (MCAP or SQLite), a single .mcap or .db3 file, or a folder of images with a CSV table
+(columns file, linear_vel, angular_vel; optionally time_s or stamp_ns, and run_id).
+
+Exit code 3 means that the replay ran to its end, but frames were skipped; the summary says why.
+
+Examples:
+  planner_tuner replay --demo                           a small drive with an untrained model
+  planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --policy policy/ --plot drive.png
+  planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --csv > drive.csv
+  planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --rate every --json | jq .parameters
+  planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --mcap decisions.mcap    (opens in Foxglove)")]
+pub struct ReplayArgs {
+    /// The recording
+    #[arg(value_name = "RECORDING", required_unless_present = "demo", conflicts_with = "demo")]
+    recording: Option<PathBuf>,
+    /// Replay the drive and the tiny untrained model that come with the source code; ends in a picture
+    #[arg(long, conflicts_with_all = ["base", "checkpoint", "policy", "head"])]
+    pub(super) demo: bool,
+    #[command(flatten)]
+    pub(super) model: ModelArgs,
+    /// Image topic [default: the only one there is]
+    #[arg(long, value_name = "TOPIC", help_heading = "Recording")]
+    image_topic: Option<String>,
+    /// Odometry topic [default: the only one there is]
+    #[arg(long, value_name = "TOPIC", help_heading = "Recording")]
+    odometry_topic: Option<String>,
+    /// Table of an image folder [default: the only .csv in it]
+    #[arg(long, value_name = "FILE", help_heading = "Recording")]
+    table: Option<PathBuf>,
+    /// Decisions a second, by the frames' stamps; `every` decides on every frame
+    #[arg(long, value_name = "HZ|every", default_value = "2", value_parser = parse_rate, help_heading = "Recording")]
+    rate: Rate,
+    /// Size of the frames; others are skipped. `any` takes them all
+    #[arg(long, value_name = "WxH|any", default_value = "600x400", value_parser = parse_size,
+          help_heading = "Recording")]
+    image_size: ImageSizeRule,
+    /// One JSON object a line
+    #[arg(long, help_heading = "Output", conflicts_with = "csv")]
+    json: bool,
+    /// Comma-separated values with a header
+    #[arg(long, help_heading = "Output")]
+    csv: bool,
+    /// Draw parameters, velocities and frames over time
+    #[arg(long, value_name = "PNG", help_heading = "Output")]
+    pub(super) plot: Option<PathBuf>,
+    /// Write parameters and attention overlays for Foxglove
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(super) mcap: Option<PathBuf>,
+}
+
+/// When to decide.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Rate {
+    Hertz(f64),
+    EveryFrame,
+}
+
+/// Which frames are of use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ImageSizeRule {
+    Exactly(u32, u32),
+    Any,
+}
+
+fn parse_rate(text: &str) -> Result<Rate, String> {
+    if text == "every" {
+        return Ok(Rate::EveryFrame);
+    }
+    let rate = text.parse().map(Rate::Hertz).ok();
+    rate.filter(|rate| rate.schedule().is_some())
+        .ok_or_else(|| "expected a positive number of hertz, or 'every'".into())
+}
+
+fn parse_size(text: &str) -> Result<ImageSizeRule, String> {
+    if text == "any" {
+        return Ok(ImageSizeRule::Any);
+    }
+    let sides = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    sides.map(|(width, height)| ImageSizeRule::Exactly(width, height)).ok_or_else(|| {
+        let (width, height) = TRAINED_SIZE;
+        format!("expected WIDTHxHEIGHT as in {width}x{height}, or 'any'")
+    })
+}
+
+impl Rate {
+    fn schedule(self) -> Option<DecisionSchedule> {
+        match self {
+            Self::Hertz(rate) => DecisionSchedule::at_rate(rate),
+            Self::EveryFrame => Some(DecisionSchedule::every_frame()),
+        }
+    }
+}
+
+impl ReplayArgs {
+    /// Fills in the demo's files, when it is asked for.
+    pub fn with_demo(mut self) -> anyhow::Result<Self> {
+        if !self.demo {
+            return Ok(self);
+        }
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("test/fixtures");
+        let (drive, model) = (fixtures.join("demo_drive"), fixtures.join("tiny_vlm"));
+        for folder in [&drive, &model] {
+            anyhow::ensure!(
+                folder.is_dir(),
+                "the demo lies in the source code, but there is no {}; run it from a clone",
+                folder.display()
+            );
+        }
+        log::warn!("the demo's weights are untrained: its numbers mean nothing");
+        self.recording = Some(drive);
+        self.model.base = Some(model.join("base").display().to_string());
+        self.model.checkpoint = Some(model.join("checkpoint"));
+        self.model.policy = Some(model.join("policy"));
+        self.plot.get_or_insert_with(|| PathBuf::from("planner_tuner_demo.png"));
+        Ok(self)
+    }
+
+    /// The recording.
+    pub fn recording(&self) -> Result<&Path, clap::Error> {
+        self.recording.as_deref().ok_or_else(|| missing("<RECORDING>"))
+    }
+
+    /// How to open the recording.
+    pub fn recording_options(&self) -> RecordingOptions {
+        RecordingOptions {
+            image_topic: self.image_topic.clone(),
+            odometry_topic: self.odometry_topic.clone(),
+            csv: self.table.clone(),
+            expected_size: match self.image_size {
+                ImageSizeRule::Exactly(width, height) => Some((width, height)),
+                ImageSizeRule::Any => None,
+            },
+        }
+    }
+
+    /// When to decide.
+    pub fn schedule(&self) -> anyhow::Result<DecisionSchedule> {
+        self.rate.schedule().ok_or_else(|| anyhow::anyhow!("the decision rate must be a positive number of hertz"))
+    }
+
+    /// How decisions are printed.
+    pub fn form(&self) -> Form {
+        match (self.json, self.csv) {
+            (true, _) => Form::Json,
+            (_, true) => Form::Csv,
+            _ => Form::Table,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_and_sizes() {
+        assert_eq!(parse_rate("2"), Ok(Rate::Hertz(2.0)));
+        assert_eq!(parse_rate("every"), Ok(Rate::EveryFrame));
+        for wrong in ["0", "-1", "nan", "inf", "fast"] {
+            assert!(parse_rate(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(parse_size("520x380"), Ok(ImageSizeRule::Exactly(520, 380)));
+        assert_eq!(parse_size("any"), Ok(ImageSizeRule::Any));
+        assert!(parse_size("520").is_err());
+    }
+}

@@ -1,0 +1,125 @@
+//! `planner_tuner replay`: parameters for every decision frame of a recording.
+
+mod args;
+mod lines;
+mod outputs;
+mod summary;
+
+use std::time::Instant;
+
+use indicatif::ProgressBar;
+
+use self::lines::Lines;
+use self::outputs::Outputs;
+use self::summary::Summary;
+pub use self::summary::percentile;
+use super::Outcome;
+use super::model_args::bar_style;
+use super::stdout::{self, Reader};
+use crate::feature::EncodedFrame;
+use crate::frame::{BodyVelocity, Frame, HistoryRing, StampedFrame};
+use crate::recording::{DecisionSchedule, RecordedFrame, Recording};
+use crate::tuner::{Decision, Stage, Tuner, TunerError};
+
+pub use args::ReplayArgs;
+
+/// A decision with the moment it belongs to.
+struct ReplayedDecision {
+    frame: StampedFrame,
+    velocity: BodyVelocity,
+    age_s: f64,
+    decision: Decision,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What cannot be opened, loaded or written. A frame that cannot be used is skipped and counted instead.
+pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
+    let args = args.with_demo()?;
+    let mut recording = Recording::open(args.recording()?, &args.recording_options())?;
+    let mut tuner = args.model.load()?;
+    let mut replay = Replay::new(&tuner, args.schedule()?)?;
+    let mut outputs = Outputs::create(&args)?;
+    let mut lines = Lines::new(args.form(), tuner.planner());
+    let mut summary = Summary::default();
+
+    let bar = ProgressBar::new(recording.remaining() as u64).with_style(bar_style("{bar:30} {pos}/{len} frames {eta}"));
+    stdout::write(&lines.header())?;
+    loop {
+        let start = Instant::now();
+        let Some(item) = recording.next() else { break };
+        bar.inc(1);
+        // Skipped frames are logged and counted by the recording.
+        let Ok(recorded) = item else { continue };
+        let decoded = start.elapsed();
+        let Some(mut replayed) = replay.step(&mut tuner, recorded).unwrap_or_else(|error| {
+            bar.suspend(|| log::error!("no decision: {error}"));
+            summary.count_failure();
+            None
+        }) else {
+            continue;
+        };
+        replayed.decision.times.add(Stage::Decode, decoded);
+        summary.add(&replayed.decision);
+        outputs.add(&replayed)?;
+        let line = lines.line(&replayed);
+        if bar.suspend(|| stdout::write(&line))? == Reader::Gone {
+            break;
+        }
+    }
+    bar.finish_and_clear();
+    let skips = recording.skips();
+    outputs.finish(&args, tuner.planner())?;
+    log::info!("{}", summary.describe(skips));
+    Ok(if skips.is_empty() && !summary.has_failures() { Outcome::Complete } else { Outcome::DataLost })
+}
+
+/// What carries over from one decision to the next.
+struct Replay {
+    schedule: DecisionSchedule,
+    ring: HistoryRing<Option<EncodedFrame>>,
+}
+
+impl Replay {
+    fn new(tuner: &Tuner, schedule: DecisionSchedule) -> anyhow::Result<Self> {
+        let ring = HistoryRing::new(tuner.history_offsets(), schedule.max_gap())?;
+        Ok(Self { schedule, ring })
+    }
+
+    /// A decision, if one is due at this frame. Frames in between never become history: history frames are one decision
+    /// apart.
+    fn step(&mut self, tuner: &mut Tuner, recorded: RecordedFrame) -> Result<Option<ReplayedDecision>, TunerError> {
+        let RecordedFrame { frame, velocity, age_s, episode_start, .. } = recorded;
+        if episode_start {
+            self.ring.start_episode();
+            self.schedule.restart();
+        }
+        if !self.schedule.is_due(frame.stamp) {
+            return Ok(None);
+        }
+        if let Some(reason) = self.ring.advance_to(frame.stamp) {
+            log::debug!("history emptied at {:.3} s: {reason}", frame.stamp.seconds());
+        }
+        let decision = self.decide(tuner, &frame.frame, velocity, frame.stamp)?;
+        Ok(Some(ReplayedDecision { frame, velocity, age_s, decision }))
+    }
+
+    fn decide(
+        &mut self,
+        tuner: &mut Tuner,
+        frame: &Frame,
+        velocity: BodyVelocity,
+        stamp: crate::frame::Stamp,
+    ) -> Result<Decision, TunerError> {
+        let start = Instant::now();
+        // Encoded once, now that it is the current frame; later decisions find it in the ring.
+        let current = tuner.encode_for_history(frame)?;
+        let encoding = start.elapsed();
+        let past: Vec<EncodedFrame> = self.ring.select(&current).into_iter().flatten().collect();
+        let mut decision = tuner.decide(frame, velocity, &past)?;
+        decision.times.add(Stage::History, encoding);
+        self.ring.push(stamp, current);
+        Ok(decision)
+    }
+}

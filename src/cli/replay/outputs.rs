@@ -1,0 +1,76 @@
+//! The files that a replay leaves behind.
+
+use serde_json::json;
+
+use super::{ReplayArgs, ReplayedDecision};
+use crate::picture::{self, DecisionSeries, PlottedDecision};
+use crate::planner::PlannerSpec;
+use crate::recording::DecisionLog;
+
+/// The plot and the MCAP file, where they are asked for.
+pub struct Outputs {
+    plot: Option<DecisionSeries>,
+    log: Option<DecisionLog>,
+}
+
+impl Outputs {
+    /// Begins the files.
+    ///
+    /// # Errors
+    /// When the MCAP file cannot be written.
+    pub fn create(args: &ReplayArgs) -> anyhow::Result<Self> {
+        Ok(Self {
+            plot: args.plot.is_some().then(DecisionSeries::default),
+            log: args.mcap.as_ref().map(DecisionLog::create).transpose()?,
+        })
+    }
+
+    /// Adds a decision to each.
+    ///
+    /// # Errors
+    /// When the MCAP file cannot be written.
+    pub fn add(&mut self, replayed: &ReplayedDecision) -> anyhow::Result<()> {
+        let ReplayedDecision { frame, velocity, age_s, decision } = replayed;
+        if let Some(series) = &mut self.plot {
+            let (stamp, parameters) = (frame.stamp, decision.parameters().clone());
+            series.decisions.push(PlottedDecision { stamp, velocity: *velocity, parameters });
+            series.frames.push(frame.clone());
+        }
+        if let Some(log) = &mut self.log {
+            let overlay = picture::attention_overlay(&frame.frame, &decision.attention_map)?;
+            let message = json!({
+                "parameters": decision.parameters(),
+                "linear_vel": velocity.linear(),
+                "angular_vel": velocity.angular(),
+                "age_s": age_s,
+                "time_ms": decision.times.total().as_secs_f64() * 1e3,
+            });
+            log.write(frame.stamp, &picture::frame_to_png(&overlay)?, &message)?;
+        }
+        Ok(())
+    }
+
+    /// Draws the plot and closes the MCAP file.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn finish(self, args: &ReplayArgs, planner: &PlannerSpec) -> anyhow::Result<()> {
+        if let (Some(log), Some(path)) = (self.log, &args.mcap) {
+            log.finish()?;
+            log::info!("wrote {}", path.display());
+        }
+        let (Some(mut series), Some(path)) = (self.plot, &args.plot) else { return Ok(()) };
+        if series.decisions.is_empty() {
+            log::warn!("no decisions, so {} was not drawn", path.display());
+            return Ok(());
+        }
+        series.title = format!("{} parameters", planner.name());
+        let recording = args.recording()?.file_name().map(|name| name.to_string_lossy().into_owned());
+        let weights = if args.demo { "untrained demo weights, the numbers mean nothing" } else { "" };
+        let parts = [recording.unwrap_or_default(), format!("{} decisions", series.decisions.len()), weights.into()];
+        series.subtitle = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
+        picture::plot_decisions(path, &series)?;
+        log::info!("wrote {}", path.display());
+        Ok(())
+    }
+}

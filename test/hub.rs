@@ -85,7 +85,7 @@ fn an_unknown_model_offline_or_without_a_hub_says_what_to_do() {
         let started = Instant::now();
         let message = source.resolve(&environment).err().unwrap().to_string();
         assert!(message.starts_with("owner/name@v2 is not a local folder, not in the cache"), "{message}");
-        assert!(message.contains("pass that folder"), "{message}");
+        assert!(message.contains("hf download owner/name --revision v2) and pass that folder"), "{message}");
         assert!(started.elapsed() < Duration::from_secs(15));
     }
 }

@@ -46,9 +46,10 @@ pub enum HubError {
     /// Neither in the cache nor to be downloaded.
     #[error(
         "{model} is not a local folder, {} in the cache {cache}, and could not be downloaded: {reason}. \
-         Download it where there is a network (hf download {model}) and pass that folder, or copy it into the cache; \
+         Download it where there is a network (hf download {}) and pass that folder, or copy it into the cache; \
          for a private or gated model set HF_TOKEN",
         if missing.is_empty() { "not".to_owned() } else { format!("not whole (missing {})", missing.join(", ")) },
+        model.replacen('@', " --revision ", 1),
         cache = cache.display()
     )]
     Unavailable {

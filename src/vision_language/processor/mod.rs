@@ -10,6 +10,7 @@ mod image_processor;
 mod mrope_positions;
 mod patches;
 mod preprocessor_config;
+mod preprocessor_layers;
 mod prompt;
 mod prompt_template;
 mod resize;

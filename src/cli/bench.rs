@@ -40,6 +40,7 @@ pub struct BenchArgs {
 /// # Errors
 /// What cannot be read, loaded or computed.
 pub fn run(args: BenchArgs) -> anyhow::Result<()> {
+    args.model.required()?;
     let mut tuner = args.model.load()?;
     // The first decision makes masks, rotary tables and buffers.
     decide_once(&mut tuner, &args)?;

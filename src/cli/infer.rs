@@ -53,6 +53,7 @@ pub struct InferArgs {
 /// # Errors
 /// What cannot be read, loaded or computed.
 pub fn run(args: InferArgs) -> anyhow::Result<()> {
+    args.model.required()?;
     let velocity = BodyVelocity::new(args.linear_vel, args.angular_vel)?;
     let mut times = StageTimes::default();
     let frame = times.measure(Stage::Decode, || read_frame(&args.image))?;

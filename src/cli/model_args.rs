@@ -86,17 +86,13 @@ impl ModelArgs {
     /// # Errors
     /// A usage error when an option is missing; otherwise what does not fit.
     pub fn load(&self) -> anyhow::Result<Tuner> {
-        let base = self.base.as_deref().ok_or_else(|| missing("--base <DIR|ID>"))?;
-        let checkpoint = self.checkpoint.clone().ok_or_else(|| missing("--checkpoint <DIR>"))?;
-        if self.head == Some(Head::Actor) && self.policy.is_none() {
-            return Err(missing("--policy <PREFIX|DIR|FILE> (for --head actor)").into());
-        }
+        let (base, checkpoint) = self.required()?;
         if self.head == Some(Head::Regression) && self.policy.is_some() {
             log::warn!("--head regression is the supervised checkpoint's head; of --policy only an adapter is used");
         }
         let options = TunerOptions {
             base: ModelSource::parse(base)?.resolve(&HubEnvironment::from_env())?,
-            checkpoint,
+            checkpoint: checkpoint.to_owned(),
             policy: self.policy.clone(),
             head: self.head,
             planner: self.planner()?,
@@ -114,6 +110,19 @@ impl ModelArgs {
         let tuner = options.load(Some(progress));
         bar.finish_and_clear();
         Ok(tuner?)
+    }
+
+    /// Base model and supervised checkpoint, which every command that runs a model needs.
+    ///
+    /// # Errors
+    /// A usage error naming the option that is missing.
+    pub fn required(&self) -> Result<(&str, &Path), clap::Error> {
+        let base = self.base.as_deref().ok_or_else(|| missing("--base <DIR|ID>"))?;
+        let checkpoint = self.checkpoint.as_deref().ok_or_else(|| missing("--checkpoint <DIR>"))?;
+        if self.head == Some(Head::Actor) && self.policy.is_none() {
+            return Err(missing("--policy <PREFIX|DIR|FILE> (for --head actor)"));
+        }
+        Ok((base, checkpoint))
     }
 
     fn planner(&self) -> anyhow::Result<PlannerSpec> {

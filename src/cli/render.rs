@@ -95,6 +95,6 @@ mod tests {
             "{:#}",
             render(&SCENE.replace("\"angle_increment\": 0.1", "\"angle_increment\": 1e39")).unwrap_err()
         );
-        assert!(error.contains("scene.json") && error.contains("angle_increment"), "{error}");
+        assert!(error.contains("scene.json") && error.contains("number out of range at line 1"), "{error}");
     }
 }

@@ -256,7 +256,7 @@ impl TextConfig {
 }
 
 fn part<T: serde::de::DeserializeOwned>(value: &Value, name: &str) -> Result<T, String> {
-    T::deserialize(value).map_err(|error| format!("{name}: {error}"))
+    serde_path_to_error::deserialize(value).map_err(|error| format!("{name}: {error}"))
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ struct ReplayedDecision {
 /// What cannot be opened, loaded or written. A frame that cannot be used is skipped and counted instead.
 pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
     let args = args.with_demo()?;
+    args.model.required()?;
     let mut recording = Recording::open(args.recording()?, &args.recording_options())?;
     let mut tuner = args.model.load()?;
     let mut replay = Replay::new(&tuner, args.schedule()?)?;

@@ -11,7 +11,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The folder of a fixture set such as `tiny_vlm`, or `None` (and a line that says so) when no root holds it.
 ///
 /// Roots are the folders in `PLANNER_TUNER_FIXTURES` (separated as in `PATH`); without it the project's own
-/// `test/fixtures`, then `../shared/fixtures`. The first root that holds the set wins.
+/// `test/fixtures`, then `../shared/fixtures`. The first root that holds the set, or is the set, wins.
 pub fn fixture_set(name: &str) -> Option<PathBuf> {
     let roots: Vec<PathBuf> = match std::env::var_os("PLANNER_TUNER_FIXTURES") {
         Some(list) => std::env::split_paths(&list).collect(),
@@ -20,13 +20,19 @@ pub fn fixture_set(name: &str) -> Option<PathBuf> {
     first_existing(&roots, name)
 }
 
+/// A set that the project brings, whatever `PLANNER_TUNER_FIXTURES` says.
+pub fn own_fixture_set(name: &str) -> PathBuf {
+    Path::new(ROOT).join("test/fixtures").join(name)
+}
+
 /// A folder of `../shared/data` such as `bags`, or `None` (and a line that says so).
 pub fn shared_data(name: &str) -> Option<PathBuf> {
     first_existing(&[Path::new(ROOT).join("../shared/data")], name)
 }
 
 fn first_existing(roots: &[PathBuf], name: &str) -> Option<PathBuf> {
-    let found = roots.iter().map(|root| root.join(name)).find(|path| path.is_dir());
+    let itself = roots.iter().filter(|root| root.ends_with(name)).cloned();
+    let found = roots.iter().map(|root| root.join(name)).chain(itself).find(|path| path.is_dir());
     if found.is_none() {
         say(&format!("skipped: no folder '{name}' in {roots:?}"));
     }
@@ -52,6 +58,11 @@ impl Expected {
 
     pub fn tensor(&self, name: &str) -> candle_core::Tensor {
         self.0.read(name, &candle_core::Device::Cpu).unwrap()
+    }
+
+    /// The values of a tensor as f32, flattened; `None` where the set does not have it.
+    pub fn get(&self, name: &str) -> Option<Vec<f32>> {
+        self.has(name).then(|| self.values(name))
     }
 
     /// The values of a tensor as f32, flattened.

@@ -169,6 +169,12 @@ fn fixture_vision_tower_and_hidden_states() {
         let prompt = golden.tokenize(frame, model.config(), tokens.dim(0).unwrap());
         let states = model.hidden_states(&prompt, &tokens, image.grid()).unwrap();
         add_hidden_states(&mut report, &golden.tensors, &prefix(frame), &states);
+        // From the second frame on, the prefix is remembered from the first.
+        let afresh = model.hidden_states_afresh(&prompt, &tokens, image.grid()).unwrap();
+        for (cached, afresh) in states.states().iter().zip(afresh.states()) {
+            let difference = max_relative_difference(&flat(cached), &flat(afresh));
+            report.add("prefix remembered against computed afresh (relative)", difference, 1e-5);
+        }
     }
     report.finish("tiny_vlm: vision tower and hidden states (LoRA merged), largest difference");
 }

@@ -15,6 +15,17 @@ impl HiddenStates {
         Self(states)
     }
 
+    /// These rows, and after them those of `later`.
+    ///
+    /// # Errors
+    /// When the widths differ.
+    pub fn followed_by(&self, later: &HiddenStates) -> candle_core::Result<Self> {
+        let [a, b, c, d] = &self.0;
+        let [e, f, g, h] = &later.0;
+        let pair = |first: &Tensor, second: &Tensor| Tensor::cat(&[first, second], 0);
+        Ok(Self([pair(a, e)?, pair(b, f)?, pair(c, g)?, pair(d, h)?]))
+    }
+
     /// The four tensors `[seq, hidden]`, earliest layer first.
     pub fn states(&self) -> &[Tensor; 4] {
         &self.0

@@ -12,6 +12,7 @@ pub mod hub;
 mod linear;
 mod model;
 mod precision;
+mod prefix_cache;
 pub mod processor;
 pub mod text;
 pub mod vision;

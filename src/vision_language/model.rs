@@ -6,8 +6,9 @@ use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
 
 use super::geometry_cache::GeometryCache;
+use super::prefix_cache::PrefixCache;
 use super::processor::{GridThw, MropePositions, ProcessedImage, TokenizedPrompt};
-use super::text::{SequenceGeometry, TextModel};
+use super::text::{PrefixState, SequenceGeometry, TextModel};
 use super::vision::{VisionGeometry, VisionTower};
 use super::{HiddenStates, ModelConfig, ModelError, Precision};
 use crate::weights::{LoadPlan, WeightSource, load_strictly};
@@ -20,7 +21,15 @@ pub struct VisionLanguageModel {
     precision: Precision,
     device: Device,
     vision_geometries: GeometryCache<GridThw, VisionGeometry>,
-    sequence_geometries: GeometryCache<SequenceShape, SequenceGeometry>,
+    sequence_geometries: GeometryCache<SequenceShape, Geometries>,
+    prefix_cache: PrefixCache<PrefixState>,
+}
+
+/// The geometry of a whole sequence, and of what comes after its constant prefix.
+#[derive(Debug)]
+struct Geometries {
+    whole: SequenceGeometry,
+    after_prefix: SequenceGeometry,
 }
 
 #[derive(Debug)]
@@ -74,6 +83,7 @@ impl VisionLanguageModel {
             device: device.clone(),
             vision_geometries: GeometryCache::default(),
             sequence_geometries: GeometryCache::default(),
+            prefix_cache: PrefixCache::default(),
         })
     }
 
@@ -97,29 +107,73 @@ impl VisionLanguageModel {
 
     /// The last four hidden states of a prompt in whose middle the image's tokens stand.
     ///
+    /// What stands before the image is the same for every frame: its keys, values and hidden states are computed when
+    /// it is first seen and used again until other tokens stand there. The result is that of
+    /// [`Self::hidden_states_afresh`] up to rounding.
+    ///
     /// # Errors
-    /// [`ModelError::Sequence`] when the prompt has no place for them.
+    /// [`ModelError::Sequence`] when the prompt has no place for the image's tokens.
     pub fn hidden_states(
         &self,
         prompt: &TokenizedPrompt,
         image_tokens: &Tensor,
         grid: GridThw,
     ) -> Result<HiddenStates, ModelError> {
-        let (length, image_start) = (prompt.len(), prompt.image_start);
-        let misfit = || ModelError::Sequence { length, image_start, image_tokens: prompt.image_tokens };
-        let image_end = image_start.checked_add(prompt.image_tokens).filter(|&end| end <= length).ok_or_else(misfit)?;
-        if image_tokens.dim(0)? != prompt.image_tokens {
-            return Err(misfit());
+        let (before, after) = text_around(prompt, image_tokens)?;
+        if before.is_empty() {
+            return self.hidden_states_afresh(prompt, image_tokens, grid);
         }
-        let geometry = self.sequence_geometries.get_or_make(SequenceShape { length, image_start, grid }, || {
-            let positions =
-                MropePositions::new(prompt, grid, self.config.vision.spatial_merge_size).map_err(|_| misfit())?;
-            Ok::<_, ModelError>(SequenceGeometry::new(&positions, &self.config.text, &self.device)?)
+        let geometries = self.geometries(prompt, grid)?;
+        let prefix = self.prefix_cache.get_or_make(before, || {
+            let geometry = geometries.whole.prefix(before.len())?;
+            self.parts.model.prefix(self.embed(before)?, &geometry)
         })?;
-        let ids = Tensor::from_slice(&prompt.input_ids, length, &self.device)?;
-        let before = self.parts.model.embed(&ids.narrow(0, 0, image_start)?)?;
-        let after = self.parts.model.embed(&ids.narrow(0, image_end, length - image_end)?)?;
-        let embeddings = Tensor::cat(&[&before, image_tokens, &after], 0)?; // [seq, hidden]
-        Ok(self.parts.model.forward(embeddings, &geometry)?)
+        let rest = Tensor::cat(&[image_tokens, &self.embed(after)?], 0)?; // [seq - prefix, hidden]
+        Ok(self.parts.model.forward_after(&prefix, rest, &geometries.after_prefix)?)
     }
+
+    /// As [`Self::hidden_states`], with nothing remembered from earlier frames.
+    ///
+    /// # Errors
+    /// [`ModelError::Sequence`] when the prompt has no place for the image's tokens.
+    pub fn hidden_states_afresh(
+        &self,
+        prompt: &TokenizedPrompt,
+        image_tokens: &Tensor,
+        grid: GridThw,
+    ) -> Result<HiddenStates, ModelError> {
+        let (before, after) = text_around(prompt, image_tokens)?;
+        let geometries = self.geometries(prompt, grid)?;
+        let embeddings = Tensor::cat(&[&self.embed(before)?, image_tokens, &self.embed(after)?], 0)?; // [seq, hidden]
+        Ok(self.parts.model.forward(embeddings, &geometries.whole)?)
+    }
+
+    fn embed(&self, ids: &[u32]) -> candle_core::Result<Tensor> {
+        self.parts.model.embed(&Tensor::from_slice(ids, ids.len(), &self.device)?)
+    }
+
+    fn geometries(&self, prompt: &TokenizedPrompt, grid: GridThw) -> Result<Arc<Geometries>, ModelError> {
+        let shape = SequenceShape { length: prompt.len(), image_start: prompt.image_start, grid };
+        self.sequence_geometries.get_or_make(shape, || {
+            let positions =
+                MropePositions::new(prompt, grid, self.config.vision.spatial_merge_size).map_err(|_| misfit(prompt))?;
+            let whole = SequenceGeometry::new(&positions, &self.config.text, &self.device)?;
+            Ok(Geometries { after_prefix: whole.after_prefix(prompt.image_start)?, whole })
+        })
+    }
+}
+
+/// Ids of the text before and after the image's tokens.
+fn text_around<'p>(prompt: &'p TokenizedPrompt, image_tokens: &Tensor) -> Result<(&'p [u32], &'p [u32]), ModelError> {
+    let image_end = prompt.image_start.checked_add(prompt.image_tokens).ok_or_else(|| misfit(prompt))?;
+    let ids = &prompt.input_ids;
+    match (ids.get(..prompt.image_start), ids.get(image_end..)) {
+        (Some(before), Some(after)) if image_tokens.dim(0)? == prompt.image_tokens => Ok((before, after)),
+        _ => Err(misfit(prompt)),
+    }
+}
+
+fn misfit(prompt: &TokenizedPrompt) -> ModelError {
+    let TokenizedPrompt { image_start, image_tokens, .. } = *prompt;
+    ModelError::Sequence { length: prompt.len(), image_start, image_tokens }
 }

@@ -6,6 +6,19 @@ use candle_nn::{VarBuilder, ops::softmax_last_dim, rotary_emb::rope};
 use super::mrope::SequenceGeometry;
 use crate::vision_language::{Linear, Precision, TextConfig};
 
+/// Rotated keys, and values, of the tokens so far: `[kv_heads, seq, head_dim]` each.
+#[derive(Debug, Clone)]
+pub struct KeyValues {
+    key: Tensor,
+    value: Tensor,
+}
+
+impl KeyValues {
+    fn extended(&self, key: &Tensor, value: &Tensor) -> Result<Self> {
+        Ok(Self { key: Tensor::cat(&[&self.key, key], 1)?, value: Tensor::cat(&[&self.value, value], 1)? })
+    }
+}
+
 #[derive(Debug)]
 pub struct TextAttention {
     q_proj: Linear,
@@ -33,32 +46,44 @@ impl TextAttention {
         })
     }
 
-    /// `[seq, hidden]` in and out.
-    pub fn forward(&self, xs: &Tensor, geometry: &SequenceGeometry) -> Result<Tensor> {
-        let seq = xs.dim(0)?;
+    /// `[rows, hidden]` in and out, with the keys and values of the whole sequence: those of the `prefix` that the rows
+    /// come after, and their own.
+    pub fn forward(
+        &self,
+        xs: &Tensor,
+        geometry: &SequenceGeometry,
+        prefix: Option<&KeyValues>,
+    ) -> Result<(Tensor, KeyValues)> {
+        let rows = xs.dim(0)?;
         let heads = |ys: Tensor, count: usize| {
-            ys.reshape((seq, count, self.head_dim))?.transpose(0, 1)?.contiguous() // [count, seq, head_dim]
+            ys.reshape((rows, count, self.head_dim))?.transpose(0, 1)?.contiguous() // [count, rows, head_dim]
         };
         let query = rotate(&heads(self.q_proj.forward(xs)?, self.num_heads)?, geometry)?;
         let query = (query * (self.head_dim as f64).powf(-0.5))?;
         let key = rotate(&heads(self.k_proj.forward(xs)?, self.num_kv_heads)?, geometry)?;
         let value = heads(self.v_proj.forward(xs)?, self.num_kv_heads)?;
+        let whole = match prefix {
+            Some(prefix) => prefix.extended(&key, &value)?,
+            None => KeyValues { key, value },
+        };
+        let KeyValues { key, value } = &whole;
+        let seq = key.dim(1)?;
 
         // The query heads that share a key head are stacked as rows, so that keys and values are never repeated.
-        let stacked = (self.num_kv_heads, self.num_heads / self.num_kv_heads * seq, self.head_dim);
-        let scores = query.reshape(stacked)?.matmul(&key.t()?)?; // [kv_heads, group * seq, seq]
-        let scores = scores.reshape((self.num_heads, seq, seq))?.to_dtype(DType::F32)?;
+        let stacked = (self.num_kv_heads, self.num_heads / self.num_kv_heads * rows, self.head_dim);
+        let scores = query.reshape(stacked)?.matmul(&key.t()?)?; // [kv_heads, group * rows, seq]
+        let scores = scores.reshape((self.num_heads, rows, seq))?.to_dtype(DType::F32)?;
         let weights = softmax_last_dim(&scores.broadcast_add(&geometry.causal_mask)?)?.to_dtype(value.dtype())?;
-        let attended = weights.reshape((stacked.0, stacked.1, seq))?.matmul(&value)?;
+        let attended = weights.reshape((stacked.0, stacked.1, seq))?.matmul(value)?;
         let attended = attended
-            .reshape((self.num_heads, seq, self.head_dim))?
+            .reshape((self.num_heads, rows, self.head_dim))?
             .transpose(0, 1)?
-            .reshape((seq, self.num_heads * self.head_dim))?;
-        self.o_proj.forward(&attended)
+            .reshape((rows, self.num_heads * self.head_dim))?;
+        Ok((self.o_proj.forward(&attended)?, whole))
     }
 }
 
-/// Rotates `[heads, seq, head_dim]` in f32 and returns to the activations' format.
+/// Rotates `[heads, rows, head_dim]` in f32 and returns to the activations' format.
 fn rotate(xs: &Tensor, geometry: &SequenceGeometry) -> Result<Tensor> {
     let rotated = rope(&xs.to_dtype(DType::F32)?.unsqueeze(0)?, &geometry.cos, &geometry.sin)?;
     rotated.squeeze(0)?.to_dtype(xs.dtype())

@@ -1,14 +1,17 @@
 //! The language model as a whole.
 
+use std::collections::VecDeque;
+
 use candle_core::{Module, Result, Tensor};
 use candle_nn::{Embedding, VarBuilder};
 use candle_transformers::models::with_tracing::RmsNorm;
 
+use super::attention::KeyValues;
 use super::layer::DecoderLayer;
 use super::mrope::SequenceGeometry;
 use crate::vision_language::{HiddenStates, Precision, TextConfig};
 
-/// HF `Qwen2_5_VLTextModel`, without a cache of its own and without `lm_head`.
+/// HF `Qwen2_5_VLTextModel`, without `lm_head`.
 #[derive(Debug)]
 pub struct TextModel {
     embed_tokens: Embedding,
@@ -49,11 +52,41 @@ impl TextModel {
 
     /// Embeddings `[seq, hidden]` in, the last four hidden states out.
     pub fn forward(&self, embeddings: Tensor, geometry: &SequenceGeometry) -> Result<HiddenStates> {
+        Ok(self.run(embeddings, geometry, None)?.0)
+    }
+
+    /// The tokens that every sequence begins with: computed once, and then attended to by what comes after.
+    pub fn prefix(&self, embeddings: Tensor, geometry: &SequenceGeometry) -> Result<PrefixState> {
+        let (states, key_values) = self.run(embeddings, geometry, None)?;
+        Ok(PrefixState { states, key_values })
+    }
+
+    /// Embeddings of the tokens after the prefix in, the last four hidden states of the whole sequence out.
+    pub fn forward_after(
+        &self,
+        prefix: &PrefixState,
+        embeddings: Tensor,
+        geometry: &SequenceGeometry,
+    ) -> Result<HiddenStates> {
+        let (states, _) = self.run(embeddings, geometry, Some(&prefix.key_values))?;
+        prefix.states.followed_by(&states)
+    }
+
+    fn run(
+        &self,
+        embeddings: Tensor,
+        geometry: &SequenceGeometry,
+        prefix: Option<&[KeyValues]>,
+    ) -> Result<(HiddenStates, Vec<KeyValues>)> {
         // Outputs of the last layers, in HF's count: entry 0 would be the embeddings.
-        let mut recent = std::collections::VecDeque::from([embeddings.clone()]);
+        let mut recent = VecDeque::from([embeddings.clone()]);
+        let mut key_values = Vec::with_capacity(self.layers.len());
         let mut xs = embeddings;
-        for layer in &self.layers {
-            xs = layer.forward(&xs, geometry)?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let past = prefix.and_then(|prefix| prefix.get(index));
+            let (ys, own) = layer.forward(&xs, geometry, past)?;
+            xs = ys;
+            key_values.push(own);
             recent.push_back(xs.clone());
             if recent.len() > 4 {
                 recent.pop_front();
@@ -67,6 +100,13 @@ impl TextModel {
         let states = states
             .try_into()
             .map_err(|_| candle_core::Error::Msg(format!("the model has {count} hidden states, four are needed")))?;
-        Ok(HiddenStates::new(states))
+        Ok((HiddenStates::new(states), key_values))
     }
+}
+
+/// What the first tokens of every sequence leave behind: keys and values of each layer, and their hidden states.
+#[derive(Debug)]
+pub struct PrefixState {
+    states: HiddenStates,
+    key_values: Vec<KeyValues>,
 }

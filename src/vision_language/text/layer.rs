@@ -4,7 +4,7 @@ use candle_core::{Module, Result, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::with_tracing::RmsNorm;
 
-use super::attention::TextAttention;
+use super::attention::{KeyValues, TextAttention};
 use super::mrope::SequenceGeometry;
 use crate::vision_language::{Linear, Precision, TextConfig};
 
@@ -29,10 +29,17 @@ impl DecoderLayer {
         })
     }
 
-    /// `[seq, hidden]` in and out.
-    pub fn forward(&self, xs: &Tensor, geometry: &SequenceGeometry) -> Result<Tensor> {
-        let xs = (xs + self.self_attn.forward(&self.input_layernorm.forward(xs)?, geometry)?)?;
-        &xs + self.mlp.forward(&self.post_attention_layernorm.forward(&xs)?)?
+    /// `[rows, hidden]` in and out, with the keys and values of the whole sequence; see [`TextAttention::forward`].
+    pub fn forward(
+        &self,
+        xs: &Tensor,
+        geometry: &SequenceGeometry,
+        prefix: Option<&KeyValues>,
+    ) -> Result<(Tensor, KeyValues)> {
+        let (attended, key_values) = self.self_attn.forward(&self.input_layernorm.forward(xs)?, geometry, prefix)?;
+        let xs = (xs + attended)?;
+        let xs = (&xs + self.mlp.forward(&self.post_attention_layernorm.forward(&xs)?)?)?;
+        Ok((xs, key_values))
     }
 }
 

@@ -6,11 +6,13 @@ use crate::vision_language::TextConfig;
 use crate::vision_language::processor::MropePositions;
 
 /// All that depends on the lengths of the sequence's parts alone: rotary tables and mask.
+///
+/// A geometry may stand for the later rows of a sequence only; the mask's columns are then those of the whole.
 #[derive(Debug)]
 pub struct SequenceGeometry {
-    pub(super) cos: Tensor,         // [seq, head_dim / 2] f32
-    pub(super) sin: Tensor,         // [seq, head_dim / 2] f32
-    pub(super) causal_mask: Tensor, // [1, seq, seq] f32: 0 to the left and on the diagonal, -inf to the right
+    pub(super) cos: Tensor,         // [rows, head_dim / 2] f32
+    pub(super) sin: Tensor,         // [rows, head_dim / 2] f32
+    pub(super) causal_mask: Tensor, // [1, rows, seq] f32: 0 to the left and on the diagonal, -inf to the right
 }
 
 impl SequenceGeometry {
@@ -48,6 +50,22 @@ impl SequenceGeometry {
             cos: angles.cos()?.to_device(device)?,
             sin: angles.sin()?.to_device(device)?,
             causal_mask: Tensor::from_vec(mask, (1, seq, seq), device)?,
+        })
+    }
+
+    /// The first `len` tokens, for themselves.
+    pub fn prefix(&self, len: usize) -> Result<Self> {
+        let mask = self.causal_mask.narrow(1, 0, len)?.narrow(2, 0, len)?;
+        Ok(Self { cos: self.cos.narrow(0, 0, len)?, sin: self.sin.narrow(0, 0, len)?, causal_mask: mask })
+    }
+
+    /// The tokens after the first `len`, which attend to those and to each other.
+    pub fn after_prefix(&self, len: usize) -> Result<Self> {
+        let rows = self.cos.dim(0)? - len;
+        Ok(Self {
+            cos: self.cos.narrow(0, len, rows)?,
+            sin: self.sin.narrow(0, len, rows)?,
+            causal_mask: self.causal_mask.narrow(1, len, rows)?,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Why weights were refused.
 
+use super::nf4::Nf4Error;
 use crate::checkpoint::CheckpointError;
 
 /// Why a set of tensors does not make a model.
@@ -54,6 +55,9 @@ pub enum WeightError {
     /// A file could not be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A matrix cannot be had in 4 bits.
+    #[error(transparent)]
+    Nf4(#[from] Nf4Error),
     /// A tensor operation failed while loading.
     #[error("loading the weights failed: {0}")]
     Tensor(#[from] candle_core::Error),

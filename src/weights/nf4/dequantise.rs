@@ -1,0 +1,90 @@
+//! From codes back to values.
+
+use std::ops::Range;
+
+use half::bf16;
+use rayon::prelude::*;
+
+use super::code::{BLOCK_BYTES, decode_block, decode_byte};
+use super::{BLOCK, DequantisedFormat, Nf4Matrix};
+use crate::weights::Widen;
+use crate::weights::panel_source::check_panel;
+
+/// What one task of [`Nf4Matrix::dequantise`] writes.
+const TASK_VALUES: usize = 1024 * BLOCK;
+
+impl Nf4Matrix {
+    /// All values, row-major, in parallel on the current rayon pool.
+    pub fn dequantise(&self) -> Vec<f32> {
+        let mut values = vec![0.0; self.len()];
+        values
+            .par_chunks_mut(TASK_VALUES)
+            .enumerate()
+            .for_each(|(task, values)| self.dequantise_flat(task * TASK_VALUES, values));
+        values
+    }
+
+    /// Writes the rows `rows`, row-major, into `out`, on the calling thread. Rows may start anywhere in a block.
+    ///
+    /// # Panics
+    /// When the rows do not exist or `out` does not hold exactly `rows.len()` times the columns.
+    pub fn dequantise_rows(&self, rows: Range<usize>, out: &mut [f32]) {
+        check_panel(self.shape(), &rows, out);
+        self.dequantise_flat(rows.start * self.shape()[1], out);
+    }
+
+    /// Writes the values from `start` on, counted row-major.
+    fn dequantise_flat(&self, start: usize, out: &mut [f32]) {
+        let to_next_block = (start.next_multiple_of(BLOCK) - start).min(out.len());
+        let (head, rest) = out.split_at_mut(to_next_block);
+        self.dequantise_within_block(start, head);
+        let (whole, tail) = rest.as_chunks_mut::<BLOCK>();
+        let first = start.div_ceil(BLOCK);
+        let packed = self.packed().as_chunks::<BLOCK_BYTES>().0.iter().skip(first);
+        for ((block, packed), values) in (first..).zip(packed).zip(whole.iter_mut()) {
+            decode_block(packed, self.absmax().of_block(block), values);
+        }
+        self.dequantise_within_block((first + whole.len()) * BLOCK, tail);
+        if self.dequantised() == DequantisedFormat::Bf16 {
+            out.iter_mut().for_each(|value| *value = bf16::from_f32(*value).widen());
+        }
+    }
+
+    /// The part of one block that begins at `start`.
+    fn dequantise_within_block(&self, start: usize, out: &mut [f32]) {
+        let absmax = self.absmax().of_block(start / BLOCK);
+        let bytes = self.packed().iter().skip(start / 2);
+        let values = bytes.flat_map(|&byte| decode_byte(byte, absmax)).skip(start % 2);
+        out.iter_mut().zip(values).for_each(|(out, value)| *out = value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::nf4::AbsmaxFormat;
+
+    #[test]
+    fn rows_are_those_of_the_whole_wherever_they_start() {
+        for cols in [1, 3, 31, 50, 64, 65, 200] {
+            let values: Vec<f32> = (0..9 * cols).map(|i| ((i * 37 % 101) as f32 - 50.0) / 17.0).collect();
+            for format in [AbsmaxFormat::Single, AbsmaxFormat::Double] {
+                let matrix = Nf4Matrix::quantise(&values, [9, cols], format).unwrap();
+                let whole = matrix.dequantise();
+                for (start, end) in (0..=9).flat_map(|start| (start..=9).map(move |end| (start, end))) {
+                    let mut panel = vec![f32::NAN; (end - start) * cols];
+                    matrix.dequantise_rows(start..end, &mut panel);
+                    assert_eq!(panel, whole[start * cols..end * cols], "rows {start}..{end} of {cols} columns");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bf16_results_are_the_f32_results_rounded() {
+        let values: Vec<f32> = (0..640).map(|i| (i as f32 * 0.7).sin()).collect();
+        let matrix = Nf4Matrix::quantise(&values, [10, 64], AbsmaxFormat::Single).unwrap();
+        let rounded: Vec<f32> = matrix.dequantise().iter().map(|&value| bf16::from_f32(value).to_f32()).collect();
+        assert_eq!(matrix.with_dequantised(DequantisedFormat::Bf16).dequantise(), rounded);
+    }
+}

@@ -83,6 +83,12 @@ fn matrix_name(key: &str) -> &str {
     key.rsplit_once('.').unwrap().0
 }
 
+/// The value of each code: what a block of magnitude 1 with every code once stands for.
+fn code_values() -> Vec<f32> {
+    let packed = vec![0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef];
+    Nf4Matrix::from_parts([1, 16], packed, Absmax::Single(vec![1.0])).unwrap().dequantise()
+}
+
 /// Part of the codes that differ.
 fn differing<T: PartialEq>(found: &[T], expected: &[T]) -> f32 {
     assert_eq!(found.len(), expected.len());
@@ -118,15 +124,19 @@ fn the_fixture_is_quantised_as_bitsandbytes_does() {
                 report.add("single: absmax", max_difference(found, expected), 0.0);
             }
             (Absmax::Double(found), Absmax::Double(expected)) => {
-                report.add("double: codes of absmax that differ", differing(&found.codes, &expected.codes), 0.0);
                 report.add("double: map", max_difference(&*found.nested_code, &*expected.nested_code), 0.0);
-                report.add("double: nested absmax", max_difference(&found.nested_absmax, &expected.nested_absmax), 0.0);
-                report.add("double: offset", (found.offset - expected.offset).abs(), 0.0);
+                // The offset is a mean, and torch adds in another order on a machine with wider vectors.
+                report.add("double: offset", (found.offset - expected.offset).abs(), 1e-7);
+                report.add("double: codes of absmax that differ", differing(&found.codes, &expected.codes), 1e-3);
+                let nested = max_difference(&found.nested_absmax, &expected.nested_absmax);
+                report.add("double: nested absmax", nested, 1e-6);
             }
             forms => panic!("{key}: {forms:?}"),
         }
+        let code = fixture.expected.values(&format!("{key}.code"));
+        report.add("values of the codes", max_difference(&code_values(), &code), 0.0);
         let values = fixture.expected.values(&format!("{key}.dequantised"));
-        report.add("dequantised", max_difference(&found.dequantise(), &values), 0.0);
+        report.add("dequantised", max_difference(&found.dequantise(), &values), 1e-6);
         let x = fixture.expected.values(&format!("{}.x", matrix_name(key)));
         let y = fixture.expected.values(&format!("{key}.y"));
         report.add("product with x", max_difference(&product(&x, &found), &y), 1e-4);
@@ -170,6 +180,7 @@ fn a_stored_checkpoint_of_the_fixture_s_codes_is_read() {
     for (key, entry) in &fixture.entries {
         let found = StoredNf4::find(&table, &format!("{key}.weight")).unwrap().unwrap();
         assert_eq!((found.shape(), found.dequantised()), (entry.shape, entry.dequantised()), "{key}");
+        assert_eq!(found.absmax_format(), entry.absmax_format(), "{key}");
         let matrix = found.load(&table).unwrap().with_dequantised(found.dequantised());
         assert_eq!(matrix, fixture.stored(key, entry), "{key}");
     }
@@ -197,26 +208,8 @@ impl Saved {
             self.0.insert(format!("{layer}.weight{part}"), tensor.unwrap());
         };
         let cpu = &candle_core::Device::Cpu;
-        let code = [
-            -1.0_f32,
-            -0.6961928009986877,
-            -0.5250730514526367,
-            -0.39491748809814453,
-            -0.28444138169288635,
-            -0.18477343022823334,
-            -0.09105003625154495,
-            0.0,
-            0.07958029955625534,
-            0.16093020141124725,
-            0.24611230194568634,
-            0.33791524171829224,
-            0.44070982933044434,
-            0.5626170039176941,
-            0.7229568362236023,
-            1.0,
-        ];
         add("", Tensor::new(matrix.packed(), cpu).and_then(|codes| codes.unsqueeze(1)));
-        add(".quant_map", Tensor::new(&code, cpu));
+        add(".quant_map", Tensor::new(code_values(), cpu));
         let mut state = serde_json::json!({"quant_type": "nf4", "blocksize": 64, "dtype": dtype, "shape": shape});
         match matrix.absmax() {
             Absmax::Single(absmax) => add(".absmax", Tensor::new(absmax.as_slice(), cpu)),
@@ -340,7 +333,7 @@ proptest! {
     }
 
     #[test]
-    fn double_quantisation_adds_no_more_than_a_hundredth_of_the_spread_of_magnitudes(
+    fn double_quantisation_moves_a_magnitude_by_half_a_step_of_its_map(
         values in prop::collection::vec(-1e3_f32..1e3, 64 * 300)
     ) {
         let single = Nf4Matrix::quantise(&values, [300, 64], AbsmaxFormat::Single).unwrap();
@@ -350,8 +343,8 @@ proptest! {
         let Absmax::Double(parts) = double.absmax() else { unreachable!() };
         for (block, (exact, compressed)) in exact.iter().zip(&compressed).enumerate() {
             let largest = parts.nested_absmax[block / 256];
-            // The map's widest gap is 0.9 / 64, but between its lowest value and -1.
-            prop_assert!((exact - compressed).abs() <= largest * 0.0075 + 1e-3, "{exact} became {compressed}");
+            // The map's values are at most 0.9 / 64 apart, and its lowest is half of that above -1.
+            prop_assert!((exact - compressed).abs() <= largest * (0.5 * 0.9 / 64.0 + 1e-4), "{exact} became {compressed}");
         }
     }
 }

@@ -106,7 +106,7 @@ impl DoubleAbsmax {
             .zip(codes.par_chunks_mut(NESTED_BLOCK))
             .map(|(distances, codes)| {
                 let largest = distances.iter().fold(0.0, |largest: f32, distance| largest.max(distance.abs()));
-                // Nothing is stored for a block without distances: whatever its code means is multiplied by zero.
+                // Without distances any code will do, it is multiplied by zero; bitsandbytes writes 0.
                 if largest > 0.0 {
                     let reciprocal = 1.0 / largest;
                     for (code, distance) in codes.iter_mut().zip(distances) {
@@ -119,6 +119,7 @@ impl DoubleAbsmax {
         Self { codes, nested_absmax, nested_code: Box::new(*map.values()), offset }
     }
 
+    #[allow(clippy::indexing_slicing)] // a code is below 256
     fn of_block(&self, block: usize) -> f32 {
         let code = self.codes.get(block).copied().unwrap_or_default();
         let largest = self.nested_absmax.get(block / NESTED_BLOCK).copied().unwrap_or_default();

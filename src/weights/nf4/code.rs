@@ -24,6 +24,7 @@ pub const VALUES: [f32; 16] = [
 ];
 
 /// Halfway between neighbouring values. A ratio on a threshold takes the lower code.
+#[allow(clippy::indexing_slicing)] // evaluated by the compiler
 const THRESHOLDS: [f32; 15] = {
     let mut thresholds = [0.0; 15];
     let mut lower = 0;
@@ -35,6 +36,7 @@ const THRESHOLDS: [f32; 15] = {
 };
 
 /// The two values that each byte stands for; one load instead of two shifts, two masks and two loads.
+#[allow(clippy::indexing_slicing)] // evaluated by the compiler
 const PAIRS: [[f32; 2]; 256] = {
     let mut pairs = [[0.0; 2]; 256];
     let mut byte = 0;
@@ -51,8 +53,8 @@ pub const BLOCK_BYTES: usize = BLOCK / 2;
 /// Code of `value / absmax`. Ratios outside [-1, 1], by rounding, fall on the outer codes.
 ///
 /// Counting without a branch is what makes the loop over a block vectorise.
-fn encode(ratio: f32) -> u8 {
-    THRESHOLDS.iter().map(|&threshold| u8::from(ratio > threshold)).sum()
+fn encode(ratio: f32) -> i32 {
+    THRESHOLDS.iter().map(|&threshold| i32::from(ratio > threshold)).sum()
 }
 
 /// Packs the codes of a block's ratios, two a byte, the first in the upper half.
@@ -62,7 +64,7 @@ pub fn encode_block(ratios: &[f32; BLOCK], packed: &mut [u8; BLOCK_BYTES]) {
         *code = encode(ratio);
     }
     for (byte, [first, second]) in packed.iter_mut().zip(codes.as_chunks().0) {
-        *byte = (first << 4) | second;
+        *byte = ((first << 4) | second) as u8;
     }
 }
 
@@ -74,6 +76,7 @@ pub fn decode_block(packed: &[u8; BLOCK_BYTES], absmax: f32, out: &mut [f32; BLO
 }
 
 /// Both values of a byte.
+#[allow(clippy::indexing_slicing)] // a byte is below 256
 pub fn decode_byte(byte: u8, absmax: f32) -> [f32; 2] {
     let [first, second] = PAIRS[usize::from(byte)];
     [first * absmax, second * absmax]

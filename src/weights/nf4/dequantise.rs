@@ -2,12 +2,10 @@
 
 use std::ops::Range;
 
-use half::bf16;
 use rayon::prelude::*;
 
 use super::code::{BLOCK_BYTES, decode_block, decode_byte};
 use super::{BLOCK, DequantisedFormat, Nf4Matrix};
-use crate::weights::Widen;
 use crate::weights::panel_source::check_panel;
 
 /// What one task of [`Nf4Matrix::dequantise`] writes.
@@ -46,7 +44,7 @@ impl Nf4Matrix {
         }
         self.dequantise_within_block((first + whole.len()) * BLOCK, tail);
         if self.dequantised() == DequantisedFormat::Bf16 {
-            out.iter_mut().for_each(|value| *value = bf16::from_f32(*value).widen());
+            out.iter_mut().for_each(|value| *value = rounded_to_bf16(*value));
         }
     }
 
@@ -59,8 +57,18 @@ impl Nf4Matrix {
     }
 }
 
+/// The nearest bf16, to even on a tie. Products of code and magnitude are never NaN, and without that case the loop
+/// vectorises where `bf16::from_f32` does not.
+fn rounded_to_bf16(value: f32) -> f32 {
+    let bits = value.to_bits();
+    let to_nearest = 0x7fff + ((bits >> 16) & 1);
+    f32::from_bits(bits.wrapping_add(to_nearest) & 0xffff_0000)
+}
+
 #[cfg(test)]
 mod tests {
+    use half::bf16;
+
     use super::*;
     use crate::weights::nf4::AbsmaxFormat;
 
@@ -76,6 +84,16 @@ mod tests {
                     matrix.dequantise_rows(start..end, &mut panel);
                     assert_eq!(panel, whole[start * cols..end * cols], "rows {start}..{end} of {cols} columns");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn bf16_rounding_is_to_nearest_even_up_to_infinity() {
+        for upper in (0..=u16::MAX).map(|bits| u32::from(bits) << 16).filter(|&bits| f32::from_bits(bits).is_finite()) {
+            for lower in [0, 1, 0x7fff, 0x8000, 0x8001, 0xffff] {
+                let value = f32::from_bits(upper | lower);
+                assert_eq!(rounded_to_bf16(value).to_bits(), bf16::from_f32(value).to_f32().to_bits(), "{value}");
             }
         }
     }

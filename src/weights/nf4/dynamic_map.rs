@@ -43,9 +43,8 @@ impl DynamicMap {
 
     /// Code of a ratio in [-1, 1].
     pub fn code(&self, ratio: f32) -> u8 {
-        // bitsandbytes is compiled with a fused multiply-add here; f64 holds the unrounded product.
-        let half = f64::from((ratio.clamp(-1.0, 1.0) + 1.0) * 0.5);
-        let step = (half * (STEPS - 1) as f64 + 0.5) as f32 as usize;
+        // Fused, as bitsandbytes is compiled.
+        let step = ((ratio.clamp(-1.0, 1.0) + 1.0) * 0.5).mul_add((STEPS - 1) as f32, 0.5) as usize;
         self.code_of_step.get(step).copied().unwrap_or(u8::MAX)
     }
 }
@@ -57,10 +56,13 @@ fn codes_of_steps(values: &[f32; 256]) -> Vec<u8> {
     (0..STEPS).map(|step| thresholds.partition_point(|&threshold| threshold < ratio(step)) as u8).collect()
 }
 
-/// torch's `linspace` in f32: counted from the nearer end.
+/// torch's `linspace` in f32: counted from the nearer end, with fused multiply-adds.
 fn linspace(start: f32, end: f32, count: usize) -> impl Iterator<Item = f32> {
     let step = (end - start) / (count - 1) as f32;
-    (0..count).map(move |i| if i < count / 2 { start + step * i as f32 } else { end - step * (count - 1 - i) as f32 })
+    (0..count).map(move |i| {
+        let from_end = (count - 1 - i) as f32;
+        if i < count / 2 { step.mul_add(i as f32, start) } else { (-step).mul_add(from_end, end) }
+    })
 }
 
 #[cfg(test)]

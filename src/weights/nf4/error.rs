@@ -29,20 +29,14 @@ pub enum Nf4Error {
         value: f32,
     },
     /// A matrix stored in a 4-bit form that is not read here.
-    #[error("{file}: '{tensor}' is stored in 4 bits with {field} {found}, expected {expected}{advice}")]
+    #[error("{file}: '{tensor}' is stored in 4 bits with {what}")]
     Stored {
         /// The file that holds the tensor.
         file: String,
         /// The tensor, such as `model.layers.0.mlp.up_proj.weight`, or the part of it that is wrong.
         tensor: String,
-        /// The property.
-        field: String,
-        /// What it must be.
-        expected: String,
-        /// What it is.
-        found: String,
-        /// What to do, if there is something.
-        advice: &'static str,
+        /// What was found, what was expected, and what to do.
+        what: String,
     },
     /// A file could not be read.
     #[error(transparent)]

@@ -35,7 +35,7 @@ impl Nf4Matrix {
         let size = |part, expected, found| {
             if expected == found { Ok(()) } else { Err(Nf4Error::Size { shape, part, expected, found }) }
         };
-        let values = shape[0].checked_mul(shape[1]).unwrap_or(usize::MAX);
+        let values = shape[0].saturating_mul(shape[1]);
         size("bytes of codes", values.div_ceil(2), packed.len())?;
         size("block magnitudes", values.div_ceil(BLOCK), absmax.blocks())?;
         if let Absmax::Double(double) = &absmax {

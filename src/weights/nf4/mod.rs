@@ -1,7 +1,7 @@
 //! 4-bit NormalFloat weights, value for value those of bitsandbytes.
 //!
 //! A matrix is cut, row-major and across its rows, into blocks of 64 values. A block keeps its largest magnitude
-//! (`absmax`) and for each value the 4-bit [code](code) of its ratio to it (QLoRA, Dettmers et al. 2023, section 3).
+//! (`absmax`) and for each value the 4-bit code of its ratio to it (QLoRA, Dettmers et al. 2023, section 3).
 //! That makes 4.5 bits a value; [double quantisation](AbsmaxFormat::Double) compresses the magnitudes and makes 4.127.
 //!
 //! Codes and magnitudes are bit for bit those that bitsandbytes 0.50 computes on a CPU; the decision thresholds, the

@@ -20,7 +20,7 @@ impl Nf4Matrix {
     /// value that is NaN or infinite.
     pub fn quantise<T: Widen>(values: &[T], shape: [usize; 2], format: AbsmaxFormat) -> Result<Self, Nf4Error> {
         let [rows, cols] = shape;
-        let expected = rows.checked_mul(cols).unwrap_or(usize::MAX);
+        let expected = rows.saturating_mul(cols);
         if values.len() != expected {
             return Err(Nf4Error::Size { shape, part: "values", expected, found: values.len() });
         }

@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 
 use super::code::VALUES;
-use super::{Absmax, BLOCK, DequantisedFormat, DoubleAbsmax, NESTED_BLOCK, Nf4Error, Nf4Matrix};
+use super::{Absmax, AbsmaxFormat, BLOCK, DequantisedFormat, DoubleAbsmax, NESTED_BLOCK, Nf4Error, Nf4Matrix};
 use crate::checkpoint::{CheckpointError, TensorTable};
 
 /// Many times what bitsandbytes writes.
@@ -101,6 +101,11 @@ impl StoredNf4 {
     /// Rows and columns of the matrix.
     pub fn shape(&self) -> [usize; 2] {
         self.shape
+    }
+
+    /// How the magnitudes are kept.
+    pub fn absmax_format(&self) -> AbsmaxFormat {
+        if self.is_double() { AbsmaxFormat::Double } else { AbsmaxFormat::Single }
     }
 
     /// What bitsandbytes rounds the dequantised values to: the format the matrix had before it was quantised.
@@ -196,9 +201,9 @@ impl StoredNf4 {
 
 const ANOTHER_FORM: &str = "; give the checkpoint it was made from, it is quantised while it is loaded";
 
-fn stored(file: &str, tensor: &str, field: &str, found: &str, expected: &str, advice: &'static str) -> Nf4Error {
-    let (file, tensor, field) = (file.into(), tensor.into(), field.into());
-    Nf4Error::Stored { file, tensor, field, found: found.into(), expected: expected.into(), advice }
+fn stored(file: &str, tensor: &str, field: &str, found: &str, expected: &str, advice: &str) -> Nf4Error {
+    let what = format!("{field} {found}, expected {expected}{advice}");
+    Nf4Error::Stored { file: file.into(), tensor: tensor.into(), what }
 }
 
 fn read_state(table: &TensorTable, name: &str, file: &str) -> Result<QuantState, Nf4Error> {

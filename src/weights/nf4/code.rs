@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn every_value_has_its_own_code() {
         for (code, &value) in VALUES.iter().enumerate() {
-            assert_eq!(usize::from(encode(value)), code, "{value}");
+            assert_eq!(encode(value), code as i32, "{value}");
         }
         assert_eq!((encode(-1.5), encode(1.000_000_1), encode(-0.0)), (0, 15, 7));
     }
@@ -97,8 +97,8 @@ mod tests {
     #[test]
     fn a_ratio_on_a_threshold_takes_the_lower_code() {
         for (lower, &threshold) in THRESHOLDS.iter().enumerate() {
-            assert_eq!(usize::from(encode(threshold)), lower);
-            assert_eq!(usize::from(encode(threshold.next_up())), lower + 1);
+            assert_eq!(encode(threshold), lower as i32);
+            assert_eq!(encode(threshold.next_up()), lower as i32 + 1);
         }
     }
 

@@ -22,6 +22,11 @@ pub trait PanelSource: Send + Sync {
 
     /// Memory that the matrix takes, bytes.
     fn bytes(&self) -> usize;
+
+    /// All values, row-major, where they are stored as f32 and need no widening.
+    fn as_f32(&self) -> Option<&[f32]> {
+        None
+    }
 }
 
 /// Panics unless `rows` of a matrix `shape` are exactly what `out` has room for.
@@ -34,11 +39,20 @@ pub(super) fn check_panel([rows, cols]: [usize; 2], range: &Range<usize>, out: &
 pub trait Widen: Copy + Send + Sync + 'static {
     /// The same value.
     fn widen(self) -> f32;
+
+    /// The values themselves, where they are f32.
+    fn as_f32(_values: &[Self]) -> Option<&[f32]> {
+        None
+    }
 }
 
 impl Widen for f32 {
     fn widen(self) -> f32 {
         self
+    }
+
+    fn as_f32(values: &[Self]) -> Option<&[f32]> {
+        Some(values)
     }
 }
 
@@ -95,6 +109,10 @@ impl<T: Widen> PanelSource for DenseMatrix<T> {
 
     fn bytes(&self) -> usize {
         size_of_val(self.values.as_slice())
+    }
+
+    fn as_f32(&self) -> Option<&[f32]> {
+        T::as_f32(&self.values)
     }
 }
 

@@ -1,0 +1,150 @@
+//! The matrix product of the `gemm` crate behind bounds that are checked.
+
+use candle_core::{Result, bail};
+
+/// A view of a row-major matrix, or of its transpose.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a> {
+    values: &'a [f32],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+/// A row-major matrix that is written to; its rows may be parts of longer ones.
+#[derive(Debug)]
+pub struct MatrixMut<'a> {
+    values: &'a mut [f32],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+}
+
+/// Who does the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workers {
+    /// The calling thread, as one of several that have a product each.
+    Caller,
+    /// All threads of the rayon pool.
+    Pool,
+}
+
+impl<'a> Matrix<'a> {
+    /// `rows x cols` values without gaps.
+    pub fn new(values: &'a [f32], rows: usize, cols: usize) -> Result<Self> {
+        check(values.len(), rows, cols, cols)?;
+        Ok(Self { values, rows, cols, row_stride: cols, col_stride: 1 })
+    }
+
+    /// The same values, rows and columns exchanged.
+    pub fn t(self) -> Self {
+        Self {
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+            values: self.values,
+        }
+    }
+}
+
+impl<'a> MatrixMut<'a> {
+    /// `rows x cols` values; rows begin `row_stride` values apart.
+    pub fn new(values: &'a mut [f32], rows: usize, cols: usize, row_stride: usize) -> Result<Self> {
+        check(values.len(), rows, cols, row_stride)?;
+        Ok(Self { values, rows, cols, row_stride })
+    }
+}
+
+/// Every value of a matrix lies inside its slice.
+fn check(len: usize, rows: usize, cols: usize, row_stride: usize) -> Result<()> {
+    let needed = match rows.checked_sub(1) {
+        None => Some(0),
+        Some(last) => last.checked_mul(row_stride).and_then(|start| start.checked_add(cols)),
+    };
+    if cols > row_stride || needed.is_none_or(|needed| needed > len) {
+        bail!("a matrix of {rows}x{cols} values, rows {row_stride} apart, does not fit a slice of {len}");
+    }
+    Ok(())
+}
+
+/// `dst = lhs * rhs`, or `dst += lhs * rhs`.
+///
+/// # Errors
+/// When the shapes do not fit each other.
+#[allow(unsafe_code)]
+pub fn multiply(dst: MatrixMut, accumulate: bool, lhs: Matrix, rhs: Matrix, workers: Workers) -> Result<()> {
+    if (dst.rows, dst.cols, lhs.cols) != (lhs.rows, rhs.cols, rhs.rows) {
+        bail!("cannot multiply {}x{} by {}x{} into {}x{}", lhs.rows, lhs.cols, rhs.rows, rhs.cols, dst.rows, dst.cols);
+    }
+    let parallelism = match workers {
+        Workers::Caller => gemm::Parallelism::None,
+        Workers::Pool => gemm::Parallelism::Rayon(rayon::current_num_threads()),
+    };
+    // SAFETY: `check` has made sure, when the three views were made, that every element they name lies inside its
+    // slice; transposing exchanges the strides together with the sizes. The shapes fit each other as tested above. `dst`
+    // is borrowed mutably, so that it overlaps neither of the others. Strides below isize::MAX follow from the slices'
+    // lengths.
+    unsafe {
+        gemm::gemm(
+            dst.rows,
+            dst.cols,
+            lhs.cols,
+            dst.values.as_mut_ptr(),
+            1,
+            dst.row_stride as isize,
+            accumulate,
+            lhs.values.as_ptr(),
+            lhs.col_stride as isize,
+            lhs.row_stride as isize,
+            rhs.values.as_ptr(),
+            rhs.col_stride as isize,
+            rhs.row_stride as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn into_columns_of_a_wider_matrix() {
+        let (lhs, rhs) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 0.0, 2.0, 0.0, 1.0, 3.0]);
+        let mut wide = [9.0; 8];
+        let lhs = Matrix::new(&lhs, 2, 3).unwrap();
+        let rhs = Matrix::new(&rhs, 2, 3).unwrap().t();
+        multiply(MatrixMut::new(&mut wide[1..], 2, 2, 4).unwrap(), false, lhs, rhs, Workers::Caller).unwrap();
+        assert_eq!(wide, [9.0, 7.0, 11.0, 9.0, 9.0, 16.0, 23.0, 9.0]);
+        multiply(MatrixMut::new(&mut wide[1..], 2, 2, 4).unwrap(), true, lhs, rhs, Workers::Pool).unwrap();
+        assert_eq!(wide, [9.0, 14.0, 22.0, 9.0, 9.0, 32.0, 46.0, 9.0]);
+    }
+
+    #[test]
+    fn views_that_reach_outside_are_refused() {
+        let mut values = [0.0; 6];
+        assert!(Matrix::new(&values, 2, 4).is_err());
+        assert!(Matrix::new(&values, usize::MAX, 2).is_err());
+        assert!(MatrixMut::new(&mut values, 2, 2, 5).is_err());
+        assert!(MatrixMut::new(&mut values, 2, 3, 2).is_err());
+        assert!(Matrix::new(&values, 0, 4).is_ok());
+        let (two, three) = ([0.0; 4], [0.0; 9]);
+        let misfit = multiply(
+            MatrixMut::new(&mut values, 2, 3, 3).unwrap(),
+            false,
+            Matrix::new(&two, 2, 2).unwrap(),
+            Matrix::new(&three, 3, 3).unwrap(),
+            Workers::Caller,
+        );
+        assert!(misfit.is_err());
+    }
+}

@@ -114,6 +114,22 @@ impl TensorEntry {
         tensor.map_err(|reason| CheckpointError::Tensor { path: path(), name: name.into(), reason: reason.into() })
     }
 
+    /// One index of the first dimension; `None` when there is none of that number.
+    pub(super) fn row(&self, row: usize) -> Option<Self> {
+        let (&rows, rest) = self.meta.shape.split_first()?;
+        if row >= rows {
+            return None;
+        }
+        let layout = match &self.layout {
+            Layout::Contiguous(first) => Layout::Contiguous(first + row * rest.iter().product::<usize>()),
+            Layout::Strided { offset, strides } => {
+                Layout::Strided { offset: offset + row * strides.first()?, strides: strides.get(1..)?.to_vec() }
+            }
+        };
+        let meta = TensorMeta { dtype: self.meta.dtype, shape: rest.to_vec() };
+        Some(Self { meta, source: self.source.clone(), layout, path: self.path.clone() })
+    }
+
     /// The numbers in row-major order; `T` is as wide as the tensor's elements.
     fn values<T>(&self, name: &str, zeros: Zeros) -> Result<Vec<T>, CheckpointError>
     where

@@ -132,6 +132,16 @@ impl TensorTable {
         entry.read(name, Zeros::Refused, device)
     }
 
+    /// Reads one row of a tensor (one index of its first dimension) in its stored element type, without the others.
+    pub fn read_row(&self, name: &str, row: usize) -> Result<Tensor, CheckpointError> {
+        let entry = self.entries.get(name).ok_or_else(|| self.no_such_tensor(name))?;
+        let one = entry.row(row).ok_or_else(|| {
+            let what = format!("tensor '{name}' of shape {:?} has no row {row}", entry.meta().shape);
+            CheckpointError::malformed(entry.path(), what)
+        })?;
+        one.read(name, Zeros::Allowed, &Device::Cpu)
+    }
+
     /// The tensors whose names start with `prefix`, under the rest of their names.
     #[must_use]
     pub fn strip_prefix(&self, prefix: &str) -> Self {

@@ -42,6 +42,14 @@ pub enum ModelError {
         /// Number of image tokens.
         image_tokens: usize,
     },
+    /// A token that the embedding table does not have.
+    #[error("token id {id} is beyond the embedding table of {vocab_size} rows; tokenizer and model do not fit")]
+    TokenId {
+        /// The id.
+        id: u32,
+        /// Rows of the table.
+        vocab_size: usize,
+    },
     /// A tensor operation failed: out of memory, or a lost device.
     #[error("the forward pass failed: {0}")]
     Tensor(#[from] candle_core::Error),

@@ -1,45 +1,98 @@
 //! A linear layer whose matrix may be stored in a narrower format than it is computed in.
 
-use candle_core::{Module, Result, Tensor};
+use std::sync::Arc;
+
+use candle_core::{DType, Module, Result, Tensor};
 use candle_nn::VarBuilder;
 
 use super::Precision;
+use super::kernels::PanelMatmul;
+use crate::weights::nf4::{AbsmaxFormat, Nf4Matrix};
+use crate::weights::{Bf16Matrix, F32Matrix, PanelSource};
 
 /// `y = x W^T + b` on rows.
-#[derive(Debug, Clone)]
-pub struct Linear {
-    weight: Tensor,       // [out, in], in the storage format
-    bias: Option<Tensor>, // [out], in the activations' format
+#[derive(Clone)]
+pub struct Linear(Form);
+
+#[derive(Clone)]
+enum Form {
+    /// On a GPU, weight `[out, in]` and bias `[out]` in the activations' format.
+    Dense { weight: Tensor, bias: Option<Tensor> },
+    /// On a CPU, in whatever format, widened to f32 by panels.
+    Panels { weights: Arc<dyn PanelSource>, bias: Option<Vec<f32>> },
 }
 
 impl Linear {
     /// Reads `weight` and `bias`.
     pub fn new(in_dim: usize, out_dim: usize, precision: Precision, vb: VarBuilder) -> Result<Self> {
         let bias = vb.get_with_hints_dtype(out_dim, "bias", Default::default(), precision.activations())?;
-        Ok(Self { bias: Some(bias), ..Self::no_bias(in_dim, out_dim, precision, vb)? })
+        Self::with_bias(in_dim, out_dim, precision, vb, Some(bias))
     }
 
     /// Reads `weight` only.
     pub fn no_bias(in_dim: usize, out_dim: usize, precision: Precision, vb: VarBuilder) -> Result<Self> {
-        let weight = vb.get_with_hints_dtype((out_dim, in_dim), "weight", Default::default(), precision.weights())?;
-        Ok(Self { weight, bias: None })
+        Self::with_bias(in_dim, out_dim, precision, vb, None)
+    }
+
+    fn with_bias(
+        in_dim: usize,
+        out_dim: usize,
+        precision: Precision,
+        vb: VarBuilder,
+        bias: Option<Tensor>,
+    ) -> Result<Self> {
+        // What is asked for as F4 is delivered as f32, to be quantised here.
+        let dtype = precision.nf4().map_or(precision.weights(), |_| DType::F4);
+        let weight = vb.get_with_hints_dtype((out_dim, in_dim), "weight", Default::default(), dtype)?;
+        Self::from_parts(weight, bias, precision.nf4())
     }
 
     /// From a matrix `[out, in]` that was put together elsewhere.
-    pub fn from_weight(weight: Tensor) -> Self {
-        Self { weight, bias: None }
+    pub fn from_weight(weight: Tensor) -> Result<Self> {
+        Self::from_parts(weight, None, None)
+    }
+
+    fn from_parts(weight: Tensor, bias: Option<Tensor>, nf4: Option<AbsmaxFormat>) -> Result<Self> {
+        // While tensors are surveyed, they have stride 0 and no contents.
+        if !weight.device().is_cpu() || !weight.is_contiguous() {
+            return Ok(Self(Form::Dense { weight, bias }));
+        }
+        let shape: [usize; 2] = weight.dims2()?.into();
+        let misfit = || candle_core::Error::Msg(format!("a matrix of shape {shape:?} has another number of values"));
+        let flat = weight.flatten_all()?;
+        let weights: Arc<dyn PanelSource> = match (nf4, weight.dtype()) {
+            (Some(format), _) => {
+                let quantised = Nf4Matrix::quantise(&flat.to_vec1::<f32>()?, shape, format);
+                Arc::new(quantised.map_err(candle_core::Error::wrap)?)
+            }
+            (None, DType::BF16) => Arc::new(Bf16Matrix::new(flat.to_vec1()?, shape).ok_or_else(misfit)?),
+            (None, _) => Arc::new(F32Matrix::new(flat.to_vec1()?, shape).ok_or_else(misfit)?),
+        };
+        let bias = bias.map(|bias| bias.to_vec1::<f32>()).transpose()?;
+        Ok(Self(Form::Panels { weights, bias }))
     }
 }
 
 impl Module for Linear {
     /// `[rows, in] -> [rows, out]`
     fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        // A matrix stored as bf16 is widened for the length of one product.
-        let weight = self.weight.to_dtype(xs.dtype())?;
-        let ys = xs.matmul(&weight.t()?)?;
-        match &self.bias {
-            Some(bias) => ys.broadcast_add(bias),
-            None => Ok(ys),
+        match &self.0 {
+            Form::Panels { weights, bias } => {
+                xs.contiguous()?.apply_op1_no_bwd(&PanelMatmul { weights: weights.as_ref(), bias: bias.as_deref() })
+            }
+            Form::Dense { weight, bias: None } => xs.matmul(&weight.t()?),
+            Form::Dense { weight, bias: Some(bias) } => xs.matmul(&weight.t()?)?.broadcast_add(bias),
+        }
+    }
+}
+
+impl std::fmt::Debug for Linear {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Form::Dense { weight, .. } => write!(f, "Linear({:?} {:?})", weight.dims(), weight.dtype()),
+            Form::Panels { weights, .. } => {
+                write!(f, "Linear([{}, {}], {} bytes)", weights.rows(), weights.cols(), weights.bytes())
+            }
         }
     }
 }

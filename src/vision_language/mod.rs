@@ -5,10 +5,12 @@
 //! four hidden states leave as [`HiddenStates`]. Follows `modeling_qwen2_5_vl.py` of Hugging Face transformers.
 
 mod config;
+mod embed_tokens;
 mod error;
 mod geometry_cache;
 mod hidden_states;
 pub mod hub;
+mod kernels;
 mod linear;
 mod model;
 mod precision;
@@ -22,4 +24,4 @@ pub use error::ModelError;
 pub use hidden_states::HiddenStates;
 pub use linear::Linear;
 pub use model::VisionLanguageModel;
-pub use precision::{Precision, WeightFormat};
+pub use precision::{Precision, Quantize, WeightFormat};

@@ -5,18 +5,20 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
 
+use super::embed_tokens::EmbedTokens;
 use super::geometry_cache::GeometryCache;
 use super::prefix_cache::PrefixCache;
 use super::processor::{GridThw, MropePositions, ProcessedImage, TokenizedPrompt};
 use super::text::{PrefixState, SequenceGeometry, TextModel};
 use super::vision::{VisionGeometry, VisionTower};
 use super::{HiddenStates, ModelConfig, ModelError, Precision};
-use crate::weights::{LoadPlan, WeightSource, load_strictly};
+use crate::weights::{LoadPlan, WeightSource, load_checked};
 
 /// Qwen2.5-VL without `lm_head` (HF `Qwen2_5_VLModel`).
 #[derive(Debug)]
 pub struct VisionLanguageModel {
     parts: Parts,
+    embed_tokens: EmbedTokens,
     config: ModelConfig,
     precision: Precision,
     device: Device,
@@ -61,7 +63,9 @@ impl VisionLanguageModel {
     /// # Errors
     /// When the configuration cannot be built at all.
     pub fn plan(config: &ModelConfig, precision: Precision) -> Result<LoadPlan, ModelError> {
-        Ok(LoadPlan::survey(precision.weights(), |vb| Parts::new(config, precision, vb))?)
+        let mut plan = LoadPlan::survey(precision.weights(), |vb| Parts::new(config, precision, vb))?;
+        EmbedTokens::plan(&config.text, &mut plan);
+        Ok(plan)
     }
 
     /// Reads the model. Names are the published ones (`visual.*`, `model.*`).
@@ -75,9 +79,11 @@ impl VisionLanguageModel {
         device: &Device,
     ) -> Result<Self, ModelError> {
         let build = |vb: VarBuilder| Parts::new(&config, precision, vb);
-        let parts = load_strictly(source, precision.weights(), device, build)?;
+        Self::plan(&config, precision)?.check(source.as_ref())?;
+        let parts = load_checked(source.clone(), precision.weights(), device, build)?;
         Ok(Self {
             parts,
+            embed_tokens: EmbedTokens::new(&config.text, source),
             config,
             precision,
             device: device.clone(),
@@ -126,7 +132,7 @@ impl VisionLanguageModel {
         let geometries = self.geometries(prompt, grid)?;
         let prefix = self.prefix_cache.get_or_make(before, || {
             let geometry = geometries.whole.prefix(before.len())?;
-            self.parts.model.prefix(self.embed(before)?, &geometry)
+            Ok::<_, ModelError>(self.parts.model.prefix(self.embed(before)?, &geometry)?)
         })?;
         let rest = Tensor::cat(&[image_tokens, &self.embed(after)?], 0)?; // [seq - prefix, hidden]
         Ok(self.parts.model.forward_after(&prefix, rest, &geometries.after_prefix)?)
@@ -148,8 +154,8 @@ impl VisionLanguageModel {
         Ok(self.parts.model.forward(embeddings, &geometries.whole)?)
     }
 
-    fn embed(&self, ids: &[u32]) -> candle_core::Result<Tensor> {
-        self.parts.model.embed(&Tensor::from_slice(ids, ids.len(), &self.device)?)
+    fn embed(&self, ids: &[u32]) -> Result<Tensor, ModelError> {
+        self.embed_tokens.rows(ids, self.precision.activations(), &self.device)
     }
 
     fn geometries(&self, prompt: &TokenizedPrompt, grid: GridThw) -> Result<Arc<Geometries>, ModelError> {

@@ -39,14 +39,20 @@ impl MemoryBudget {
         if need <= self.available {
             return Ok(());
         }
-        let as_bf16 = plan.bytes_as(DType::BF16);
-        let smaller = as_bf16 < plan.bytes() && as_bf16.saturating_add(OVERHEAD_BYTES) <= self.available;
+        let fits = |dtype| {
+            let bytes = plan.bytes_as(dtype);
+            bytes < plan.bytes() && bytes.saturating_add(OVERHEAD_BYTES) <= self.available
+        };
+        let advice = match (fits(DType::BF16), fits(DType::F4)) {
+            (true, _) => ", or pass --dtype bf16, which would fit",
+            (false, true) => ", or pass --quantize nf4, which would fit",
+            (false, false) => "",
+        };
         Err(WeightError::Memory {
             what: what.to_string(),
-            format: if smaller || plan.bytes() > as_bf16 { "f32".into() } else { "bf16".into() },
             need_mib: need >> 20,
             available_mib: self.available >> 20,
-            advice: if smaller { ", or pass --dtype bf16, which would fit".into() } else { String::new() },
+            advice: advice.to_string(),
         })
     }
 }
@@ -90,9 +96,11 @@ mod tests {
         let gigabyte_of_f32 = LoadPlan::survey(DType::F32, |vb| vb.get((1 << 28,), "w")).unwrap();
         MemoryBudget::of_bytes(2 << 30).check(&gigabyte_of_f32, "model").unwrap();
         let error = MemoryBudget::of_bytes(1100 << 20).check(&gigabyte_of_f32, "model").unwrap_err().to_string();
-        assert!(error.contains("model needs 1524 MiB of memory as f32, 1100 MiB are available"), "{error}");
+        assert!(error.contains("model needs 1524 MiB of memory, 1100 MiB are available"), "{error}");
         assert!(error.contains("--dtype bf16"), "{error}");
         let error = MemoryBudget::of_bytes(900 << 20).check(&gigabyte_of_f32, "model").unwrap_err().to_string();
-        assert!(!error.contains("--dtype"), "{error}");
+        assert!(error.contains("--quantize nf4"), "{error}");
+        let error = MemoryBudget::of_bytes(400 << 20).check(&gigabyte_of_f32, "model").unwrap_err().to_string();
+        assert!(error.ends_with("close other programs"), "{error}");
     }
 }

@@ -16,15 +16,10 @@ pub enum WeightError {
         differences: Vec<String>,
     },
     /// The machine has not enough memory; nothing has been read.
-    #[error(
-        "{what} needs {need_mib} MiB of memory as {format}, {available_mib} MiB are available; \
-         close other programs{advice}"
-    )]
+    #[error("{what} needs {need_mib} MiB of memory, {available_mib} MiB are available; close other programs{advice}")]
     Memory {
         /// The files or folder.
         what: String,
-        /// Format the weights would be kept in.
-        format: String,
         /// What loading takes at its peak, MiB.
         need_mib: u64,
         /// What the system can give, MiB.

@@ -92,6 +92,11 @@ impl LoraAdapter {
         Err(WeightError::Adapter { adapter: self.table.describe(), reason: problems.join("\n") })
     }
 
+    /// Whether the adapter changes this weight.
+    pub fn adapts(&self, name: &str) -> bool {
+        self.pairs.contains_key(name)
+    }
+
     /// `weight + scale * B A` in f32; `None` when the adapter leaves this weight alone.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Device, Tensor};
 
 use super::names::{canonical, is_unused};
+use super::nf4::{StoredNf4, companion_of};
 use super::{LoraAdapter, WeightError, WeightSource};
 use crate::checkpoint::TensorTable;
 
@@ -15,6 +16,7 @@ pub type OnTensorRead = Box<dyn Fn(usize) + Send + Sync>;
 pub struct MergedWeights {
     table: TensorTable,
     stored_names: BTreeMap<String, String>,
+    stored_nf4: BTreeMap<String, StoredNf4>,
     adapter: Option<LoraAdapter>,
     read_count: std::sync::atomic::AtomicUsize,
     on_read: Option<OnTensorRead>,
@@ -28,10 +30,14 @@ impl MergedWeights {
     /// another model.
     pub fn new(table: TensorTable, adapter: Option<LoraAdapter>) -> Result<Self, WeightError> {
         let mut stored_names = BTreeMap::new();
+        let mut stored_nf4: BTreeMap<String, StoredNf4> = BTreeMap::new();
         for stored in table.names() {
             let name = canonical(stored);
-            if is_unused(&name) {
+            if is_unused(&name) || companion_of(stored).is_some_and(|weight| table.meta(weight).is_some()) {
                 continue;
+            }
+            if let Some(quantised) = StoredNf4::find(&table, stored)? {
+                stored_nf4.insert(name.clone(), quantised);
             }
             if let Some(first) = stored_names.insert(name.clone(), stored.to_string()) {
                 let (what, second) = (table.describe(), stored.to_string());
@@ -39,9 +45,17 @@ impl MergedWeights {
             }
         }
         if let Some(adapter) = &adapter {
-            adapter.check(|name| Some(table.meta(stored_names.get(name)?)?.shape.clone()))?;
+            adapter.check(|name| match stored_nf4.get(name) {
+                Some(quantised) => Some(quantised.shape().to_vec()),
+                None => Some(table.meta(stored_names.get(name)?)?.shape.clone()),
+            })?;
         }
-        Ok(Self { table, stored_names, adapter, read_count: 0.into(), on_read: None })
+        Ok(Self { table, stored_names, stored_nf4, adapter, read_count: 0.into(), on_read: None })
+    }
+
+    /// Whether the files hold 4-bit matrices, as bitsandbytes saves them.
+    pub fn is_quantised(&self) -> bool {
+        !self.stored_nf4.is_empty()
     }
 
     /// Reports progress: how many tensors have been read.
@@ -57,12 +71,21 @@ impl WeightSource for MergedWeights {
     }
 
     fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        Some(self.table.meta(self.stored_names.get(name)?)?.shape.clone())
+        match self.stored_nf4.get(name) {
+            Some(quantised) => Some(quantised.shape().to_vec()),
+            None => Some(self.table.meta(self.stored_names.get(name)?)?.shape.clone()),
+        }
     }
 
     fn read(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, WeightError> {
         let stored = self.stored_names.get(name).map_or(name, String::as_str);
-        let tensor = self.table.read_weight(stored, device)?;
+        let tensor = match self.stored_nf4.get(name) {
+            Some(quantised) => {
+                let [rows, cols] = quantised.shape();
+                Tensor::from_vec(quantised.load(&self.table)?.dequantise(), (rows, cols), device)?
+            }
+            None => self.table.read_weight(stored, device)?,
+        };
         let merged = match &self.adapter {
             Some(adapter) => adapter.merge(name, &tensor, device)?,
             None => None,
@@ -73,6 +96,15 @@ impl WeightSource for MergedWeights {
             report(count);
         }
         Ok(tensor)
+    }
+
+    fn read_row(&self, name: &str, row: usize) -> Result<Vec<f32>, WeightError> {
+        let stored = self.stored_names.get(name).map_or(name, String::as_str);
+        if self.adapter.as_ref().is_some_and(|adapter| adapter.adapts(name)) {
+            let merged = self.read(name, DType::F32, &Device::Cpu)?;
+            return Ok(merged.get(row)?.to_vec1()?);
+        }
+        WeightSource::read_row(&self.table, stored, row)
     }
 
     fn describe(&self) -> String {

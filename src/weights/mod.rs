@@ -18,4 +18,4 @@ pub use lora::LoraAdapter;
 pub use merged::MergedWeights;
 pub use panel_source::{Bf16Matrix, DenseMatrix, F32Matrix, PanelSource, Widen};
 pub use source::WeightSource;
-pub use strict::{LoadPlan, load_strictly};
+pub use strict::{LoadPlan, load_checked, load_strictly};

@@ -19,6 +19,12 @@ pub trait WeightSource: Send + Sync {
     /// When the tensor does not exist or its file cannot be read.
     fn read(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, WeightError>;
 
+    /// Reads one row of a matrix, as f32.
+    ///
+    /// # Errors
+    /// When the matrix or the row does not exist or its file cannot be read.
+    fn read_row(&self, name: &str, row: usize) -> Result<Vec<f32>, WeightError>;
+
     /// What the tensors are and where they lie, for messages.
     fn describe(&self) -> String;
 }
@@ -35,6 +41,11 @@ impl WeightSource for TensorTable {
 
     fn read(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, WeightError> {
         Ok(self.read_weight(name, device)?.to_dtype(dtype)?)
+    }
+
+    fn read_row(&self, name: &str, row: usize) -> Result<Vec<f32>, WeightError> {
+        let values = TensorTable::read_row(self, name, row)?;
+        Ok(values.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
     }
 
     fn describe(&self) -> String {

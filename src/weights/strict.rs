@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 
-use super::survey::{WantedTensor, survey};
+use super::survey::{WantedTensor, delivered, survey};
 use super::{WeightError, WeightSource};
 
 /// What a model wants from its files: known before anything is read.
@@ -30,22 +30,28 @@ impl LoadPlan {
 
     /// Number of values in all tensors.
     pub fn parameter_count(&self) -> u64 {
-        self.wanted.values().map(|tensor| elements(&tensor.shape)).sum()
+        self.wanted.values().map(WantedTensor::elements).sum()
     }
 
-    /// Number of tensors.
+    /// Number of tensors that are loaded.
     pub fn tensor_count(&self) -> usize {
-        self.wanted.len()
+        self.wanted.values().filter(|tensor| tensor.loaded).count()
+    }
+
+    /// A tensor that must be there, but stays in its file.
+    pub fn add_unloaded(&mut self, name: &str, shape: &[usize]) {
+        let tensor = WantedTensor { shape: shape.to_vec(), dtype: DType::F32, loaded: false };
+        self.wanted.insert(name.to_string(), tensor);
     }
 
     /// Bytes that the loaded tensors take.
     pub fn bytes(&self) -> u64 {
-        self.wanted.values().map(|tensor| elements(&tensor.shape) * tensor.dtype.size_in_bytes() as u64).sum()
+        self.wanted.values().map(|tensor| tensor.bytes_as(tensor.dtype)).sum()
     }
 
     /// Bytes that the loaded tensors would take if every one were kept in `dtype`.
     pub fn bytes_as(&self, dtype: DType) -> u64 {
-        self.parameter_count() * dtype.size_in_bytes() as u64
+        self.wanted.values().map(|tensor| tensor.bytes_as(dtype)).sum()
     }
 
     /// Compares with what a source holds.
@@ -72,10 +78,6 @@ impl LoadPlan {
     }
 }
 
-fn elements(shape: &[usize]) -> u64 {
-    shape.iter().map(|&side| side as u64).product()
-}
-
 /// Checks `source` against what `build` wants, then builds. Every tensor of the source must be used, and `build` must
 /// get every tensor it asks for: nothing is ever initialised at random.
 ///
@@ -88,6 +90,19 @@ pub fn load_strictly<T>(
     build: impl Fn(VarBuilder) -> candle_core::Result<T>,
 ) -> Result<T, WeightError> {
     LoadPlan::survey(dtype, &build)?.check(source.as_ref())?;
+    load_checked(source, dtype, device, build)
+}
+
+/// Builds from a source that a [`LoadPlan`] has been checked against.
+///
+/// # Errors
+/// What reading or building failed with.
+pub fn load_checked<T>(
+    source: Arc<dyn WeightSource>,
+    dtype: DType,
+    device: &Device,
+    build: impl Fn(VarBuilder) -> candle_core::Result<T>,
+) -> Result<T, WeightError> {
     let first_error = Arc::new(Mutex::new(None));
     let backend = StrictBackend { source, first_error: first_error.clone() };
     build(VarBuilder::from_backend(Box::new(backend), dtype, device.clone())).map_err(|error| {
@@ -113,7 +128,7 @@ impl SimpleBackend for StrictBackend {
     }
 
     fn get_unchecked(&self, name: &str, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
-        self.source.read(name, dtype, device).map_err(|error| {
+        self.source.read(name, delivered(dtype), device).map_err(|error| {
             let message = error.to_string();
             self.first_error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             candle_core::Error::Msg(message)

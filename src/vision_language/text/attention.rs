@@ -4,6 +4,7 @@ use candle_core::{DType, Module, Result, Tensor};
 use candle_nn::{VarBuilder, ops::softmax_last_dim, rotary_emb::rope};
 
 use super::mrope::SequenceGeometry;
+use crate::vision_language::kernels::{AttentionSpan, attention, is_cpu_f32};
 use crate::vision_language::{Linear, Precision, TextConfig};
 
 /// Rotated keys, and values, of the tokens so far: `[kv_heads, seq, head_dim]` each.
@@ -68,23 +69,51 @@ impl TextAttention {
         };
         let KeyValues { key, value } = &whole;
         let seq = key.dim(1)?;
-
-        // The query heads that share a key head are stacked as rows, so that keys and values are never repeated.
-        let stacked = (self.num_kv_heads, self.num_heads / self.num_kv_heads * rows, self.head_dim);
-        let scores = query.reshape(stacked)?.matmul(&key.t()?)?; // [kv_heads, group * rows, seq]
-        let scores = scores.reshape((self.num_heads, rows, seq))?.to_dtype(DType::F32)?;
-        let weights = softmax_last_dim(&scores.broadcast_add(&geometry.causal_mask)?)?.to_dtype(value.dtype())?;
-        let attended = weights.reshape((stacked.0, stacked.1, seq))?.matmul(value)?;
-        let attended = attended
-            .reshape((self.num_heads, rows, self.head_dim))?
-            .transpose(0, 1)?
-            .reshape((rows, self.num_heads * self.head_dim))?;
+        let attended = match is_cpu_f32(&query) {
+            true => attention(&query, key, value, &AttentionSpan::causal(rows, seq))?,
+            false => attend_plainly(&query, key, value, &geometry.causal_mask)?,
+        };
+        let attended = attended.transpose(0, 1)?.reshape((rows, self.num_heads * self.head_dim))?;
         Ok((self.o_proj.forward(&attended)?, whole))
     }
+}
+
+/// `[heads, rows, head_dim]` in and out, with a mask `[1, rows, seq]`. The query heads that share a key head are stacked
+/// as rows, so that keys and values are never repeated.
+fn attend_plainly(query: &Tensor, key: &Tensor, value: &Tensor, mask: &Tensor) -> Result<Tensor> {
+    let (heads, rows, head_dim) = query.dims3()?;
+    let (kv_heads, seq, _) = key.dims3()?;
+    let stacked_rows = heads / kv_heads * rows;
+    let scores = query.reshape((kv_heads, stacked_rows, head_dim))?.matmul(&key.t()?)?; // [kv_heads, group * rows, seq]
+    let scores = scores.reshape((heads, rows, seq))?.to_dtype(DType::F32)?;
+    let weights = softmax_last_dim(&scores.broadcast_add(mask)?)?.to_dtype(value.dtype())?;
+    weights.reshape((kv_heads, stacked_rows, seq))?.matmul(value)?.reshape((heads, rows, head_dim))
 }
 
 /// Rotates `[heads, rows, head_dim]` in f32 and returns to the activations' format.
 fn rotate(xs: &Tensor, geometry: &SequenceGeometry) -> Result<Tensor> {
     let rotated = rope(&xs.to_dtype(DType::F32)?.unsqueeze(0)?, &geometry.cos, &geometry.sin)?;
     rotated.squeeze(0)?.to_dtype(xs.dtype())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn the_kernel_equals_the_plain_operations() {
+        let (rows, seq) = (150, 210);
+        let random = |heads: usize, rows: usize| Tensor::randn(0f32, 1., (heads, rows, 16), &Device::Cpu).unwrap();
+        let (query, key, value) = (random(4, rows), random(2, seq), random(2, seq));
+        let mask: Vec<f32> =
+            (0..rows * seq).map(|at| if at % seq <= seq - rows + at / seq { 0.0 } else { f32::NEG_INFINITY }).collect();
+        let mask = Tensor::from_vec(mask, (1, rows, seq), &Device::Cpu).unwrap();
+        let plain = attend_plainly(&query, &key, &value, &mask).unwrap();
+        let fast = attention(&query, &key, &value, &AttentionSpan::causal(rows, seq)).unwrap();
+        let difference = (plain - fast).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!(difference < 1e-5, "{difference}");
+    }
 }

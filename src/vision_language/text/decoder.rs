@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use candle_core::{Module, Result, Tensor};
-use candle_nn::{Embedding, VarBuilder};
+use candle_nn::VarBuilder;
 use candle_transformers::models::with_tracing::RmsNorm;
 
 use super::attention::KeyValues;
@@ -11,28 +11,18 @@ use super::layer::DecoderLayer;
 use super::mrope::SequenceGeometry;
 use crate::vision_language::{HiddenStates, Precision, TextConfig};
 
-/// HF `Qwen2_5_VLTextModel`, without `lm_head`.
+/// HF `Qwen2_5_VLTextModel` from the embeddings on, without `lm_head`.
 #[derive(Debug)]
 pub struct TextModel {
-    embed_tokens: Embedding,
     layers: Vec<DecoderLayer>,
     norm: RmsNorm,
-    precision: Precision,
 }
 
 impl TextModel {
-    /// Reads the tensors below `model.`.
+    /// Reads the tensors below `model.`, other than the embeddings.
     pub fn new(config: &TextConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
-        let table_shape = (config.vocab_size, config.hidden_size);
-        let table = vb.pp("embed_tokens").get_with_hints_dtype(
-            table_shape,
-            "weight",
-            Default::default(),
-            precision.weights(),
-        )?;
         let layers_vb = vb.pp("layers");
         Ok(Self {
-            embed_tokens: Embedding::new(table, config.hidden_size),
             layers: (0..config.num_hidden_layers)
                 .map(|index| DecoderLayer::new(config, precision, layers_vb.pp(index)))
                 .collect::<Result<_>>()?,
@@ -41,13 +31,7 @@ impl TextModel {
                 config.rms_norm_eps,
                 vb.pp("norm").set_dtype(precision.activations()),
             )?,
-            precision,
         })
-    }
-
-    /// Token ids `[seq]` become `[seq, hidden]`.
-    pub fn embed(&self, input_ids: &Tensor) -> Result<Tensor> {
-        self.embed_tokens.forward(input_ids)?.to_dtype(self.precision.activations())
     }
 
     /// Embeddings `[seq, hidden]` in, the last four hidden states out.

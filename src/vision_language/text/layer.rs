@@ -6,6 +6,7 @@ use candle_transformers::models::with_tracing::RmsNorm;
 
 use super::attention::{KeyValues, TextAttention};
 use super::mrope::SequenceGeometry;
+use crate::vision_language::kernels::silu_mul;
 use crate::vision_language::{Linear, Precision, TextConfig};
 
 #[derive(Debug)]
@@ -64,7 +65,7 @@ impl TextMlp {
 
 impl Module for TextMlp {
     fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        let gated = (self.gate_proj.forward(xs)?.silu()? * self.up_proj.forward(xs)?)?;
+        let gated = silu_mul(&self.gate_proj.forward(xs)?, &self.up_proj.forward(xs)?)?;
         self.down_proj.forward(&gated)
     }
 }

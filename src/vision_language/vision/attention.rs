@@ -4,7 +4,8 @@ use candle_core::{DType, Module, Result, Tensor};
 use candle_nn::{VarBuilder, ops::softmax_last_dim, rotary_emb::rope};
 
 use super::rotary::VisionRotary;
-use super::window::WindowGroup;
+use super::window::{AttentionPattern, WindowGroup};
+use crate::vision_language::kernels::{attention, is_cpu_f32};
 use crate::vision_language::{Linear, Precision, VisionConfig};
 
 #[derive(Debug)]
@@ -26,8 +27,8 @@ impl VisionAttention {
         })
     }
 
-    /// `xs` is `[patches, hidden]`; the patches of each group attend within their window.
-    pub fn forward(&self, xs: &Tensor, rotary: &VisionRotary, groups: &[WindowGroup]) -> Result<Tensor> {
+    /// `xs` is `[patches, hidden]`; patches attend within their window.
+    pub fn forward(&self, xs: &Tensor, rotary: &VisionRotary, pattern: &AttentionPattern) -> Result<Tensor> {
         let patches = xs.dim(0)?;
         let qkv = self.qkv.forward(xs)?.reshape((patches, 3, self.num_heads, self.head_dim))?;
         let part = |index: usize| qkv.narrow(1, index, 1)?.squeeze(1)?.transpose(0, 1)?.contiguous();
@@ -35,34 +36,51 @@ impl VisionAttention {
         let query = (query * (self.head_dim as f64).powf(-0.5))?;
         let key = rotate(&part(1)?, rotary)?;
         let value = part(2)?;
-        let attended =
-            groups.iter().map(|group| self.attend(&query, &key, &value, group)).collect::<Result<Vec<_>>>()?;
-        self.proj.forward(&Tensor::cat(&attended, 0)?)
+        let attended = match is_cpu_f32(&query) {
+            true => attention(&query, &key, &value, &pattern.spans)?,
+            false => attend_plainly(&query, &key, &value, &pattern.groups)?,
+        };
+        let attended = attended.transpose(0, 1)?.reshape((patches, self.num_heads * self.head_dim))?;
+        self.proj.forward(&attended)
     }
+}
 
-    /// All windows of one size in one batched product: `[heads, patches, head_dim]` in,
-    /// `[windows * window, heads * head_dim]` out.
-    fn attend(&self, query: &Tensor, key: &Tensor, value: &Tensor, group: &WindowGroup) -> Result<Tensor> {
-        let WindowGroup { start, windows, patches } = *group;
+/// `[heads, patches, head_dim]` in and out: all windows of one size in one batched product.
+fn attend_plainly(query: &Tensor, key: &Tensor, value: &Tensor, groups: &[WindowGroup]) -> Result<Tensor> {
+    let (heads, _, head_dim) = query.dims3()?;
+    let attended = groups.iter().map(|&WindowGroup { start, windows, patches }| {
         let batch = |tensor: &Tensor| {
-            tensor.narrow(1, start, windows * patches)?.contiguous()?.reshape((
-                self.num_heads * windows,
-                patches,
-                self.head_dim,
-            ))
+            tensor.narrow(1, start, windows * patches)?.contiguous()?.reshape((heads * windows, patches, head_dim))
         };
         let scores = batch(query)?.matmul(&batch(key)?.t()?)?; // [heads * windows, window, window]
         let weights = softmax_last_dim(&scores.to_dtype(DType::F32)?)?.to_dtype(value.dtype())?;
-        weights
-            .matmul(&batch(value)?)?
-            .reshape((self.num_heads, windows * patches, self.head_dim))?
-            .transpose(0, 1)?
-            .reshape((windows * patches, self.num_heads * self.head_dim))
-    }
+        weights.matmul(&batch(value)?)?.reshape((heads, windows * patches, head_dim))
+    });
+    Tensor::cat(&attended.collect::<Result<Vec<_>>>()?, 1)
 }
 
 /// Rotates `[heads, patches, head_dim]` in f32, as HF does, and returns to the activations' format.
 fn rotate(xs: &Tensor, rotary: &VisionRotary) -> Result<Tensor> {
     let rotated = rope(&xs.to_dtype(DType::F32)?.unsqueeze(0)?, &rotary.cos, &rotary.sin)?;
     rotated.squeeze(0)?.to_dtype(xs.dtype())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use candle_core::Device;
+
+    use super::super::window::WindowPartition;
+    use super::*;
+
+    #[test]
+    fn the_kernel_equals_the_plain_operations() {
+        let groups = WindowPartition::new(7, 9, 4, 4).groups().to_vec();
+        let random = || Tensor::randn(0f32, 1., (3, 7 * 9 * 4, 12), &Device::Cpu).unwrap();
+        let (query, key, value) = (random(), random(), random());
+        let plain = attend_plainly(&query, &key, &value, &groups).unwrap();
+        let fast = attention(&query, &key, &value, &AttentionPattern::new(groups).spans).unwrap();
+        let difference = (plain - fast).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!(difference < 1e-5, "{difference}");
+    }
 }

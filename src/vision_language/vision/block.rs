@@ -6,7 +6,8 @@ use candle_transformers::models::with_tracing::RmsNorm;
 
 use super::attention::VisionAttention;
 use super::rotary::VisionRotary;
-use super::window::WindowGroup;
+use super::window::AttentionPattern;
+use crate::vision_language::kernels::silu_mul;
 use crate::vision_language::{Linear, Precision, VisionConfig};
 
 /// Epsilon of the vision tower's norms; fixed in HF's code.
@@ -33,8 +34,8 @@ impl VisionBlock {
     }
 
     /// `[patches, hidden]` in and out.
-    pub fn forward(&self, xs: &Tensor, rotary: &VisionRotary, groups: &[WindowGroup]) -> Result<Tensor> {
-        let xs = (xs + self.attn.forward(&self.norm1.forward(xs)?, rotary, groups)?)?;
+    pub fn forward(&self, xs: &Tensor, rotary: &VisionRotary, pattern: &AttentionPattern) -> Result<Tensor> {
+        let xs = (xs + self.attn.forward(&self.norm1.forward(xs)?, rotary, pattern)?)?;
         &xs + self.mlp.forward(&self.norm2.forward(&xs)?)?
     }
 }
@@ -60,7 +61,7 @@ impl VisionMlp {
 
 impl Module for VisionMlp {
     fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        let gated = (self.gate_proj.forward(xs)?.silu()? * self.up_proj.forward(xs)?)?;
+        let gated = silu_mul(&self.gate_proj.forward(xs)?, &self.up_proj.forward(xs)?)?;
         self.down_proj.forward(&gated)
     }
 }

@@ -17,6 +17,8 @@ pub struct PatchMerger {
 
 impl PatchMerger {
     pub fn new(config: &VisionConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
+        // bitsandbytes leaves the merger as it is.
+        let precision = precision.unquantised();
         let merged_width = config.hidden_size * config.merge_unit();
         let norm_vb = vb.pp("ln_q").set_dtype(precision.activations());
         Ok(Self {

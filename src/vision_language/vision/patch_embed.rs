@@ -20,7 +20,7 @@ impl PatchEmbed {
         let shape = (config.hidden_size, chans, config.temporal_patch_size, side, side);
         let kernel = vb.pp("proj").get_with_hints_dtype(shape, "weight", Default::default(), DType::F32)?;
         let folded = kernel.sum(2)?.reshape((config.hidden_size, chans * side * side))?; // [hidden, c*y*x]
-        Ok(Self { proj: Linear::from_weight(folded.to_dtype(precision.weights())?) })
+        Ok(Self { proj: Linear::from_weight(folded.to_dtype(precision.weights())?)? })
     }
 }
 

@@ -7,7 +7,7 @@ use super::block::VisionBlock;
 use super::merger::PatchMerger;
 use super::patch_embed::PatchEmbed;
 use super::rotary::VisionRotary;
-use super::window::{WindowGroup, WindowPartition};
+use super::window::{AttentionPattern, WindowGroup, WindowPartition};
 use crate::vision_language::{ModelError, Precision, VisionConfig};
 
 /// HF `Qwen2_5_VisionTransformerPretrainedModel` for one still image.
@@ -27,8 +27,8 @@ pub struct VisionGeometry {
     token_order: Tensor,   // [tokens] u32, image order -> window order
     token_inverse: Tensor, // [tokens] u32, window order -> image order
     rotary: VisionRotary,
-    windows: Vec<WindowGroup>,
-    whole_image: [WindowGroup; 1],
+    windows: AttentionPattern,
+    whole_image: AttentionPattern,
 }
 
 impl VisionGeometry {
@@ -60,8 +60,8 @@ impl VisionGeometry {
             token_order: Tensor::from_slice(partition.order(), tokens, device)?,
             token_inverse: Tensor::from_vec(partition.inverse(), tokens, device)?,
             rotary: VisionRotary::new(&patch_positions, config.head_dim(), device)?,
-            windows: partition.groups().to_vec(),
-            whole_image: [WindowGroup { start: 0, windows: 1, patches: rows * cols }],
+            windows: AttentionPattern::new(partition.groups().to_vec()),
+            whole_image: AttentionPattern::new(vec![WindowGroup { start: 0, windows: 1, patches: rows * cols }]),
         })
     }
 
@@ -105,8 +105,8 @@ impl VisionTower {
             .reshape((count, self.config.hidden_size))?;
         for (index, block) in self.blocks.iter().enumerate() {
             let whole = self.config.fullatt_block_indexes.contains(&index);
-            let groups = if whole { geometry.whole_image.as_slice() } else { geometry.windows.as_slice() };
-            xs = block.forward(&xs, &geometry.rotary, groups)?;
+            let pattern = if whole { &geometry.whole_image } else { &geometry.windows };
+            xs = block.forward(&xs, &geometry.rotary, pattern)?;
         }
         Ok(self.merger.forward(&xs)?.index_select(&geometry.token_inverse, 0)?)
     }

@@ -1,5 +1,7 @@
 //! Window attention's bookkeeping: which patches attend to each other.
 
+use crate::vision_language::kernels::AttentionSpan;
+
 /// Patches grouped by attention window.
 ///
 /// HF's `get_window_index` walks the windows from the top left and pads those at the right and bottom edge away, which
@@ -9,6 +11,26 @@
 pub struct WindowPartition {
     order: Vec<u32>,
     groups: Vec<WindowGroup>,
+}
+
+/// Who attends to whom in a block: runs of windows, and the same for the CPU's kernel.
+#[derive(Debug)]
+pub struct AttentionPattern {
+    /// Windows by size, together the whole sequence.
+    pub groups: Vec<WindowGroup>,
+    /// The same windows one by one, cut into blocks of queries.
+    pub spans: Vec<AttentionSpan>,
+}
+
+impl AttentionPattern {
+    /// For runs of windows that follow each other.
+    pub fn new(groups: Vec<WindowGroup>) -> Self {
+        let windows = |group: &WindowGroup| {
+            let WindowGroup { start, windows, patches } = *group;
+            (0..windows).map(move |window| start + window * patches..start + (window + 1) * patches)
+        };
+        Self { spans: groups.iter().flat_map(windows).flat_map(AttentionSpan::full).collect(), groups }
+    }
 }
 
 /// A run of equally large windows in the regrouped sequence.

@@ -17,7 +17,7 @@ use vlm_planner_tuner::tuner::{Decision, Head, HeadOutput, Tuner, TunerOptions};
 use vlm_planner_tuner::vision_language::processor::{
     ImageProcessor, PixelBudget, PreprocessorConfig, PromptTemplate, PromptTokenizer, TokenizedPrompt,
 };
-use vlm_planner_tuner::vision_language::{HiddenStates, ModelConfig, Precision, VisionLanguageModel};
+use vlm_planner_tuner::vision_language::{HiddenStates, ModelConfig, Precision, Quantize, VisionLanguageModel};
 use vlm_planner_tuner::weights::{LoadPlan, LoraAdapter, MergedWeights, load_strictly};
 
 /// A golden set in the layout of `tiny_vlm`.
@@ -96,6 +96,7 @@ impl Golden {
             planner: PlannerSpec::builtin(planner).unwrap(),
             device: Device::Cpu,
             format: None,
+            quantize: Quantize::None,
             pixels: PixelBudget::default(),
             memory: None,
         };

@@ -12,7 +12,7 @@ use vlm_planner_tuner::checkpoint::{LoraConfig, TensorTable};
 use vlm_planner_tuner::planner::PlannerSpec;
 use vlm_planner_tuner::tuner::{Head, TunerOptions};
 use vlm_planner_tuner::vision_language::processor::PixelBudget;
-use vlm_planner_tuner::vision_language::{ModelConfig, Precision, VisionLanguageModel, WeightFormat};
+use vlm_planner_tuner::vision_language::{ModelConfig, Precision, Quantize, VisionLanguageModel, WeightFormat};
 use vlm_planner_tuner::weights::{LoraAdapter, MemoryBudget, MergedWeights};
 
 type Tensors = HashMap<String, Tensor>;
@@ -125,6 +125,7 @@ fn options(checkpoint: &Path) -> TunerOptions {
         planner: PlannerSpec::builtin("dwa").unwrap(),
         device: Device::Cpu,
         format: None,
+        quantize: Quantize::None,
         pixels: PixelBudget::default(),
         memory: None,
     }
@@ -135,7 +136,7 @@ fn too_little_memory_is_said_before_anything_is_read() {
     let mut options = options(&tiny().join("checkpoint"));
     options.memory = Some(MemoryBudget::of_bytes(100 << 20));
     let message = options.load(Some(Box::new(|_, _| panic!("a tensor was read")))).unwrap_err().to_string();
-    assert!(message.contains("MiB of memory as f32, 100 MiB are available"), "{message}");
+    assert!(message.contains("MiB of memory, 100 MiB are available"), "{message}");
 }
 
 #[test]

@@ -10,9 +10,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::planner::PlannerSpec;
 use crate::tuner::{Head, LoadProgress, Tuner, TunerOptions};
-use crate::vision_language::WeightFormat;
 use crate::vision_language::hub::{HubEnvironment, ModelSource};
 use crate::vision_language::processor::PixelBudget;
+use crate::vision_language::{Quantize, WeightFormat};
 
 /// Which model, on which device.
 #[derive(Debug, Clone, Args)]
@@ -39,6 +39,9 @@ pub struct ModelArgs {
     /// Format of the vision-language model's weights [default: f32 on a CPU, bf16 on a GPU]
     #[arg(long, value_enum)]
     pub dtype: Option<WeightFormat>,
+    /// Quantise the linear layers of language model and vision blocks while loading (CPU)
+    #[arg(long, value_enum, default_value_t = Quantize::None)]
+    pub quantize: Quantize,
     /// Least number of pixels the image is resized to [default: as in preprocessor_config.json]
     #[arg(long, value_name = "N")]
     pub min_pixels: Option<u64>,
@@ -98,6 +101,7 @@ impl ModelArgs {
             planner: self.planner()?,
             device: self.device.open()?,
             format: self.dtype,
+            quantize: self.quantize,
             pixels: PixelBudget { min_pixels: self.min_pixels, max_pixels: self.max_pixels },
             memory: None,
         };

@@ -51,6 +51,15 @@ pub enum TunerError {
         /// Values in the normalisation.
         means: usize,
     },
+    /// The base model's layers are in 4 bits already.
+    #[error("{base} is quantised already and runs as it is; leave out --quantize nf4")]
+    AlreadyQuantised {
+        /// The base model.
+        base: std::path::PathBuf,
+    },
+    /// There is no kernel for it yet.
+    #[error("4-bit weights run on a CPU only; use --device cpu, or bf16 weights on the GPU")]
+    QuantisedOnGpu,
     /// A tensor operation failed.
     #[error("the forward pass failed: {0}")]
     Tensor(#[from] candle_core::Error),

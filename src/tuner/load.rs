@@ -13,7 +13,7 @@ use crate::planner::PlannerSpec;
 use crate::vision_language::processor::{
     ImageProcessor, PixelBudget, PreprocessorConfig, ProcessorError, PromptTemplate, PromptTokenizer,
 };
-use crate::vision_language::{ModelConfig, Precision, VisionLanguageModel, WeightFormat};
+use crate::vision_language::{ModelConfig, Precision, Quantize, VisionLanguageModel, WeightFormat};
 use crate::weights::{LoraAdapter, MemoryBudget, MergedWeights};
 
 /// Which head turns the feature into parameters.
@@ -42,6 +42,8 @@ pub struct TunerOptions {
     pub device: Device,
     /// Format of the vision-language model's weights; without a choice the device's usual one.
     pub format: Option<WeightFormat>,
+    /// Whether the linear layers are quantised while they are loaded.
+    pub quantize: Quantize,
     /// Overrides of the image processor's pixel budget.
     pub pixels: PixelBudget,
     /// What the weights may take; `None` asks the system.
@@ -61,7 +63,7 @@ impl TunerOptions {
         let policy = self.policy.as_deref().map(PolicyCheckpoint::open).transpose()?;
         let head = self.head.unwrap_or(if policy.is_some() { Head::Actor } else { Head::Regression });
         if let Some(policy) = &policy {
-            check_policy(policy, &checkpoint)?;
+            check_policy(policy, &checkpoint, self.quantize)?;
         }
 
         let config = ModelConfig::load(&self.base.join("config.json"))?;
@@ -104,13 +106,13 @@ impl TunerOptions {
         policy: Option<&PolicyCheckpoint>,
         progress: Option<LoadProgress>,
     ) -> Result<VisionLanguageModel, TunerError> {
-        let precision = Precision::new(&self.device, self.format);
-        let plan = VisionLanguageModel::plan(config, precision)?;
         // An adapter that was trained with the policy takes the place of the supervised one.
         let adapter = policy.and_then(|policy| policy.lora_adapter.as_ref()).or(checkpoint.adapter.as_ref());
         let adapter =
             adapter.map(|Adapter { config, tensors, .. }| LoraAdapter::new(config, tensors.clone())).transpose()?;
         let mut weights = MergedWeights::new(TensorTable::open_sharded(&self.base)?, adapter)?;
+        let precision = self.precision(&weights)?;
+        let plan = VisionLanguageModel::plan(config, precision)?;
         plan.check(&weights)?;
         if self.device.is_cpu()
             && let Some(memory) = self.memory.or_else(MemoryBudget::of_this_machine)
@@ -125,13 +127,31 @@ impl TunerOptions {
     }
 }
 
+impl TunerOptions {
+    fn precision(&self, weights: &MergedWeights) -> Result<Precision, TunerError> {
+        let quantised = weights.is_quantised();
+        if quantised && self.quantize == Quantize::Nf4 {
+            return Err(TunerError::AlreadyQuantised { base: self.base.clone() });
+        }
+        if !self.device.is_cpu() && (quantised || self.quantize == Quantize::Nf4) {
+            return Err(TunerError::QuantisedOnGpu);
+        }
+        let precision = Precision::new(&self.device, self.format);
+        Ok(if quantised { precision.already_quantised() } else { precision.quantised(self.quantize) })
+    }
+}
+
 /// The history configuration, if the checkpoint uses history at all.
 pub(super) fn history(checkpoint: &SupervisedCheckpoint) -> Option<&HistoryConfig> {
     checkpoint.history_encoder.is_some().then_some(&checkpoint.history_config)
 }
 
 /// What a policy says of its own training must agree with the checkpoint it is run on.
-fn check_policy(policy: &PolicyCheckpoint, checkpoint: &SupervisedCheckpoint) -> Result<(), TunerError> {
+fn check_policy(
+    policy: &PolicyCheckpoint,
+    checkpoint: &SupervisedCheckpoint,
+    quantize: Quantize,
+) -> Result<(), TunerError> {
     let Some(info) = &policy.vlm_info else { return Ok(()) };
     let uses_history = history(checkpoint).is_some();
     if info.use_history != uses_history {
@@ -142,8 +162,9 @@ fn check_policy(policy: &PolicyCheckpoint, checkpoint: &SupervisedCheckpoint) ->
         );
         return Err(TunerError::PolicyMismatch { policy: policy.path.display().to_string(), reason });
     }
-    if info.use_4bit {
-        log::info!("{}: trained on 4-bit weights, run on unquantised ones here", policy.path.display());
+    if info.use_4bit && quantize == Quantize::None {
+        let policy = policy.path.display();
+        log::info!("{policy} was trained on 4-bit weights; --quantize nf4 runs it on such");
     }
     Ok(())
 }

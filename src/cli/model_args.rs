@@ -71,7 +71,11 @@ fn parse_device(text: &str) -> Result<DeviceChoice, String> {
 }
 
 impl DeviceChoice {
-    fn open(self) -> anyhow::Result<Device> {
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// When this build has no support for it, or there is none.
+    pub fn open(self) -> anyhow::Result<Device> {
         match self {
             Self::Cpu => Ok(Device::Cpu),
             Self::Cuda(_) if !cfg!(feature = "cuda") => {

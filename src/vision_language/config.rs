@@ -133,8 +133,11 @@ impl ModelConfig {
         Self::from_json(&text).map_err(refuse)
     }
 
-    /// Parses the text of a `config.json`; the error is a sentence that names the field.
-    fn from_json(json: &str) -> Result<Self, String> {
+    /// Parses the text of a `config.json`.
+    ///
+    /// # Errors
+    /// A sentence that names the field.
+    pub fn from_json(json: &str) -> Result<Self, String> {
         let root: Value = serde_json::from_str(json).map_err(|error| format!("not valid JSON: {error}"))?;
         let nested = root.get("text_config");
         let text = TextConfig::from_fields(part(nested.unwrap_or(&root), "the text part")?)?;

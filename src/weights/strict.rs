@@ -28,6 +28,16 @@ impl LoadPlan {
         Ok(Self { wanted: survey(dtype, build)? })
     }
 
+    /// Names of all tensors, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.wanted.keys().map(String::as_str)
+    }
+
+    /// Shape of a tensor; `None` for one that is not wanted.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.wanted.get(name).map(|tensor| tensor.shape.as_slice())
+    }
+
     /// Number of values in all tensors.
     pub fn parameter_count(&self) -> u64 {
         self.wanted.values().map(WantedTensor::elements).sum()

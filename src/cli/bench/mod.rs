@@ -1,7 +1,10 @@
 //! `planner_tuner bench`: where the time of a decision goes.
 
+mod operations;
+mod random_model;
+
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -9,7 +12,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::infer::read_frame;
-use super::model_args::{ModelArgs, bar_style};
+use super::model_args::{ModelArgs, bar_style, missing};
 use super::replay::percentile;
 use super::stdout;
 use crate::frame::{BodyVelocity, Frame};
@@ -20,13 +23,18 @@ use crate::tuner::{Stage, StageTimes, Tuner};
 #[command(after_help = "\
 Examples:
   planner_tuner bench --base model/ --checkpoint checkpoint/ --image frame.png
-  planner_tuner bench --base model/ --checkpoint checkpoint/ --policy policy/ --image frame.png --runs 100 --json")]
+  planner_tuner bench --base model/ --checkpoint checkpoint/ --policy policy/ --image frame.png --runs 100 --json
+  planner_tuner bench --random-weights s --runs 5            a small shape, no checkpoint needed
+  planner_tuner bench --random-weights 3b --dtype bf16 --runs 2    the published 3B shape")]
 pub struct BenchArgs {
     #[command(flatten)]
     model: ModelArgs,
     /// The costmap image, PNG or JPEG; also used as its own history
-    #[arg(long, value_name = "FILE")]
-    image: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "random_weights")]
+    image: Option<PathBuf>,
+    /// Measure the vision-language model alone with random weights: 3b, s, or a config.json
+    #[arg(long, value_name = "SHAPE", conflicts_with_all = ["image", "base", "checkpoint", "policy"])]
+    random_weights: Option<String>,
     /// Decisions to measure, after one that is not counted
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
@@ -40,14 +48,19 @@ pub struct BenchArgs {
 /// # Errors
 /// What cannot be read, loaded or computed.
 pub fn run(args: BenchArgs) -> anyhow::Result<()> {
+    if let Some(shape) = &args.random_weights {
+        stdout::write(&random_model::bench(shape, &args.model, args.runs, args.json)?)?;
+        return Ok(());
+    }
     args.model.required()?;
+    let image = args.image.as_deref().ok_or_else(|| missing("--image <FILE>"))?;
     let mut tuner = args.model.load()?;
     // The first decision makes masks, rotary tables and buffers.
-    decide_once(&mut tuner, &args)?;
+    decide_once(&mut tuner, image)?;
     let bar = ProgressBar::new(args.runs.into()).with_style(bar_style("{bar:30} {pos}/{len} decisions {eta}"));
     let mut all = Vec::new();
     for _ in 0..args.runs {
-        all.push(decide_once(&mut tuner, &args)?);
+        all.push(decide_once(&mut tuner, image)?);
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -61,9 +74,9 @@ pub fn run(args: BenchArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn decide_once(tuner: &mut Tuner, args: &BenchArgs) -> anyhow::Result<StageTimes> {
+fn decide_once(tuner: &mut Tuner, image: &Path) -> anyhow::Result<StageTimes> {
     let mut times = StageTimes::default();
-    let frame: Frame = times.measure(Stage::Decode, || read_frame(&args.image))?;
+    let frame: Frame = times.measure(Stage::Decode, || read_frame(image))?;
     let encoded = times.measure(Stage::History, || tuner.encode_for_history(&frame))?;
     let past: Vec<_> = tuner.history_offsets().iter().filter_map(|_| encoded.clone()).collect();
     let decision = tuner.decide(&frame, BodyVelocity::new(0.5, 0.0)?, &past)?;

@@ -102,7 +102,7 @@ fn limits() -> impl Strategy<Value = EnvelopeLimits> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
 
     #[test]
     fn steps_keep_to_slew_rate_and_hysteresis(
@@ -209,7 +209,7 @@ fn happening() -> impl Strategy<Value = Happening> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
 
     /// In any order of events: what leaves is in range, safe defaults come once an excursion, nothing is set when the
     /// mode forbids it, no ticket is older than the limit, and nothing panics.

@@ -115,7 +115,7 @@ fn fault_32_late_answers_are_ignored() {
     let mut world = applied(0.5);
     world.server().swallows_sets = true;
     world.apply(-0.5);
-    world.pass(1000);
+    world.pass(500);
     assert_eq!(world.status(SPEED), TargetStatus::Unreachable);
     // Set after the time-out: the read-back finds it, no second set is needed.
     world.server().swallows_sets = false;
@@ -299,7 +299,7 @@ fn fault_36_a_respawn_ends_the_yielding() {
 
 #[test]
 fn fault_36_insist_and_stop() {
-    let mut world = conflict(OnConflict::Insist);
+    let world = conflict(OnConflict::Insist);
     world.assert_applied(0.5);
     assert_eq!(world.status(SPEED), TargetStatus::Applied);
     let mut world = conflict(OnConflict::Stop);
@@ -424,7 +424,7 @@ fn limits_that_cannot_be_are_refused_by_name() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
     /// Whatever a planner does in between (the fake asserts that only one call is ever in flight): once it behaves, it
     /// has what is wanted within the longest pause, unless an operator changed it or it kept dying.
@@ -437,7 +437,10 @@ proptest! {
             match doing {
                 0 => world.server().kill(),
                 1 => world.server().respawn(),
-                2 => world.server().looks_available = false,
+                2 => {
+                    world.server().looks_available = false;
+                    world.event(SERVER, Event::Available(false));
+                }
                 3 => world.server().swallows_sets ^= true,
                 4 => world.server().configured ^= true,
                 5 => drop(world.server().refuses.insert(SPEED.to_owned(), "no".to_owned())),

@@ -157,13 +157,19 @@ impl World {
     }
 
     pub fn event(&mut self, name: &str, event: Event) {
+        if event == Event::Available(false) {
+            self.in_flight.remove(name);
+        }
         let node = NodeName::new(name).unwrap();
         let command = self.sink.handle(self.now(), &node, event);
         self.carry_out(command.into_iter().collect());
     }
 
     fn carry_out(&mut self, mut commands: Vec<(NodeName, Command)>) {
+        let mut calls = 0;
         while let Some((node, command)) = commands.pop() {
+            calls += 1;
+            assert!(calls < 50, "calls without a pause at {} ms: {command:?}", self.now_ms);
             let now_ms = self.now_ms;
             let fake = self.nodes.get_mut(node.as_str()).unwrap();
             assert!(fake.looks_available, "a call to a node that is not there: {command:?}");

@@ -1,5 +1,5 @@
 //! The shipped mappings, and what is said about broken ones.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::approx_constant)]
 
 use std::time::Duration;
 

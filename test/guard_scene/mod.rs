@@ -111,7 +111,7 @@ impl Scene {
     pub fn good(&mut self) -> Reaction {
         self.pass(500);
         let ticket = self.start();
-        let value = if self.frames % 2 == 0 { 0.3 } else { 0.4 };
+        let value = if self.frames.is_multiple_of(2) { 0.3 } else { 0.4 };
         let reaction = self.guard.decided(self.now(), ticket, &action(value), Some(&[value; 7]));
         self.note(reaction)
     }

@@ -89,6 +89,22 @@ fn fault_31_a_node_that_is_not_configured_yet_is_set_when_it_is() {
     assert_eq!(world.status(SPEED), TargetStatus::Applied);
 }
 
+/// The names are asked for one at a time when a node goes away and comes back.
+#[test]
+fn fault_31_a_node_that_goes_away_while_its_names_are_read_is_read_again() {
+    let mut world = World::new();
+    world.server().values.remove(SAMPLES);
+    world.pass(100);
+    world.server().dies_on_get = Some(7);
+    world.apply(0.5);
+    world.server().looks_available = false;
+    world.event(SERVER, Event::Available(false));
+    world.pass(1000);
+    world.server().respawn();
+    world.pass(1000);
+    world.assert_applied(0.5);
+}
+
 #[test]
 fn fault_32_swallowed_sets_time_out_back_off_and_rebuild_the_client() {
     let mut world = World::new();

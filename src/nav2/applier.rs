@@ -232,6 +232,9 @@ impl Applier {
         if let Some(Pending { kind: Kind::Set(_, sent), .. }) = self.pending.take() {
             self.put_in_doubt(&sent);
         }
+        if let Phase::Naming(_) = self.phase {
+            self.phase = Phase::Unread;
+        }
     }
 
     fn take_pending(&mut self, call: CallId) -> Option<Pending> {

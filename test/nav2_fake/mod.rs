@@ -1,5 +1,5 @@
 //! Nav2's nodes as far as parameters go, in fake time, and the shell around the sink.
-#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,6 +14,9 @@ use vlm_planner_tuner::planner::{PlannerParameters, PlannerSpec};
 pub const SERVER: &str = "controller_server";
 pub const COSTMAP: &str = "local_costmap/local_costmap";
 
+/// When a set came (ms), by which service, with what.
+pub type ReceivedSet = (u64, SetService, Vec<(String, RosValue)>);
+
 /// A node with parameters: it answers within the step in which it is asked, or never.
 pub struct FakeNode {
     pub yaml: BTreeMap<String, RosValue>,
@@ -26,10 +29,11 @@ pub struct FakeNode {
     pub ignores_sets: bool,
     /// Parameters that are refused, and in what words.
     pub refuses: BTreeMap<String, String>,
+    /// Dies in this many gets from now.
+    pub dies_on_get: Option<u32>,
     /// Dies in this many sets from now.
     pub dies_on_set: Option<u32>,
-    /// When sets came (ms), by which service, with what.
-    pub sets: Vec<(u64, SetService, Vec<(String, RosValue)>)>,
+    pub sets: Vec<ReceivedSet>,
     pub gets: Vec<u64>,
 }
 
@@ -45,6 +49,7 @@ impl FakeNode {
             swallows_sets: false,
             ignores_sets: false,
             refuses: BTreeMap::new(),
+            dies_on_get: None,
             dies_on_set: None,
             sets: Vec::new(),
             gets: Vec::new(),
@@ -195,6 +200,13 @@ impl World {
                 Command::Get { call, names } => {
                     assert!(lost_at.is_none_or(|at| now_ms >= at + 300), "two calls in flight");
                     fake.gets.push(now_ms);
+                    if let Some(gets) = &mut fake.dies_on_get {
+                        *gets -= 1;
+                        if *gets == 0 {
+                            fake.dies_on_get = None;
+                            fake.kill();
+                        }
+                    }
                     Some(fake.alive.then(|| Event::GetResult { call, values: fake.get(&names) }))
                 }
             };

@@ -14,6 +14,10 @@ use vlm_planner_tuner::planner::{PlannerParameters, PlannerSpec};
 pub const SERVER: &str = "controller_server";
 pub const COSTMAP: &str = "local_costmap/local_costmap";
 
+pub const SPEED: &str = "FollowPath.max_vel_x";
+pub const SAMPLES: &str = "FollowPath.vx_samples";
+pub const INFLATION: &str = "inflation_layer.inflation_radius";
+
 /// When a set came (ms), by which service, with what.
 pub type ReceivedSet = (u64, SetService, Vec<(String, RosValue)>);
 
@@ -251,4 +255,14 @@ impl World {
             assert!((self.value(SERVER, name).as_f64() - expected).abs() < 1e-12, "{name} at {} ms", self.now_ms);
         }
     }
+}
+
+/// A world in which an action has been applied and read back.
+pub fn applied(action: f32) -> World {
+    let mut world = World::new();
+    world.pass(100);
+    world.apply(action);
+    world.pass(1000);
+    world.assert_applied(action);
+    world
 }

@@ -16,6 +16,7 @@ mod model;
 mod precision;
 mod prefix_cache;
 pub mod processor;
+mod rotary_table;
 pub mod text;
 pub mod vision;
 

@@ -1,7 +1,7 @@
 //! Causal attention with grouped key and value heads (HF `Qwen2_5_VLAttention`).
 
 use candle_core::{DType, Module, Result, Tensor};
-use candle_nn::{VarBuilder, ops::softmax_last_dim, rotary_emb::rope};
+use candle_nn::{VarBuilder, ops::softmax_last_dim};
 
 use super::mrope::SequenceGeometry;
 use crate::vision_language::kernels::{AttentionSpan, attention, is_cpu_f32};
@@ -59,9 +59,9 @@ impl TextAttention {
         let heads = |ys: Tensor, count: usize| {
             ys.reshape((rows, count, self.head_dim))?.transpose(0, 1)?.contiguous() // [count, rows, head_dim]
         };
-        let query = rotate(&heads(self.q_proj.forward(xs)?, self.num_heads)?, geometry)?;
+        let query = geometry.rotary.rotate(&heads(self.q_proj.forward(xs)?, self.num_heads)?)?;
         let query = (query * (self.head_dim as f64).powf(-0.5))?;
-        let key = rotate(&heads(self.k_proj.forward(xs)?, self.num_kv_heads)?, geometry)?;
+        let key = geometry.rotary.rotate(&heads(self.k_proj.forward(xs)?, self.num_kv_heads)?)?;
         let value = heads(self.v_proj.forward(xs)?, self.num_kv_heads)?;
         let whole = match prefix {
             Some(prefix) => prefix.extended(&key, &value)?,
@@ -88,12 +88,6 @@ fn attend_plainly(query: &Tensor, key: &Tensor, value: &Tensor, mask: &Tensor) -
     let scores = scores.reshape((heads, rows, seq))?.to_dtype(DType::F32)?;
     let weights = softmax_last_dim(&scores.broadcast_add(mask)?)?.to_dtype(value.dtype())?;
     weights.reshape((kv_heads, stacked_rows, seq))?.matmul(value)?.reshape((heads, rows, head_dim))
-}
-
-/// Rotates `[heads, rows, head_dim]` in f32 and returns to the activations' format.
-fn rotate(xs: &Tensor, geometry: &SequenceGeometry) -> Result<Tensor> {
-    let rotated = rope(&xs.to_dtype(DType::F32)?.unsqueeze(0)?, &geometry.cos, &geometry.sin)?;
-    rotated.squeeze(0)?.to_dtype(xs.dtype())
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@ use candle_core::{Device, Result, Tensor};
 
 use crate::vision_language::TextConfig;
 use crate::vision_language::processor::MropePositions;
+use crate::vision_language::rotary_table::RotaryTable;
 
 /// All that depends on the lengths of the sequence's parts alone: rotary tables and mask.
 ///
 /// A geometry may stand for the later rows of a sequence only; the mask's columns are then those of the whole.
 #[derive(Debug)]
 pub struct SequenceGeometry {
-    pub(super) cos: Tensor,         // [rows, head_dim / 2] f32
-    pub(super) sin: Tensor,         // [rows, head_dim / 2] f32
+    pub(super) rotary: RotaryTable,
     pub(super) causal_mask: Tensor, // [1, rows, seq] f32: 0 to the left and on the diagonal, -inf to the right
 }
 
@@ -27,7 +27,7 @@ impl SequenceGeometry {
         let [time_section, height_section, _] = config.mrope_section;
         let inverse_frequencies: Vec<f32> =
             (0..half).map(|i| 1.0 / (config.rope_theta as f32).powf((2 * i) as f32 / config.head_dim as f32)).collect();
-        let angles: Vec<f32> = time
+        let angles = time
             .iter()
             .zip(height)
             .zip(width)
@@ -42,13 +42,11 @@ impl SequenceGeometry {
                 })
             })
             .collect();
-        let angles = Tensor::from_vec(angles, (seq, half), &Device::Cpu)?;
         let mask: Vec<f32> = (0..seq)
             .flat_map(|row| (0..seq).map(move |col| if col <= row { 0.0 } else { f32::NEG_INFINITY }))
             .collect();
         Ok(Self {
-            cos: angles.cos()?.to_device(device)?,
-            sin: angles.sin()?.to_device(device)?,
+            rotary: RotaryTable::new(angles, seq, half, device)?,
             causal_mask: Tensor::from_vec(mask, (1, seq, seq), device)?,
         })
     }
@@ -56,16 +54,12 @@ impl SequenceGeometry {
     /// The first `len` tokens, for themselves.
     pub fn prefix(&self, len: usize) -> Result<Self> {
         let mask = self.causal_mask.narrow(1, 0, len)?.narrow(2, 0, len)?;
-        Ok(Self { cos: self.cos.narrow(0, 0, len)?, sin: self.sin.narrow(0, 0, len)?, causal_mask: mask })
+        Ok(Self { rotary: self.rotary.narrow(0, len)?, causal_mask: mask })
     }
 
     /// The tokens after the first `len`, which attend to those and to each other.
     pub fn after_prefix(&self, len: usize) -> Result<Self> {
-        let rows = self.cos.dim(0)? - len;
-        Ok(Self {
-            cos: self.cos.narrow(0, len, rows)?,
-            sin: self.sin.narrow(0, len, rows)?,
-            causal_mask: self.causal_mask.narrow(1, len, rows)?,
-        })
+        let rows = self.rotary.rows()? - len;
+        Ok(Self { rotary: self.rotary.narrow(len, rows)?, causal_mask: self.causal_mask.narrow(1, len, rows)? })
     }
 }

@@ -1,11 +1,11 @@
 //! Attention of a vision block, over windows or over the whole image (HF `Qwen2_5_VLVisionAttention`).
 
 use candle_core::{DType, Module, Result, Tensor};
-use candle_nn::{VarBuilder, ops::softmax_last_dim, rotary_emb::rope};
+use candle_nn::{VarBuilder, ops::softmax_last_dim};
 
-use super::rotary::VisionRotary;
 use super::window::{AttentionPattern, WindowGroup};
 use crate::vision_language::kernels::{attention, is_cpu_f32};
+use crate::vision_language::rotary_table::RotaryTable;
 use crate::vision_language::{Linear, Precision, VisionConfig};
 
 #[derive(Debug)]
@@ -28,13 +28,13 @@ impl VisionAttention {
     }
 
     /// `xs` is `[patches, hidden]`; patches attend within their window.
-    pub fn forward(&self, xs: &Tensor, rotary: &VisionRotary, pattern: &AttentionPattern) -> Result<Tensor> {
+    pub fn forward(&self, xs: &Tensor, rotary: &RotaryTable, pattern: &AttentionPattern) -> Result<Tensor> {
         let patches = xs.dim(0)?;
         let qkv = self.qkv.forward(xs)?.reshape((patches, 3, self.num_heads, self.head_dim))?;
         let part = |index: usize| qkv.narrow(1, index, 1)?.squeeze(1)?.transpose(0, 1)?.contiguous();
-        let query = rotate(&part(0)?, rotary)?; // [heads, patches, head_dim]
+        let query = rotary.rotate(&part(0)?)?; // [heads, patches, head_dim]
         let query = (query * (self.head_dim as f64).powf(-0.5))?;
-        let key = rotate(&part(1)?, rotary)?;
+        let key = rotary.rotate(&part(1)?)?;
         let value = part(2)?;
         let attended = match is_cpu_f32(&query) {
             true => attention(&query, &key, &value, &pattern.spans)?,
@@ -57,12 +57,6 @@ fn attend_plainly(query: &Tensor, key: &Tensor, value: &Tensor, groups: &[Window
         weights.matmul(&batch(value)?)?.reshape((heads, windows * patches, head_dim))
     });
     Tensor::cat(&attended.collect::<Result<Vec<_>>>()?, 1)
-}
-
-/// Rotates `[heads, patches, head_dim]` in f32, as HF does, and returns to the activations' format.
-fn rotate(xs: &Tensor, rotary: &VisionRotary) -> Result<Tensor> {
-    let rotated = rope(&xs.to_dtype(DType::F32)?.unsqueeze(0)?, &rotary.cos, &rotary.sin)?;
-    rotated.squeeze(0)?.to_dtype(xs.dtype())
 }
 
 #[cfg(test)]

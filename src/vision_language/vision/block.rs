@@ -5,9 +5,9 @@ use candle_nn::VarBuilder;
 use candle_transformers::models::with_tracing::RmsNorm;
 
 use super::attention::VisionAttention;
-use super::rotary::VisionRotary;
 use super::window::AttentionPattern;
 use crate::vision_language::kernels::silu_mul;
+use crate::vision_language::rotary_table::RotaryTable;
 use crate::vision_language::{Linear, Precision, VisionConfig};
 
 /// Epsilon of the vision tower's norms; fixed in HF's code.
@@ -34,7 +34,7 @@ impl VisionBlock {
     }
 
     /// `[patches, hidden]` in and out.
-    pub fn forward(&self, xs: &Tensor, rotary: &VisionRotary, pattern: &AttentionPattern) -> Result<Tensor> {
+    pub fn forward(&self, xs: &Tensor, rotary: &RotaryTable, pattern: &AttentionPattern) -> Result<Tensor> {
         let xs = (xs + self.attn.forward(&self.norm1.forward(xs)?, rotary, pattern)?)?;
         &xs + self.mlp.forward(&self.norm2.forward(&xs)?)?
     }

@@ -6,8 +6,9 @@ use candle_nn::VarBuilder;
 use super::block::VisionBlock;
 use super::merger::PatchMerger;
 use super::patch_embed::PatchEmbed;
-use super::rotary::VisionRotary;
+use super::rotary::patch_rotary;
 use super::window::{AttentionPattern, WindowGroup, WindowPartition};
+use crate::vision_language::rotary_table::RotaryTable;
 use crate::vision_language::{ModelError, Precision, VisionConfig};
 
 /// HF `Qwen2_5_VisionTransformerPretrainedModel` for one still image.
@@ -26,7 +27,7 @@ pub struct VisionGeometry {
     cols: usize,
     token_order: Tensor,   // [tokens] u32, image order -> window order
     token_inverse: Tensor, // [tokens] u32, window order -> image order
-    rotary: VisionRotary,
+    rotary: RotaryTable,
     windows: AttentionPattern,
     whole_image: AttentionPattern,
 }
@@ -59,7 +60,7 @@ impl VisionGeometry {
             cols,
             token_order: Tensor::from_slice(partition.order(), tokens, device)?,
             token_inverse: Tensor::from_vec(partition.inverse(), tokens, device)?,
-            rotary: VisionRotary::new(&patch_positions, config.head_dim(), device)?,
+            rotary: patch_rotary(&patch_positions, config.head_dim(), device)?,
             windows: AttentionPattern::new(partition.groups().to_vec()),
             whole_image: AttentionPattern::new(vec![WindowGroup { start: 0, windows: 1, patches: rows * cols }]),
         })

@@ -8,7 +8,8 @@
 //! | hidden states | [`vision_language`] | the last four hidden states of a frozen Qwen2.5-VL |
 //! | 256 numbers | [`feature`] | the pooled feature, and where the model looked |
 //! | an action | [`policy`] | seven numbers in [-1, 1] |
-//! | planner parameters | [`planner`] | named values, in range by construction |
+//! | planner parameters | [`planner`] | named values, in range by construction, past [`planner::guard`] |
+//! | a planner that obeys | [`nav2`] | what to set on which ROS node, and what became of it |
 //!
 //! [`checkpoint`] reads the files that all of this is loaded from, [`picture`] shows it to people, [`cli`] is the command
 //! line on top.
@@ -17,6 +18,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod feature;
 pub mod frame;
+pub mod nav2;
 pub mod picture;
 pub mod planner;
 pub mod policy;

@@ -2,10 +2,13 @@
 //!
 //! A planner is data: `config/planners/*.yaml` names its parameters, their units and their ranges. [`PlannerSpec`] reads
 //! such a file, turns an action or a regression into numbers, and hands out [`PlannerParameters`], the only type that
-//! leaves this folder towards a robot.
+//! leaves this folder towards a robot. On the way out they pass the [`envelope`] (how fast and how far they may change)
+//! and the [`guard`] (whether they may leave at all, and what happens when they may not).
 
 mod entry;
+pub mod envelope;
 mod error;
+pub mod guard;
 mod parameter_spec;
 mod parameters;
 mod scaling;
@@ -17,3 +20,4 @@ pub use parameter_spec::{ParameterSpec, Prediction, Unit};
 pub use parameters::PlannerParameters;
 pub use scaling::{ClampedValue, Regression};
 pub use spec::PlannerSpec;
+pub(crate) use spec::did_you_mean;

@@ -1,0 +1,50 @@
+//! What the guard answers.
+
+use super::{Reason, State};
+use crate::planner::envelope::Enveloped;
+
+/// The answer to an event.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Reaction {
+    /// What to do about the planner.
+    pub action: Action,
+    /// Empty the history ring, for this reason. A decision in flight is dropped by the guard when it comes back.
+    pub reset_history: Option<Reason>,
+    /// The state that was entered, to be logged.
+    pub transition: Option<Transition>,
+}
+
+/// What to do about the planner.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Action {
+    /// The event changed nothing about the parameters.
+    #[default]
+    Nothing,
+    /// Something is wrong, or the operator said so: the planner keeps what it has.
+    Hold,
+    /// A valid decision.
+    Decision {
+        /// To publish.
+        parameters: Enveloped,
+        /// Whether to set them on the planner too.
+        set: bool,
+    },
+    /// The safe defaults, once an excursion.
+    SafeDefaults {
+        /// To publish.
+        parameters: Enveloped,
+        /// Whether to set them on the planner too.
+        set: bool,
+    },
+}
+
+/// A change of state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transition {
+    /// The state that was left.
+    pub from: State,
+    /// The state that was entered.
+    pub to: State,
+    /// Why.
+    pub reason: Reason,
+}

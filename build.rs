@@ -3,7 +3,8 @@
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=AMENT_PREFIX_PATH");
-    let linked = std::env::var_os("CARGO_FEATURE_ROS").is_some() && std::env::var_os("CARGO_FEATURE_DOC_ONLY").is_none();
+    let linked =
+        std::env::var_os("CARGO_FEATURE_ROS").is_some() && std::env::var_os("CARGO_FEATURE_DOC_ONLY").is_none();
     if !linked {
         return;
     }

@@ -205,11 +205,23 @@ mod tests {
 
     #[test]
     fn refusals_say_what_is_wrong() {
-        assert_eq!(refusal("hold_timout", Double(1.0)), "there is no parameter 'hold_timout'; did you mean 'hold_timeout'?");
+        assert_eq!(
+            refusal("hold_timout", Double(1.0)),
+            "there is no parameter 'hold_timout'; did you mean 'hold_timeout'?"
+        );
         assert_eq!(refusal("decision_rate", Double(0.0)), "parameter 'decision_rate' is 0, expected 0.05 to 50 Hz");
-        assert_eq!(refusal("decision_rate", Double(f64::NAN)), "parameter 'decision_rate' is NaN, expected 0.05 to 50 Hz");
-        assert_eq!(refusal("decision_rate", Text("fast".into())), "parameter 'decision_rate' is of type double, found the string 'fast'");
-        assert_eq!(refusal("good_frames", Double(3.0)), "parameter 'good_frames' is of type integer, found the double 3");
+        assert_eq!(
+            refusal("decision_rate", Double(f64::NAN)),
+            "parameter 'decision_rate' is NaN, expected 0.05 to 50 Hz"
+        );
+        assert_eq!(
+            refusal("decision_rate", Text("fast".into())),
+            "parameter 'decision_rate' is of type double, found the string 'fast'"
+        );
+        assert_eq!(
+            refusal("good_frames", Double(3.0)),
+            "parameter 'good_frames' is of type integer, found the double 3"
+        );
         assert!(refusal("device", Text("cuda:0".into())).contains("read at start only"));
         assert!(refusal("hold_timeout", Double(0.3)).contains("expected at least max_frame_age"));
     }

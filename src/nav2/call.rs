@@ -1,0 +1,77 @@
+//! What the sink wants done and what it is told.
+
+use super::RosValue;
+
+/// Numbers a call, so that an answer that comes too late is known as such.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(pub(super) u64);
+
+/// How several parameters are set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetService {
+    /// `set_parameters_atomically`: all or none, one answer, one run of the node's callbacks.
+    Atomically,
+    /// `set_parameters`: one by one, an answer for each. Used when a refusal does not say what it is about.
+    Each,
+}
+
+/// What to do for one node.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Set parameters; answer with [`Event::SetResult`].
+    Set {
+        /// To be repeated in the answer.
+        call: CallId,
+        /// The service to call.
+        service: SetService,
+        /// ROS parameters and their values.
+        values: Vec<(String, RosValue)>,
+    },
+    /// Call `get_parameters`; answer with [`Event::GetResult`].
+    Get {
+        /// To be repeated in the answer.
+        call: CallId,
+        /// ROS parameters.
+        names: Vec<String>,
+    },
+    /// Drop the node's clients and make new ones: unanswered requests pile up in the old.
+    RebuildClient,
+}
+
+/// What happened at one node.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Whether the node's parameter services are there.
+    Available(bool),
+    /// The answer to [`Command::Set`]: one for [`SetService::Atomically`], one a parameter for [`SetService::Each`].
+    SetResult {
+        /// From the command.
+        call: CallId,
+        /// As received.
+        results: Vec<SetOutcome>,
+    },
+    /// The answer to [`Command::Get`].
+    GetResult {
+        /// From the command.
+        call: CallId,
+        /// As received, which is empty when one of the names is not declared. `None` for a parameter that is not set or
+        /// neither double nor integer.
+        values: Vec<Option<RosValue>>,
+    },
+    /// The call could not be made.
+    CallFailed {
+        /// From the command.
+        call: CallId,
+    },
+    /// Time passed.
+    Tick,
+}
+
+/// `rcl_interfaces/msg/SetParametersResult`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetOutcome {
+    /// Whether the value was accepted.
+    pub successful: bool,
+    /// The server's words.
+    pub reason: String,
+}

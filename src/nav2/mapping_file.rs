@@ -1,0 +1,100 @@
+//! A mapping file as it is written.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::{MappingKind, RosType};
+use crate::planner::did_you_mean;
+
+/// The keys of a mapping file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MappingFile {
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) sink: MappingKind,
+    pub(super) planner: Option<String>,
+    pub(super) plugin: Option<String>,
+    #[serde(default)]
+    pub(super) parameters: Entries<Vec<TargetEntry>>,
+    #[serde(default)]
+    pub(super) without_twin: Entries<String>,
+    pub(super) controller_bank: Option<BankEntry>,
+}
+
+/// The keys of a target.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TargetEntry {
+    pub(super) node: String,
+    pub(super) ros_parameter: String,
+    #[serde(rename = "type")]
+    pub(super) ros_type: RosType,
+    #[serde(default = "one")]
+    pub(super) gain: f64,
+    #[serde(default)]
+    pub(super) offset: f64,
+    pub(super) min: Option<f64>,
+    pub(super) max: Option<f64>,
+    pub(super) live: bool,
+    pub(super) remedy: Option<String>,
+}
+
+/// The keys of a controller bank.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BankEntry {
+    pub(super) margin: f64,
+    pub(super) min_dwell: f64,
+    pub(super) controllers: Entries<Entries<f64>>,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// A YAML map in the order of the file, in which a repeated key is an error.
+#[derive(Debug, Clone)]
+pub(super) struct Entries<T>(pub(super) Vec<(String, T)>);
+
+impl<T> Default for Entries<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for InOrder<T> {
+            type Value = Entries<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<T>, A::Error> {
+                let mut entries: Vec<(String, T)> = Vec::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    if entries.iter().any(|(known, _)| *known == key) {
+                        return Err(A::Error::custom(format!("'{key}' comes twice; remove one")));
+                    }
+                    entries.push((key, map.next_value()?));
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(InOrder(PhantomData))
+    }
+}
+
+/// A half-sentence naming the known key that is nearest to an unknown one: serde's message quotes both.
+pub(super) fn nearest_key(problem: &str) -> String {
+    let Some((_, quoted)) = problem.split_once("unknown field `") else { return String::new() };
+    let mut names = quoted.split('`').step_by(2);
+    let unknown = names.next().unwrap_or_default();
+    did_you_mean(unknown, names.filter(|name| !name.contains(' ')))
+}

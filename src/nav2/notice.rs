@@ -1,0 +1,120 @@
+//! What the operator should be told about the planner's nodes.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{NodeName, RosValue};
+use crate::planner::guard::Level;
+
+/// Something that happened while parameters were being set. [`fmt::Display`] is the sentence for the log.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// A parameter will be accepted and not used.
+    NotLive {
+        /// The node.
+        node: NodeName,
+        /// The ROS parameter.
+        ros_parameter: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// The node is not there; said again after 1, 2, 4 .. 10 s.
+    Unreachable {
+        /// The node.
+        node: NodeName,
+        /// When it is said again, or tried again.
+        again_in: Duration,
+    },
+    /// Three calls in a row were not answered.
+    NotAnswering {
+        /// The node.
+        node: NodeName,
+    },
+    /// The node is there and answers, after it was not.
+    Back {
+        /// The node.
+        node: NodeName,
+    },
+    /// The node was restarted; parameters are set again.
+    Respawned {
+        /// The node.
+        node: NodeName,
+    },
+    /// The server refused a parameter.
+    Refused {
+        /// The node.
+        node: NodeName,
+        /// The ROS parameter.
+        ros_parameter: String,
+        /// The server's words.
+        words: String,
+    },
+    /// Somebody else changed a parameter.
+    Conflict {
+        /// The node.
+        node: NodeName,
+        /// The ROS parameter.
+        ros_parameter: String,
+        /// What was set.
+        ours: RosValue,
+        /// What it is now; `None` for something that is no number.
+        theirs: Option<RosValue>,
+        /// What is done about it.
+        consequence: &'static str,
+    },
+    /// The node went away right after a set.
+    Died {
+        /// The node.
+        node: NodeName,
+    },
+    /// Nothing is set any more.
+    Halted {
+        /// The node.
+        node: NodeName,
+        /// Why.
+        why: String,
+    },
+}
+
+impl Notice {
+    /// How bad it is.
+    pub fn level(&self) -> Level {
+        match self {
+            Notice::Back { .. } => Level::Ok,
+            Notice::NotAnswering { .. } | Notice::Died { .. } | Notice::Halted { .. } => Level::Error,
+            _ => Level::Warn,
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Notice::NotLive { node, ros_parameter, remedy } => {
+                write!(f, "{node} accepts {ros_parameter} and does not use it while it runs. {remedy}")
+            }
+            Notice::Unreachable { node, again_in } => {
+                write!(
+                    f,
+                    "not applied: {node} is not there or does not answer; next try or word in {} s",
+                    again_in.as_secs()
+                )
+            }
+            Notice::NotAnswering { node } => write!(f, "{node} left three calls unanswered; its clients are made anew"),
+            Notice::Back { node } => write!(f, "{node} is there"),
+            Notice::Respawned { node } => write!(f, "{node} was restarted and has its own values; ours are set again"),
+            Notice::Refused { node, ros_parameter, words } => write!(f, "{node} refused {ros_parameter}: {words}"),
+            Notice::Conflict { node, ros_parameter, ours, theirs, consequence } => {
+                write!(f, "somebody changed {ros_parameter} of {node} from {ours} to ")?;
+                match theirs {
+                    Some(theirs) => write!(f, "{theirs}")?,
+                    None => f.write_str("no number")?,
+                }
+                write!(f, "; {consequence}")
+            }
+            Notice::Died { node } => write!(f, "{node} went away right after its parameters were set"),
+            Notice::Halted { node, why } => write!(f, "{node}: nothing is set any more: {why}"),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! One ROS parameter of one node: what is wanted, what the server took, what became of it.
+
+use std::time::Duration;
+
+use super::{RosValue, Target};
+use crate::planner::guard::Moment;
+
+/// What became of a ROS parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TargetStatus {
+    /// On its way, or accepted and not read back yet.
+    Pending,
+    /// Accepted, read back, and in use.
+    Applied,
+    /// Accepted and read back, but the node does not use it while it runs.
+    Stored {
+        /// What to do about it.
+        remedy: String,
+    },
+    /// The server refused it.
+    Refused {
+        /// Its own words.
+        words: String,
+    },
+    /// The node is not there or does not answer.
+    Unreachable,
+    /// Somebody else set another value, which is left alone.
+    Yielded {
+        /// Their value; `None` for something that is no number.
+        theirs: Option<RosValue>,
+    },
+    /// Nothing is set on this node any more.
+    Stopped {
+        /// Why.
+        why: String,
+    },
+    /// Published only, as the mapping says.
+    Published,
+}
+
+impl TargetStatus {
+    /// A stable name for programs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            TargetStatus::Pending => "pending",
+            TargetStatus::Applied => "applied",
+            TargetStatus::Stored { .. } => "stored",
+            TargetStatus::Refused { .. } => "refused",
+            TargetStatus::Unreachable => "unreachable",
+            TargetStatus::Yielded { .. } => "yielded",
+            TargetStatus::Stopped { .. } => "stopped",
+            TargetStatus::Published => "published",
+        }
+    }
+}
+
+/// Waits of 1, 2, 4, 8, 10, 10 .. s.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Backoff {
+    tries: u32,
+    until: Moment,
+}
+
+impl Backoff {
+    const LONGEST: Duration = Duration::from_secs(10);
+
+    /// Another failure: waits longer.
+    pub(super) fn fail(&mut self, now: Moment) -> Duration {
+        let wait = Duration::from_secs(1 << self.tries.min(4)).min(Self::LONGEST);
+        self.tries = self.tries.saturating_add(1);
+        self.until = now + wait;
+        wait
+    }
+
+    /// A success: the next try may follow at once.
+    pub(super) fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn is_over(&self, now: Moment) -> bool {
+        now >= self.until
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.tries > 0
+    }
+}
+
+/// A refusal, and when to ask again.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Refusal {
+    pub(super) words: String,
+    pub(super) backoff: Backoff,
+}
+
+/// The state of one ROS parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Slot {
+    pub(super) target: Target,
+    pub(super) wanted: Option<RosValue>,
+    /// What the server said it took.
+    pub(super) accepted: Option<RosValue>,
+    /// What was sent and not answered: the server may have it or not.
+    pub(super) in_doubt: Option<RosValue>,
+    /// The accepted value has been read back.
+    pub(super) verified: bool,
+    /// What the planner had before it was touched.
+    pub(super) start: Option<RosValue>,
+    /// The node knows the parameter: it can be read.
+    pub(super) declared: bool,
+    pub(super) refusal: Option<Refusal>,
+    /// Somebody else's value.
+    pub(super) yielded: Option<Option<RosValue>>,
+}
+
+impl Slot {
+    pub(super) fn new(target: Target) -> Self {
+        let (wanted, accepted, in_doubt, start, refusal, yielded) = (None, None, None, None, None, None);
+        Self { target, wanted, accepted, in_doubt, verified: false, start, declared: false, refusal, yielded }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.target.ros_parameter
+    }
+
+    /// The value to set, if the server does not have it or one near enough.
+    pub(super) fn due(&self, hysteresis: f64) -> Option<RosValue> {
+        let wanted = self.wanted.filter(|_| self.yielded.is_none())?;
+        let Some(accepted) = self.accepted.filter(|_| self.in_doubt.is_none()) else { return Some(wanted) };
+        let change = (wanted.as_f64() - accepted.as_f64()).abs();
+        // Rounding must not turn a change of exactly the hysteresis into one below it.
+        (wanted != accepted && change >= hysteresis * self.target.range * (1.0 - 1e-9)).then_some(wanted)
+    }
+
+    pub(super) fn accept(&mut self, value: RosValue, verified: bool) {
+        (self.accepted, self.in_doubt, self.verified, self.refusal) = (Some(value), None, verified, None);
+        self.declared = true;
+    }
+
+    pub(super) fn refuse(&mut self, now: Moment, words: &str) {
+        let mut backoff = self.refusal.take().map(|refusal| refusal.backoff).unwrap_or_default();
+        backoff.fail(now);
+        self.in_doubt = None;
+        self.refusal = Some(Refusal { words: words.to_owned(), backoff });
+    }
+
+    /// Nothing is known of what the server has.
+    pub(super) fn forget(&mut self) {
+        (self.accepted, self.in_doubt, self.verified, self.refusal, self.yielded) = (None, None, false, None, None);
+    }
+}

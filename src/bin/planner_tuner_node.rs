@@ -1,6 +1,5 @@
-//! The ROS 2 node.
+//! The ROS 2 node; see `config/*.yaml` for its parameters.
 
 fn main() -> std::process::ExitCode {
-    let _ = r2r::Context::create();
-    std::process::ExitCode::SUCCESS
+    vlm_planner_tuner::ros::main()
 }

@@ -52,6 +52,8 @@ pub enum Report {
         ticket: Ticket,
         /// Why.
         failure: Failure,
+        /// The device is lost: [`Report::Loaded`] or [`Report::NotLoaded`] follows, and no order is taken before.
+        reloading: bool,
     },
     /// Answer to [`Order::ReloadPolicy`]: why the old policy stays, if it does.
     PolicyReloaded(Result<PathBuf, String>),
@@ -158,7 +160,7 @@ impl Inference {
                     match self.decide_caught(job) {
                         Ok(decided) => report(Report::Decided(Box::new(decided))),
                         Err((failure, device_lost)) => {
-                            report(Report::Failed { ticket, failure });
+                            report(Report::Failed { ticket, failure, reloading: device_lost });
                             if device_lost {
                                 return End::DeviceLost;
                             }

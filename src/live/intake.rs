@@ -3,6 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::frame::Stamp;
+
 /// A place for one message. What is not taken before the next one comes is dropped and counted.
 ///
 /// The thread that receives puts, and never waits; the one that decides takes.
@@ -37,6 +39,9 @@ pub struct ArrivalCounts {
     pub period: Option<f64>,
     /// When the last one came.
     pub last: Option<Instant>,
+    /// Shortest time between two stamps of late, seconds: the publisher's period, also when messages are lost.
+    pub shortest_step: Option<f64>,
+    last_stamp: Option<Stamp>,
 }
 
 impl<T> Default for LatestSlot<T> {
@@ -47,10 +52,12 @@ impl<T> Default for LatestSlot<T> {
 
 /// Weight of a new interval in the mean period.
 const SMOOTHING: f64 = 0.1;
+/// How fast the shortest step is forgotten, a message.
+const FORGETTING: f64 = 1.01;
 
 impl<T> LatestSlot<T> {
     /// Puts a message in the place of whatever is there.
-    pub fn put(&self, message: T, at: Instant) {
+    pub fn put(&self, message: T, stamp: Stamp, at: Instant) {
         let replaced = {
             let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
             let counts = &mut content.counts;
@@ -58,6 +65,12 @@ impl<T> LatestSlot<T> {
                 let interval = at.saturating_duration_since(last).as_secs_f64();
                 counts.period = Some(counts.period.map_or(interval, |mean| mean + (interval - mean) * SMOOTHING));
             }
+            let step = counts.last_stamp.map(|last| stamp.seconds_since(last)).filter(|step| *step > 0.0);
+            if let Some(step) = step {
+                // A publisher that has become slower shows after some messages.
+                counts.shortest_step = Some(counts.shortest_step.map_or(step, |short| step.min(short * FORGETTING)));
+            }
+            counts.last_stamp = Some(stamp);
             counts.received += 1;
             counts.last = Some(at);
             let replaced = content.newest.replace(Arrived { message, at });
@@ -89,6 +102,11 @@ impl<T> LatestSlot<T> {
 }
 
 impl ArrivalCounts {
+    /// Messages a second that the publisher seems to send, by their stamps.
+    pub fn sent_rate(&self) -> Option<f64> {
+        self.shortest_step.map(|step| 1.0 / step)
+    }
+
     /// Messages a second; zero when none has come for `silence`.
     pub fn rate(&self, now: Instant, silence: Duration) -> f64 {
         let quiet = self.last.is_none_or(|last| now.saturating_duration_since(last) > silence);
@@ -105,18 +123,20 @@ mod tests {
         let slot = LatestSlot::default();
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
+        let stamp = |i: u64| Stamp::from_nanos(i as i64 * 50_000_000);
         assert_eq!(slot.take(), None);
-        (0..10).for_each(|i| slot.put(i, at(i * 100)));
+        (0..10).for_each(|i| slot.put(i, stamp(i), at(i * 100)));
         let newest = slot.take();
         assert_eq!(newest.as_ref().map(|newest| newest.message), Some(9));
         assert_eq!(slot.take(), None);
         assert_eq!((slot.counts().received, slot.counts().replaced), (10, 9));
         assert!((slot.counts().rate(at(950), Duration::from_secs(1)) - 10.0).abs() < 1e-9);
+        assert_eq!(slot.counts().sent_rate().map(f64::round), Some(20.0), "every other one was lost");
         assert_eq!(slot.counts().rate(at(2000), Duration::from_secs(1)), 0.0);
 
         newest.into_iter().for_each(|newest| slot.put_back(newest));
         assert_eq!(slot.take().map(|newest| newest.message), Some(9), "nothing newer had come");
-        slot.put(10, at(1000));
+        slot.put(10, stamp(10), at(1000));
         slot.put_back(Arrived { message: 9, at: at(900) });
         assert_eq!(slot.take().map(|newest| newest.message), Some(10));
     }

@@ -6,6 +6,7 @@
 mod decider;
 pub mod inference;
 mod intake;
+mod limits;
 mod setting_value;
 mod settings;
 

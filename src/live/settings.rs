@@ -65,8 +65,7 @@ settings! {
     image_width: i64 = 600, AtStart, "pixels", Between(0.0, 8192.0), "Width of the images the checkpoint was trained on; 0 takes all";
     image_height: i64 = 400, AtStart, "pixels", Between(0.0, 8192.0), "Height of the images the checkpoint was trained on; 0 takes all";
     goal_status_topic: String = "navigate_to_pose/_action/status", AtStart, "", All, "Action status whose new goals start an episode; empty for none";
-    mapping: String = "topic", AtStart, "", All, "Where parameters go: nav2_dwb, nav2_mppi, topic, shadow, or a YAML file";
-    controller_plugin: String = "FollowPath", AtStart, "", All, "Id of the controller plugin that the mapping writes to";
+    mapping: String = "shadow", AtStart, "", All, "Where parameters go: nav2_dwb, nav2_mppi, topic, shadow, or a YAML file";
     mode: String = "shadow", AtStart, "", OneOf(&["shadow", "active", "disabled"]), "How the node starts: shadow sets nothing until ~/enable is called";
     restore_on_exit: bool = false, AtStart, "", All, "Set the planner's start values again when the node ends";
     force: bool = false, AtStart, "", All, "Set parameters even if another tuner serves the same planner";
@@ -84,10 +83,10 @@ settings! {
     inscribed_radius: f64 = 0.215, Live, "m", Between(0.0, 5.0), "The robot's inscribed radius: the inflation radius stays above it";
     inflation_margin: f64 = 0.02, Live, "m", Between(0.0, 1.0), "How far above the inscribed radius the inflation radius stays";
     allow_below_inscribed: bool = false, Live, "", All, "Let the inflation radius fall below the inscribed radius";
-    call_timeout: f64 = 0.3, AtStart, "s", Between(0.02, 10.0), "How long the planner may take to answer";
-    apply_rate: f64 = 2.0, AtStart, "Hz", Between(0.01, 20.0), "Largest number of batches a second that are set on the planner";
-    poll_interval: f64 = 0.5, AtStart, "s", Between(0.05, 60.0), "Time between two looks at the planner's parameters";
-    on_conflict: String = "yield", AtStart, "", OneOf(&["yield", "insist", "stop"]), "What to do when someone else changes a parameter of ours";
+    call_timeout: f64 = 0.3, Live, "s", Between(0.01, 1.0), "How long the planner may take to answer";
+    apply_rate: f64 = 2.0, Live, "Hz", Between(0.01, 20.0), "Largest number of batches a second that are set on the planner";
+    poll_interval: f64 = 0.5, Live, "s", Between(0.01, 1.0), "Time between two looks at the planner's parameters";
+    on_conflict: String = "yield", Live, "", OneOf(&["yield", "insist", "stop"]), "What to do when someone else changes a parameter of ours";
     use_sim_time: bool = false, AtStart, "", All, "Take the time from /clock";
 }
 

@@ -98,7 +98,8 @@ impl Intake {
     /// Takes all that has come. Call after every spin.
     pub(super) fn drain(&mut self) {
         while let Some(image) = self.next_image() {
-            self.inbox.slot.put(image, Instant::now());
+            let stamp = image.stamp();
+            self.inbox.slot.put(image, stamp, Instant::now());
             self.inbox.arrived.notify_one();
         }
         while let Some(Some(Odometry { header, twist, .. })) = self.odometry.next().now_or_never() {
@@ -121,9 +122,8 @@ impl Intake {
 
     /// Whether a goal is being worked on that was not before. The array holds recent goals, finished ones too.
     fn has_new_goal(&mut self, status: &GoalStatusArray) -> bool {
-        let active = |status: &&GoalStatus| {
-            [GoalStatus::STATUS_ACCEPTED, GoalStatus::STATUS_EXECUTING].contains(&(status.status as _))
-        };
+        let (accepted, executing) = (GoalStatus::STATUS_ACCEPTED as i8, GoalStatus::STATUS_EXECUTING as i8);
+        let active = |status: &&GoalStatus| [accepted, executing].contains(&status.status);
         let goals: HashSet<[u8; 16]> = status
             .status_list
             .iter()

@@ -49,10 +49,10 @@ impl Log for RosLogger {
             return;
         }
         let (severity, level) = match record.level() {
-            Level::Error => (LogSeverity::Error, RosLog::ERROR),
-            Level::Warn => (LogSeverity::Warn, RosLog::WARN),
-            Level::Info => (LogSeverity::Info, RosLog::INFO),
-            Level::Debug | Level::Trace => (LogSeverity::Debug, RosLog::DEBUG),
+            Level::Error => (LogSeverity::Error, RosLog::ERROR as u8),
+            Level::Warn => (LogSeverity::Warn, RosLog::WARN as u8),
+            Level::Info => (LogSeverity::Info, RosLog::INFO as u8),
+            Level::Debug | Level::Trace => (LogSeverity::Debug, RosLog::DEBUG as u8),
         };
         let (text, file, line) =
             (record.args().to_string(), record.file().unwrap_or_default(), record.line().unwrap_or_default());
@@ -66,7 +66,7 @@ impl Log for RosLogger {
         }
         waiting.push_back(RosLog {
             stamp: time(self.clock.now()),
-            level: level as u8,
+            level,
             name: self.name.clone(),
             msg: text,
             file: file.to_owned(),

@@ -68,8 +68,20 @@ mod tests {
     #[test]
     fn relative_names_follow_the_namespace_and_rules() {
         let names = names(&[
-            "node", "--ros-args", "-r", "__ns:=/robot", "-r", "costmap_image:=camera/image", "--remap", "odometry:=/odom",
-            "-r", "~/parameters:=/params", "-r", "other_node:costmap_image:=/wrong", "-p", "rate:=2.0",
+            "node",
+            "--ros-args",
+            "-r",
+            "__ns:=/robot",
+            "-r",
+            "costmap_image:=camera/image",
+            "--remap",
+            "odometry:=/odom",
+            "-r",
+            "~/parameters:=/params",
+            "-r",
+            "other_node:costmap_image:=/wrong",
+            "-p",
+            "rate:=2.0",
         ]);
         assert_eq!(names.resolve("costmap_image"), "/robot/camera/image");
         assert_eq!(names.resolve("odometry"), "/odom");
@@ -81,6 +93,9 @@ mod tests {
     #[test]
     fn nothing_outside_ros_arguments_is_a_rule() {
         assert_eq!(names(&["node", "-r", "odometry:=/odom"]).resolve("odometry"), "/robot/odometry");
-        assert_eq!(names(&["node", "--ros-args", "--", "-r", "odometry:=/odom"]).resolve("odometry"), "/robot/odometry");
+        assert_eq!(
+            names(&["node", "--ros-args", "--", "-r", "odometry:=/odom"]).resolve("odometry"),
+            "/robot/odometry"
+        );
     }
 }

@@ -33,18 +33,19 @@ pub(super) struct ParameterServer {
     node: String,
     settings: Arc<Mutex<Settings>>,
     inputs: Sender<Input>,
-    events: r2r::Publisher<ParameterEvent>,
+    events: Arc<Mutex<r2r::Publisher<ParameterEvent>>>,
     clock: RosTime,
 }
 
 impl ParameterServer {
     /// Starts answering on the current tokio runtime.
     pub(super) fn start(node: &mut r2r::Node, settings: Settings, inputs: Sender<Input>) -> Result<(), NodeError> {
+        let events = node.create_publisher("/parameter_events", QosProfile::parameter_events())?;
         let server = Self {
             node: node.fully_qualified_name()?,
             settings: Arc::new(Mutex::new(settings)),
             inputs,
-            events: node.create_publisher("/parameter_events", QosProfile::parameter_events())?,
+            events: Arc::new(Mutex::new(events)),
             clock: RosTime::of(node),
         };
         let name = node.name()?;
@@ -104,7 +105,7 @@ impl ParameterServer {
                 let changed_parameters = parameters.to_vec();
                 let (stamp, node) = (time(self.clock.now()), self.node.clone());
                 let event = ParameterEvent { stamp, node, changed_parameters, ..Default::default() };
-                if let Err(error) = self.events.publish(&event) {
+                if let Err(error) = self.events.lock().unwrap_or_else(PoisonError::into_inner).publish(&event) {
                     log::warn!("/parameter_events: {error}");
                 }
                 SetParametersResult { successful: true, ..Default::default() }

@@ -1,0 +1,131 @@
+//! Who publishes what: asked once a second, as r2r has no graph events.
+
+use std::time::{Duration, Instant};
+
+use r2r::std_msgs::msg::String as RosString;
+use r2r::{Publisher, QosProfile};
+use tokio::sync::mpsc::Sender;
+
+use super::intake::image_topic;
+use super::names::Names;
+use super::{Input, NodeError};
+use crate::live::Settings;
+use crate::nav2::NodeName;
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What the graph looks like.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct GraphFacts {
+    /// The image topic's final name.
+    pub(super) image_topic: String,
+    /// Its publishers: node, type, reliability.
+    pub(super) image_publishers: Vec<String>,
+    /// Of those, the ones that this node can hear.
+    pub(super) image_publishers_of_our_type: usize,
+    /// The odometry topic's final name.
+    pub(super) odometry_topic: String,
+    /// How many publish odometry.
+    pub(super) odometry_publishers: usize,
+    /// Another tuner that sets the same planner's parameters.
+    pub(super) other_tuner: Option<String>,
+    /// Whether this node has told others that the planner is its own.
+    pub(super) claimed: bool,
+}
+
+/// Looks at the graph, and claims the planner: a tuner publishes on `<planner node>/tuned_by` for as long as it runs,
+/// and one that finds another there keeps its hands off.
+pub(super) struct GraphWatch {
+    facts: GraphFacts,
+    image_type: &'static str,
+    own_name: String,
+    claim_topic: Option<String>,
+    claim: Option<Publisher<RosString>>,
+    inputs: Sender<Input>,
+    next: Instant,
+}
+
+impl GraphWatch {
+    /// `claim` is the planner's node to claim, if any parameters are set at all.
+    pub(super) fn new(
+        node: &r2r::Node,
+        settings: &Settings,
+        claim: Option<&NodeName>,
+        inputs: Sender<Input>,
+    ) -> Result<Self, NodeError> {
+        let names = Names::new(std::env::args(), &node.namespace()?, &node.name()?);
+        let compressed = settings.image_transport == "compressed";
+        let facts = GraphFacts {
+            image_topic: names.resolve(image_topic(settings)),
+            odometry_topic: names.resolve("odometry"),
+            ..GraphFacts::default()
+        };
+        log::info!("images from {}, odometry from {}", facts.image_topic, facts.odometry_topic);
+        Ok(Self {
+            facts,
+            image_type: if compressed { "sensor_msgs/msg/CompressedImage" } else { "sensor_msgs/msg/Image" },
+            own_name: node.fully_qualified_name()?,
+            claim_topic: claim.map(|node| names.resolve(&format!("{}/tuned_by", node.as_str()))),
+            claim: None,
+            inputs,
+            // Discovery takes a moment: who claims before it, claims what is not free.
+            next: Instant::now() + EVERY,
+        })
+    }
+
+    /// Looks, if it is time to.
+    pub(super) fn look(&mut self, node: &mut r2r::Node, now: Instant) {
+        if now < self.next {
+            return;
+        }
+        self.next = now + EVERY;
+        let publishers = node.get_publishers_info_by_topic(&self.facts.image_topic, false).unwrap_or_default();
+        self.facts.image_publishers = publishers
+            .iter()
+            .map(|publisher| {
+                let name = name(&publisher.node_namespace, &publisher.node_name);
+                format!("{name} ({}, {:?})", publisher.topic_type, publisher.qos_profile.reliability)
+            })
+            .collect();
+        self.facts.image_publishers_of_our_type =
+            publishers.iter().filter(|publisher| publisher.topic_type == self.image_type).count();
+        let odometry = node.get_publishers_info_by_topic(&self.facts.odometry_topic, false).unwrap_or_default();
+        self.facts.odometry_publishers = odometry.len();
+        self.look_for_other_tuners(node);
+        // A full inbox has a newer look coming.
+        self.inputs.try_send(Input::Graph(self.facts.clone())).ok();
+    }
+
+    fn look_for_other_tuners(&mut self, node: &mut r2r::Node) {
+        let Some(topic) = &self.claim_topic else { return };
+        let claimants = node.get_publishers_info_by_topic(topic, false).unwrap_or_default();
+        let mut others: Vec<String> = claimants
+            .iter()
+            .map(|other| name(&other.node_namespace, &other.node_name))
+            .filter(|name| *name != self.own_name)
+            .collect();
+        others.sort();
+        self.facts.other_tuner = others.into_iter().next();
+        match (&self.facts.other_tuner, self.claim.take()) {
+            (None, None) => {
+                let qos = QosProfile::default().keep_last(1).transient_local();
+                self.claim = node.create_publisher(topic, qos).ok();
+                let owner = RosString { data: self.own_name.clone() };
+                if let Some(claim) = &self.claim {
+                    claim.publish(&owner).ok();
+                }
+            }
+            // Both claimed in the same moment: the one that comes first in the alphabet stays.
+            (Some(other), Some(claim)) if *other < self.own_name => node.destroy_publisher(claim),
+            (_, claim) => self.claim = claim,
+        }
+        self.facts.claimed = self.claim.is_some();
+        if self.facts.claimed {
+            self.facts.other_tuner = None;
+        }
+    }
+}
+
+fn name(namespace: &str, node: &str) -> String {
+    format!("{}/{node}", namespace.trim_end_matches('/'))
+}

@@ -44,7 +44,7 @@ impl Applier {
 
     fn accept(&mut self, index: usize, value: RosValue) {
         if let Some(slot) = self.slots.get_mut(index) {
-            slot.accept(value, false);
+            slot.accept(value);
         }
     }
 
@@ -96,7 +96,7 @@ impl Applier {
             slot.refusal = None;
         }
         if let Some(value) = value.filter(|value| slot.wanted == Some(*value)) {
-            slot.accept(value, true);
+            slot.confirm(value);
         }
     }
 
@@ -122,14 +122,15 @@ impl Applier {
         let (mut lost, mut back_at_start) = (false, true);
         for (&index, &value) in indices.iter().zip(values) {
             let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.yielded.is_none()) else { continue };
-            if value.is_some() && value == slot.in_doubt {
-                slot.in_doubt = None;
-                slot.accepted = value;
-                slot.verified = true;
+            if let Some(value) = value.filter(|value| slot.in_doubt == Some(*value)) {
+                slot.confirm(value);
             } else if slot.accepted.is_none() {
                 lost |= self.may_be_new && slot.in_doubt.is_some();
             } else if value == slot.accepted {
-                (slot.verified, slot.in_doubt) = (true, None);
+                // What is in doubt did not arrive, or has not yet. What was refused is none the better for the old value
+                // being there; only a value accepted since then is.
+                slot.refusal = slot.refusal.take().filter(|_| slot.verified);
+                slot.verified = true;
                 back_at_start &= slot.start == slot.accepted;
             } else {
                 back_at_start &= slot.verified && value == slot.start;

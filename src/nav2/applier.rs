@@ -186,7 +186,8 @@ impl Applier {
         if let Some(refusal) = &slot.refusal {
             return TargetStatus::Refused { words: refusal.words.clone() };
         }
-        match (slot.verified, &slot.target.remedy) {
+        let settled = slot.verified && slot.due(self.limits.hysteresis).is_none();
+        match (settled, &slot.target.remedy) {
             (false, _) => TargetStatus::Pending,
             (true, None) => TargetStatus::Applied,
             (true, Some(remedy)) => TargetStatus::Stored { remedy: remedy.clone() },
@@ -230,6 +231,9 @@ impl Applier {
     pub(super) fn abandon(&mut self) {
         if let Some(Pending { kind: Kind::Set(_, sent), .. }) = self.pending.take() {
             self.put_in_doubt(&sent);
+        }
+        if let Phase::Naming(_) = self.phase {
+            self.phase = Phase::Unread;
         }
     }
 

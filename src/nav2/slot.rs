@@ -132,9 +132,16 @@ impl Slot {
         (wanted != accepted && change >= hysteresis * self.target.range * (1.0 - 1e-9)).then_some(wanted)
     }
 
-    pub(super) fn accept(&mut self, value: RosValue, verified: bool) {
-        (self.accepted, self.in_doubt, self.verified, self.refusal) = (Some(value), None, verified, None);
-        self.declared = true;
+    /// The server says it took the value. A refusal before is forgotten when the value has been read back: a server that
+    /// accepts and forgets must not be asked again without a pause.
+    pub(super) fn accept(&mut self, value: RosValue) {
+        (self.accepted, self.in_doubt, self.verified, self.declared) = (Some(value), None, false, true);
+    }
+
+    /// The server has the value.
+    pub(super) fn confirm(&mut self, value: RosValue) {
+        self.accept(value);
+        (self.verified, self.refusal) = (true, None);
     }
 
     pub(super) fn refuse(&mut self, now: Moment, words: &str) {

@@ -134,7 +134,7 @@ impl Guard {
                     Reason::StampsInterleave => {
                         self.epoch += 1;
                         reaction.reset_history = Some(reason.clone());
-                        let safe = self.to_safe(now, reason.clone());
+                        let safe = self.enter_safe(now, reason.clone());
                         reaction = Self::merge(reaction, safe);
                     }
                     _ => {}
@@ -165,6 +165,7 @@ impl Guard {
     /// # Errors
     /// Why not, and what to do about it: the frame is too old, or there is no velocity for it, or nobody wants a
     /// decision.
+    #[expect(clippy::result_large_err, reason = "asked a few times a second; boxing would only burden the caller")]
     pub fn admit(&mut self, now: Moment, stamp: Stamp, ros_now: Stamp) -> Result<Ticket, (Reason, Reaction)> {
         if self.mode == Mode::Disabled {
             return Err((Reason::OperatorDisabled, Reaction::default()));
@@ -228,7 +229,7 @@ impl Guard {
             self.counts.decisions_failed += 1;
             let reason = Reason::ModelLost(message);
             let held = self.bad(now, reason.clone());
-            let safe = self.to_safe(now, reason);
+            let safe = self.enter_safe(now, reason);
             return Self::merge(held, safe);
         }
         if self.is_void(ticket) {
@@ -245,7 +246,7 @@ impl Guard {
         if not_finite < NOT_FINITE_IN_A_ROW {
             return held;
         }
-        let safe = self.to_safe(now, reason);
+        let safe = self.enter_safe(now, reason);
         Self::merge(held, safe)
     }
 

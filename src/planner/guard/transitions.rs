@@ -110,10 +110,10 @@ impl Guard {
             return Reaction { action: self.call_for_safe_defaults(now), ..Reaction::default() };
         }
         let last = self.last_problem.clone().map(Box::new);
-        self.to_safe(now, Reason::NoValidDecision(waited, last))
+        self.enter_safe(now, Reason::NoValidDecision(waited, last))
     }
 
-    pub(super) fn to_safe(&mut self, now: Moment, reason: Reason) -> Reaction {
+    pub(super) fn enter_safe(&mut self, now: Moment, reason: Reason) -> Reaction {
         let from = self.state();
         if self.health == State::Safe || self.mode == Mode::Disabled {
             return Reaction::default();

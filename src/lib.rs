@@ -24,8 +24,6 @@ pub mod picture;
 pub mod planner;
 pub mod policy;
 pub mod recording;
-#[cfg(feature = "ros")]
-pub mod ros;
 pub mod tuner;
 pub mod vision_language;
 pub mod weights;

@@ -3,7 +3,7 @@
 use std::panic::catch_unwind;
 
 use super::NodeError;
-use crate::live::inference::panic_text;
+use vlm_planner_tuner::live::inference::panic_text;
 
 /// The process's one context, made from its own arguments.
 ///

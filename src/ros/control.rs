@@ -17,13 +17,13 @@ use super::planner_clients::PlannerClients;
 use super::services::{Outcome, Request};
 use super::spin::Spinning;
 use super::{Input, NodeError};
-use crate::live::inference::{self, Loader, Order, Report};
-use crate::live::{LoadError, Settings};
-use crate::nav2::{self, Mapping, NodeName, PlannerSink};
-use crate::planner::envelope::{Envelope, Enveloped};
-use crate::planner::guard::{Action, Guard, Level, Mode, Moment, Operator, Reaction};
-use crate::planner::{PlannerParameters, PlannerSpec};
-use crate::recording::DecisionSchedule;
+use vlm_planner_tuner::live::inference::{self, Loader, Order, Report};
+use vlm_planner_tuner::live::{LoadError, Settings};
+use vlm_planner_tuner::nav2::{self, Mapping, NodeName, PlannerSink};
+use vlm_planner_tuner::planner::envelope::{Envelope, Enveloped};
+use vlm_planner_tuner::planner::guard::{Action, Guard, Level, Mode, Moment, Operator, Reaction};
+use vlm_planner_tuner::planner::{PlannerParameters, PlannerSpec};
+use vlm_planner_tuner::recording::DecisionSchedule;
 
 /// Time-outs are looked for this often.
 const TICK: Duration = Duration::from_millis(50);

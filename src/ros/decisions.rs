@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use super::control::{Control, Model};
 use super::intake::ImageMessage;
 use super::messages::{decision_line, parameter_line};
-use crate::frame::Frame;
-use crate::live::inference::{Decided, Job, Order};
-use crate::nav2::TargetStatus;
-use crate::planner::guard::{FrameArrival, FrameVerdict, Status, image_hash};
+use vlm_planner_tuner::frame::Frame;
+use vlm_planner_tuner::live::inference::{Decided, Job, Order};
+use vlm_planner_tuner::nav2::TargetStatus;
+use vlm_planner_tuner::planner::guard::{FrameArrival, FrameVerdict, Status, image_hash};
 
 /// An image that came before the first odometry waits this long for it: publishers start a moment apart.
 const ODOMETRY_MAY_FOLLOW: Duration = Duration::from_millis(200);

@@ -6,7 +6,7 @@ use r2r::diagnostic_msgs::msg::DiagnosticStatus;
 
 use super::control::{Control, Model};
 use super::messages::{Line, guard_line, parameter_line};
-use crate::planner::guard::Level;
+use vlm_planner_tuner::planner::guard::Level;
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Without an image for this long, none are coming.

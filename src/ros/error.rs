@@ -1,10 +1,10 @@
 //! Why the node does not run.
 
-use crate::live::{LoadError, SettingError};
-use crate::nav2::{ApplierLimitsError, MappingError};
-use crate::planner::PlannerError;
-use crate::planner::envelope::EnvelopeError;
-use crate::planner::guard::GuardLimitsError;
+use vlm_planner_tuner::live::{LoadError, SettingError};
+use vlm_planner_tuner::nav2::{ApplierLimitsError, MappingError};
+use vlm_planner_tuner::planner::PlannerError;
+use vlm_planner_tuner::planner::envelope::EnvelopeError;
+use vlm_planner_tuner::planner::guard::GuardLimitsError;
 
 /// What ends the node with exit code 1.
 #[derive(Debug, thiserror::Error)]

@@ -9,8 +9,8 @@ use tokio::sync::mpsc::Sender;
 use super::intake::image_topic;
 use super::names::Names;
 use super::{Input, NodeError};
-use crate::live::Settings;
-use crate::nav2::NodeName;
+use vlm_planner_tuner::live::Settings;
+use vlm_planner_tuner::nav2::NodeName;
 
 const EVERY: Duration = Duration::from_secs(1);
 

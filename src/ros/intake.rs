@@ -16,8 +16,8 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::clock::stamp;
 use super::{Input, NodeError};
-use crate::frame::{Frame, FrameError, RawImage, Stamp};
-use crate::live::{LatestSlot, Settings};
+use vlm_planner_tuner::frame::{Frame, FrameError, RawImage, Stamp};
+use vlm_planner_tuner::live::{LatestSlot, Settings};
 
 /// An image as it came, not yet decoded: most are replaced by a newer one before anyone looks at them.
 #[derive(Debug)]

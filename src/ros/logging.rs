@@ -40,7 +40,8 @@ impl RosLogger {
 
 impl Log for RosLogger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let ours = metadata.target().starts_with("vlm_planner_tuner");
+        let here = module_path!().split("::").next().unwrap_or_default();
+        let ours = ["vlm_planner_tuner", here].iter().any(|name| metadata.target().starts_with(name));
         metadata.level() <= if ours { Level::Debug } else { Level::Warn }
     }
 

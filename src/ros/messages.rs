@@ -8,11 +8,11 @@ use r2r::sensor_msgs::msg::Image;
 use r2r::std_msgs::msg::{MultiArrayDimension, MultiArrayLayout};
 
 use super::clock;
-use crate::frame::{Frame, Stamp};
-use crate::live::inference::Decided;
-use crate::nav2::{ParameterStatus, TargetStatus};
-use crate::planner::guard::{Level, Status};
-use crate::tuner::Stage;
+use vlm_planner_tuner::frame::{Frame, Stamp};
+use vlm_planner_tuner::live::inference::Decided;
+use vlm_planner_tuner::nav2::{ParameterStatus, TargetStatus};
+use vlm_planner_tuner::planner::guard::{Level, Status};
+use vlm_planner_tuner::tuner::Stage;
 
 /// The layout of a list of numbers.
 pub(super) fn labelled(label: &str, length: usize) -> MultiArrayLayout {

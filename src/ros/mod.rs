@@ -2,7 +2,7 @@
 //!
 //! Three threads, and messages between them:
 //! - the one that [spins](spin) owns the r2r node and drains every subscription at once ([`intake`]);
-//! - the [inference](crate::live::inference) thread owns model, history and policy;
+//! - the [inference](vlm_planner_tuner::live::inference) thread owns model, history and policy;
 //! - the main thread runs [`control`], which owns guard and sink, and everything that waits, on tokio.
 
 mod clock;
@@ -37,10 +37,10 @@ use self::graph::GraphFacts;
 use self::intake::ImageInbox;
 use self::logging::RosLogger;
 use self::services::{Outcome, Request};
-use crate::frame::Stamp;
-use crate::live::inference::{Loader, Report};
-use crate::live::{SettingError, Settings};
-use crate::nav2;
+use vlm_planner_tuner::frame::Stamp;
+use vlm_planner_tuner::live::inference::{Loader, Report};
+use vlm_planner_tuner::live::{SettingError, Settings};
+use vlm_planner_tuner::nav2;
 
 r2r::assert_compiled_with_use_sim_time_support!();
 

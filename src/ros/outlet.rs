@@ -8,10 +8,10 @@ use r2r::{Publisher, QosProfile, WrappedTypesupport};
 
 use super::messages::{image_message, labelled};
 use super::{NodeError, clock};
-use crate::frame::Stamp;
-use crate::live::inference::Decided;
-use crate::picture::attention_overlay;
-use crate::planner::PlannerParameters;
+use vlm_planner_tuner::frame::Stamp;
+use vlm_planner_tuner::live::inference::Decided;
+use vlm_planner_tuner::picture::attention_overlay;
+use vlm_planner_tuner::planner::PlannerParameters;
 
 /// The publishers.
 pub(super) struct Outlet {

@@ -18,7 +18,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::clock::{RosTime, time};
 use super::{Input, NodeError};
-use crate::live::{Accepted, Change, Declaration, SettingError, SettingValue, Settings};
+use vlm_planner_tuner::live::{Accepted, Change, Declaration, SettingError, SettingValue, Settings};
 
 /// Types as in rcl_interfaces/msg/ParameterType.
 const NOT_SET: u8 = 0;

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::{sleep, timeout};
 
 use super::{Input, NodeError};
-use crate::nav2::{CallId, Command, Event, NodeName, RosValue, SetOutcome, SetService};
+use vlm_planner_tuner::nav2::{CallId, Command, Event, NodeName, RosValue, SetOutcome, SetService};
 
 /// r2r would wait for ever for a server that died. The sink gives a call up long before.
 const GIVE_UP: Duration = Duration::from_secs(2);

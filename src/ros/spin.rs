@@ -10,8 +10,8 @@ use tokio::sync::mpsc::Sender;
 use super::graph::GraphWatch;
 use super::intake::{ImageInbox, Intake};
 use super::{Input, NodeError};
-use crate::live::Settings;
-use crate::nav2::NodeName;
+use vlm_planner_tuner::live::Settings;
+use vlm_planner_tuner::nav2::NodeName;
 
 /// Longest sleep in ROS: what is asked of r2r outside of messages (is a server there?) waits this long.
 const SPIN: Duration = Duration::from_millis(20);

@@ -8,6 +8,7 @@ import array
 import csv
 import io
 import json
+import math
 import os
 import sys
 import threading
@@ -90,7 +91,7 @@ class Peer(Node):
 
     def on_parameters(self, message):
         label = message.layout.dim[0].label if message.layout.dim else ''
-        report('parameters', names=label.split(','), values=list(message.data), at=time.monotonic())
+        report('parameters', names=label.split(','), values=[value if math.isfinite(value) else None for value in message.data], at=time.monotonic())
 
     def on_decision(self, message):
         first, *rest = message.status

@@ -205,7 +205,11 @@ fn fault_44_start_values_come_back_on_sigterm() {
     node.signal("-TERM");
     let status = node.wait(PATIENCE).expect("it ends");
     let took = start.elapsed();
-    say(&format!("SIGTERM with start values to restore: exit {:?} after {:.2} s (bar 2 s)", status.code(), took.as_secs_f64()));
+    say(&format!(
+        "SIGTERM with start values to restore: exit {:?} after {:.2} s (bar 2 s)",
+        status.code(),
+        took.as_secs_f64()
+    ));
     assert_eq!(status.code(), Some(0));
     assert!(took < 2 * SECOND, "{took:?}");
     nav2.listen(SECOND);
@@ -229,7 +233,10 @@ fn a_killed_tuner_leaves_the_planner_as_it_is_and_comes_back() {
     peer.0.heard.clear();
     peer.state("Starting", PATIENCE);
     peer.state("Nominal", PATIENCE);
-    say(&format!("killed and started again: Nominal after {:.2} s, the process's start included", started.elapsed().as_secs_f64()));
+    say(&format!(
+        "killed and started again: Nominal after {:.2} s, the process's start included",
+        started.elapsed().as_secs_f64()
+    ));
 }
 
 #[test]

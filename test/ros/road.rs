@@ -47,11 +47,12 @@ fn the_demo_drive_gives_the_parameters_of_replay() {
     let drive = Path::new(env!("CARGO_MANIFEST_DIR")).join("test/fixtures/demo_drive");
     let expected = replay(&drive);
 
-    let mut node = ros.node(&[&["use_sim_time:=true", "mapping:=topic"], &AS_DECIDED[..]].concat());
+    let mut node =
+        ros.node(&[&["use_sim_time:=true", "mapping:=topic", "image_transport:=compressed"], &AS_DECIDED[..]].concat());
     let mut peer = ros.peer();
     peer.state("Shadow", PATIENCE);
-    // Three times as fast as it was driven: the tiny model keeps up.
-    peer.tell(json!({"do": "play", "speed": 3.0}));
+    // Twice as fast as it was driven: the tiny model keeps up.
+    peer.tell(json!({"do": "play", "speed": 2.0, "transport": "compressed"}));
     peer.0.event("played", PATIENCE);
     peer.0.listen(SECOND);
 
@@ -63,8 +64,14 @@ fn the_demo_drive_gives_the_parameters_of_replay() {
             (decision["stamp"].as_i64().unwrap(), serde_json::from_str(parameters).unwrap())
         })
         .collect();
+    let slowest = decisions.iter().map(|line| line["values"]["inference_ms"].as_str().unwrap().parse::<f64>().unwrap());
+    say(&format!("slowest decision: {:.0} ms", slowest.fold(0.0, f64::max)));
     say(&format!("demo drive over DDS: {} decisions, {} by replay", found.len(), expected.len()));
-    assert_eq!(found, expected, "{:#?}", node.talk());
+    assert!(!found.is_empty(), "{:#?}", node.talk());
+    for (found, expected) in found.iter().zip(&expected) {
+        assert_eq!(found, expected);
+    }
+    assert_eq!(found.len(), expected.len());
 
     // What was published for the planner is the same, to the last digit, in the planner's order.
     let published = peer.0.heard("parameters");

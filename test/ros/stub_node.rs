@@ -2,7 +2,10 @@
 //!
 //! `STUB` is JSON: `seconds` that a decision takes, and at which decisions (counted from 0) it does what:
 //! `nan`, `error`, `panic`, `device_lost`; `load_error` fails the loading, `out_of_memory` makes it that kind.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, dead_code)]
+
+#[path = "../../src/ros/mod.rs"]
+mod ros;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,7 +19,6 @@ use vlm_planner_tuner::frame::{BodyVelocity, Frame};
 use vlm_planner_tuner::live::{Decider, LoadError};
 use vlm_planner_tuner::planner::PlannerSpec;
 use vlm_planner_tuner::policy::Action;
-use vlm_planner_tuner::ros;
 use vlm_planner_tuner::tuner::{Decision, HeadOutput, StageTimes, TunerError};
 
 #[derive(Debug, Clone, Default, serde::Deserialize)]

@@ -83,11 +83,7 @@ impl Ros {
     pub fn node(&self, parameters: &[&str]) -> Process {
         let model = fixture_set("tiny_vlm").expect("the project brings its tiny model");
         let path = |name: &str, file: &str| format!("{name}:={}", model.join(file).display());
-        let files = [
-            path("base", "base"),
-            path("checkpoint", "checkpoint"),
-            path("policy", "policy/policy_step_1000"),
-        ];
+        let files = [path("base", "base"), path("checkpoint", "checkpoint"), path("policy", "policy/policy_step_1000")];
         let files: Vec<&str> = files.iter().map(String::as_str).collect();
         self.start(Path::new(env!("CARGO_BIN_EXE_planner_tuner_node")), &[&files, parameters].concat(), &[])
     }
@@ -163,8 +159,9 @@ impl Process {
     pub fn wait_for(&mut self, what: &str, patience: Duration, fits: impl Fn(&Value) -> bool) -> Value {
         self.try_for(patience, fits).unwrap_or_else(|| {
             self.listen(Duration::ZERO);
-            let last: Vec<_> = self.heard.iter().rev().take(8).collect();
-            panic!("{}: no {what} within {patience:?}; last heard {last:#?}\nsaid {:#?}", self.name, self.talk());
+            let talk = self.talk().join("\n");
+            let last: Vec<String> = self.heard.iter().rev().take(4).map(Value::to_string).collect();
+            panic!("{}: no {what} within {patience:?}; last heard:\n{}\nsaid:\n{talk}", self.name, last.join("\n"));
         })
     }
 
@@ -292,5 +289,8 @@ impl Peer {
 pub fn status_of(decision: &Value, parameter: &str) -> String {
     let lines = decision["parameters"].as_array().unwrap();
     let name = format!("/planner_tuner: {parameter}");
-    lines.iter().find(|line| line["name"] == *name).map_or("absent".into(), |line| line["status"].as_str().unwrap().into())
+    lines
+        .iter()
+        .find(|line| line["name"] == *name)
+        .map_or("absent".into(), |line| line["status"].as_str().unwrap().into())
 }

@@ -169,6 +169,10 @@ impl Control {
                     self.tick();
                 }
             }
+            // What came before the image, its velocity above all, is heard before the image is looked at.
+            while let Ok(input) = inputs.try_recv() {
+                self.take(input)?;
+            }
             self.consider_image();
         }
         log::info!("{}: ending", self.name);

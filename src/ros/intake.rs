@@ -97,11 +97,6 @@ impl Intake {
 
     /// Takes all that has come. Call after every spin.
     pub(super) fn drain(&mut self) {
-        while let Some(image) = self.next_image() {
-            let stamp = image.stamp();
-            self.inbox.slot.put(image, stamp, Instant::now());
-            self.inbox.arrived.notify_one();
-        }
         while let Some(Some(Odometry { header, twist, .. })) = self.odometry.next().now_or_never() {
             let (linear, angular) = (twist.twist.linear.x, twist.twist.angular.z);
             self.tell(Input::Velocity { linear, angular, stamp: stamp(&header.stamp) });
@@ -110,6 +105,12 @@ impl Intake {
             if self.has_new_goal(&status) {
                 self.tell(Input::NewGoal);
             }
+        }
+        // Last: what came with an image is known when it is looked at.
+        while let Some(image) = self.next_image() {
+            let stamp = image.stamp();
+            self.inbox.slot.put(image, stamp, Instant::now());
+            self.inbox.arrived.notify_one();
         }
     }
 

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use support::say;
 
 /// Lets decisions pass as they are, so that they can be compared with `replay`.
-const AS_DECIDED: [&str; 3] = ["slew_rate:=0.0", "hysteresis:=0.0", "allow_below_inscribed:=true"];
+const AS_DECIDED: [&str; 5] =
+    ["max_frame_age:=2.0", "hold_timeout:=5.0", "slew_rate:=0.0", "hysteresis:=0.0", "allow_below_inscribed:=true"];
 
 /// What `planner_tuner replay` computes of the same frames: stamp (ns) and parameters, in the same JSON.
 fn replay(recording: &Path) -> Vec<(i64, Value)> {

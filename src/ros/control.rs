@@ -129,9 +129,9 @@ impl Control {
         &self.settings
     }
 
-    /// The planner's node that stands for all of them when tuners agree on who sets its parameters.
-    pub(super) fn planner_node(&self) -> Option<&NodeName> {
-        self.sink.nodes().next()
+    /// The planner's nodes. The first stands for all of them when tuners agree on who sets its parameters.
+    pub(super) fn planner_nodes(&self) -> Vec<NodeName> {
+        self.sink.nodes().cloned().collect()
     }
 
     pub(super) fn now(&self) -> Moment {
@@ -399,7 +399,7 @@ impl Control {
 
     /// Sets what is wanted, unless another tuner may have the planner.
     fn apply_wanted(&mut self) {
-        let is_ours = self.graph.claimed || self.settings.force || self.planner_node().is_none();
+        let is_ours = self.graph.claimed || self.settings.force || self.sink.nodes().next().is_none();
         let Some(wanted) = self.wanted.as_ref().filter(|_| is_ours && self.mode == Mode::Active) else { return };
         let now = self.now();
         let commands = self.sink.apply(now, wanted);

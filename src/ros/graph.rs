@@ -1,5 +1,6 @@
 //! Who publishes what: asked once a second, as r2r has no graph events.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use r2r::std_msgs::msg::String as RosString;
@@ -10,9 +11,13 @@ use super::intake::image_topic;
 use super::names::Names;
 use super::{Input, NodeError};
 use vlm_planner_tuner::live::Settings;
-use vlm_planner_tuner::nav2::NodeName;
+use vlm_planner_tuner::nav2::{Event, NodeName};
 
 const EVERY: Duration = Duration::from_secs(1);
+/// Between two looks whether a planner's node is another process than before.
+const RESPAWN_EVERY: Duration = Duration::from_millis(200);
+/// Every node publishes here, which tells one process of a name from the next.
+const PRESENCE: &str = "/parameter_events";
 
 /// What the graph looks like.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,14 +48,23 @@ pub(super) struct GraphWatch {
     claim: Option<Publisher<RosString>>,
     inputs: Sender<Input>,
     next: Instant,
+    planner: Vec<PlannerNode>,
+    next_presence: Instant,
+}
+
+/// A node of the planner, and the processes that it has been.
+struct PlannerNode {
+    name: NodeName,
+    full_name: String,
+    seen: HashSet<Vec<u8>>,
 }
 
 impl GraphWatch {
-    /// `claim` is the planner's node to claim, if any parameters are set at all.
+    /// `planner` are the planner's nodes; the first of them is claimed.
     pub(super) fn new(
         node: &r2r::Node,
         settings: &Settings,
-        claim: Option<&NodeName>,
+        planner: Vec<NodeName>,
         inputs: Sender<Input>,
     ) -> Result<Self, NodeError> {
         let names = Names::new(std::env::args(), &node.namespace()?, &node.name()?);
@@ -65,16 +79,25 @@ impl GraphWatch {
             facts,
             image_type: if compressed { "sensor_msgs/msg/CompressedImage" } else { "sensor_msgs/msg/Image" },
             own_name: node.fully_qualified_name()?,
-            claim_topic: claim.map(|node| names.resolve(&format!("{}/tuned_by", node.as_str()))),
+            claim_topic: planner.first().map(|node| names.resolve(&format!("{}/tuned_by", node.as_str()))),
             claim: None,
             inputs,
             // Discovery takes a moment: who claims before it, claims what is not free.
             next: Instant::now() + EVERY,
+            next_presence: Instant::now(),
+            planner: planner
+                .into_iter()
+                .map(|name| PlannerNode { full_name: names.resolve(name.as_str()), name, seen: HashSet::new() })
+                .collect(),
         })
     }
 
     /// Looks, if it is time to.
     pub(super) fn look(&mut self, node: &mut r2r::Node, now: Instant) {
+        if now >= self.next_presence {
+            self.next_presence = now + RESPAWN_EVERY;
+            self.look_for_respawns(node);
+        }
         if now < self.next {
             return;
         }
@@ -94,6 +117,33 @@ impl GraphWatch {
         self.look_for_other_tuners(node);
         // A full inbox has a newer look coming.
         self.inputs.try_send(Input::Graph(self.facts.clone())).ok();
+    }
+
+    /// A node that was killed looks alive until its DDS lease ends, 20 s later, and its successor goes unnoticed beside
+    /// it. What tells them apart is the identity of their publishers.
+    fn look_for_respawns(&mut self, node: &r2r::Node) {
+        if self.planner.is_empty() {
+            return;
+        }
+        let present = node.get_publishers_info_by_topic(PRESENCE, false).unwrap_or_default();
+        for planner in &mut self.planner {
+            let identities = present
+                .iter()
+                .filter(|other| name(&other.node_namespace, &other.node_name) == planner.full_name)
+                .map(|other| other.endpoint_gid.to_vec());
+            let identities: HashSet<Vec<u8>> = identities.collect();
+            let is_respawn = !planner.seen.is_empty() && identities.iter().any(|gid| !planner.seen.contains(gid));
+            if !identities.is_empty() {
+                planner.seen = identities;
+            }
+            if is_respawn {
+                for there in [false, true] {
+                    let event = Input::Planner(planner.name.clone(), Event::Available(there));
+                    // A full inbox: the sink finds out by reading, half a second later.
+                    self.inputs.try_send(event).ok();
+                }
+            }
+        }
     }
 
     fn look_for_other_tuners(&mut self, node: &mut r2r::Node) {

@@ -113,7 +113,7 @@ fn start(loader: impl FnOnce(&Settings) -> Result<Loader, SettingError>) -> Resu
         services::start(&mut node, &inputs)?;
         parameter_server::ParameterServer::start(&mut node, settings.clone(), inputs.clone())?;
         let control = Control::new(&mut node, settings, planner, mapping, loader, logger, images.clone(), &inputs)?;
-        let spinning = spin::Spinning::start(node, control.settings(), control.planner_node(), images, inputs)?;
+        let spinning = spin::Spinning::start(node, control.settings(), control.planner_nodes(), images, inputs)?;
         let ended = control.run(received, &spinning, &stop).await;
         spinning.end();
         ended

@@ -26,12 +26,12 @@ impl Spinning {
     pub(super) fn start(
         mut node: r2r::Node,
         settings: &Settings,
-        claim: Option<&NodeName>,
+        planner: Vec<NodeName>,
         images: Arc<ImageInbox>,
         inputs: Sender<Input>,
     ) -> Result<Self, NodeError> {
         let mut intake = Intake::subscribe(&mut node, settings, images, inputs.clone())?;
-        let mut graph = GraphWatch::new(&node, settings, claim, inputs)?;
+        let mut graph = GraphWatch::new(&node, settings, planner, inputs)?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new().name("ros".into()).spawn(move || {

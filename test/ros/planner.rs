@@ -53,12 +53,13 @@ fn fault_34_live_parameters_are_applied_and_static_ones_stored() {
         assert!(names.iter().all(|name| name.contains('.')), "{names:?}");
     }
     // What the planner has is what was published.
+    peer.0.listen(SECOND / 2);
     let published = peer.0.heard("parameters");
     let found = last_set(&nav2).unwrap();
     assert!(published.iter().any(|message| message["values"][0].as_f64() == Some(found)), "{found}");
     let times: Vec<f64> = sets.iter().filter(|set| set["node"] == "/controller_server").map(at).collect();
     let rate = (times.len() - 1) as f64 / (times.last().unwrap() - times[0]);
-    say(&format!("decisions at 4 Hz, sets on controller_server: {:.2} a second (limit 2)", rate));
+    say(&format!("decisions at 2 Hz, sets on controller_server: {:.2} a second (limit 2)", rate));
     assert!(rate < 2.2, "{times:?}");
 }
 
@@ -108,7 +109,7 @@ fn fault_35_parameters_are_set_again_after_a_respawn() {
 fn fault_33_a_refusal_is_told_in_the_servers_words_and_the_rest_is_set() {
     let Some(ros) = Ros::find() else { return };
     let mut nav2 = ros.nav2(&["--refuse", "FollowPath.max_vel_x", "--without", "FollowPath.vx_samples"]);
-    let (_node, mut peer) = start(&ros, &[]);
+    let (_node, mut peer) = start(&ros, &["decision_rate:=0.7", "hold_timeout:=20.0"]);
     let decision = peer.decision_with("decision with refusals", PATIENCE, |decision| {
         status_of(decision, "max_vel_x") == "refused"
             && status_of(decision, "vx_samples") == "refused"
@@ -136,8 +137,8 @@ fn fault_32_a_server_that_swallows_calls_blocks_nothing() {
     let before = peer.0.heard("parameters").len();
     peer.0.listen(3 * SECOND);
     let decisions = peer.0.heard("parameters").len() - before;
-    say(&format!("server that swallows calls: {decisions} decisions in 3 s at 4 Hz"));
-    assert!(decisions >= 8);
+    say(&format!("server that swallows calls: {decisions} decisions in 3 s at 2 Hz"));
+    assert!(decisions >= 5);
 }
 
 #[test]
@@ -169,11 +170,12 @@ fn fault_37_a_planner_that_dies_of_sets_is_left_alone() {
 fn fault_36_an_operators_own_value_is_left() {
     let Some(ros) = Ros::find() else { return };
     let mut nav2 = ros.nav2(&[]);
-    let (mut node, mut peer) = start(&ros, &[]);
+    // Slower than it is looked: what is changed between a look and a set of ours is overwritten unseen.
+    let (mut node, mut peer) = start(&ros, &["decision_rate:=0.5", "hold_timeout:=20.0"]);
     peer.decision_with("decision that was carried out", PATIENCE, all_settled);
     peer.tell(json!({"do": "set", "node": "/controller_server", "values": {"FollowPath.max_vel_x": 0.123}}));
     peer.decision_with("decision that yields", PATIENCE, |decision| status_of(decision, "max_vel_x") == "yielded");
-    nav2.listen(3 * SECOND);
+    nav2.listen(5 * SECOND);
     assert_eq!(last_set(&nav2), Some(0.123));
     assert!(node.talk().iter().any(|line| line.contains("somebody changed FollowPath.max_vel_x")));
 }

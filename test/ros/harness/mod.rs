@@ -160,7 +160,7 @@ impl Process {
         self.try_for(patience, fits).unwrap_or_else(|| {
             self.listen(Duration::ZERO);
             let talk = self.talk().join("\n");
-            let last: Vec<String> = self.heard.iter().rev().take(4).map(Value::to_string).collect();
+            let last: Vec<String> = self.heard.iter().rev().take(3).map(Value::to_string).collect();
             panic!("{}: no {what} within {patience:?}; last heard:\n{}\nsaid:\n{talk}", self.name, last.join("\n"));
         })
     }

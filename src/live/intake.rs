@@ -1,5 +1,6 @@
 //! Images come in faster than decisions are made: only the newest waits.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,9 @@ pub struct LatestSlot<T> {
 struct Content<T> {
     newest: Option<Arrived<T>>,
     counts: ArrivalCounts,
+    last_stamp: Option<Stamp>,
+    /// Seconds between stamps, of the last messages.
+    steps: VecDeque<f64>,
 }
 
 /// A message with the time it came.
@@ -39,21 +43,39 @@ pub struct ArrivalCounts {
     pub period: Option<f64>,
     /// When the last one came.
     pub last: Option<Instant>,
-    /// Shortest time between two stamps of late, seconds: the publisher's period, also when messages are lost.
-    pub shortest_step: Option<f64>,
-    last_stamp: Option<Stamp>,
+    /// Messages a second that the publisher sends, by their stamps, lost ones included; `None` before there are enough.
+    pub sent_rate: Option<f64>,
 }
 
 impl<T> Default for LatestSlot<T> {
     fn default() -> Self {
-        Self { content: Mutex::new(Content { newest: None, counts: ArrivalCounts::default() }) }
+        let content =
+            Content { newest: None, counts: ArrivalCounts::default(), last_stamp: None, steps: VecDeque::new() };
+        Self { content: Mutex::new(content) }
     }
 }
 
 /// Weight of a new interval in the mean period.
 const SMOOTHING: f64 = 0.1;
-/// How fast the shortest step is forgotten, a message.
-const FORGETTING: f64 = 1.01;
+/// Steps that the publisher's rate is taken from.
+const STEPS: usize = 64;
+
+impl<T> Content<T> {
+    /// Where every other message is lost at random, half of the steps are still one period long, and jitter spreads
+    /// them: a low quantile is the period.
+    fn note_step(&mut self, stamp: Stamp) {
+        let step = self.last_stamp.replace(stamp).map(|last| stamp.seconds_since(last)).filter(|step| *step > 0.0);
+        let Some(step) = step else { return };
+        self.steps.push_back(step);
+        if self.steps.len() > STEPS {
+            self.steps.pop_front();
+        }
+        let mut sorted: Vec<f64> = self.steps.iter().copied().collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let enough = sorted.len() >= STEPS / 4;
+        self.counts.sent_rate = sorted.get(sorted.len() / 4).filter(|_| enough).map(|period| 1.0 / period);
+    }
+}
 
 impl<T> LatestSlot<T> {
     /// Puts a message in the place of whatever is there.
@@ -65,14 +87,9 @@ impl<T> LatestSlot<T> {
                 let interval = at.saturating_duration_since(last).as_secs_f64();
                 counts.period = Some(counts.period.map_or(interval, |mean| mean + (interval - mean) * SMOOTHING));
             }
-            let step = counts.last_stamp.map(|last| stamp.seconds_since(last)).filter(|step| *step > 0.0);
-            if let Some(step) = step {
-                // A publisher that has become slower shows after some messages.
-                counts.shortest_step = Some(counts.shortest_step.map_or(step, |short| step.min(short * FORGETTING)));
-            }
-            counts.last_stamp = Some(stamp);
             counts.received += 1;
             counts.last = Some(at);
+            content.note_step(stamp);
             let replaced = content.newest.replace(Arrived { message, at });
             content.counts.replaced += u64::from(replaced.is_some());
             replaced
@@ -102,11 +119,6 @@ impl<T> LatestSlot<T> {
 }
 
 impl ArrivalCounts {
-    /// Messages a second that the publisher seems to send, by their stamps.
-    pub fn sent_rate(&self) -> Option<f64> {
-        self.shortest_step.map(|step| 1.0 / step)
-    }
-
     /// Messages a second; zero when none has come for `silence`.
     pub fn rate(&self, now: Instant, silence: Duration) -> f64 {
         let quiet = self.last.is_none_or(|last| now.saturating_duration_since(last) > silence);
@@ -117,6 +129,19 @@ impl ArrivalCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_publishers_rate_shows_through_losses_and_jitter() {
+        let slot = LatestSlot::default();
+        let at = Instant::now();
+        // 20 Hz with 5 ms of jitter, of which two in five are lost.
+        for i in (0..200_i64).filter(|i| !(i * 7 % 10 < 4)) {
+            let jitter = i * 31 % 11 - 5;
+            slot.put(i, Stamp::from_nanos((i * 50 + jitter) * 1_000_000), at);
+        }
+        let rate = slot.counts().sent_rate.unwrap_or_default();
+        assert!((17.0..24.0).contains(&rate), "{rate}");
+    }
 
     #[test]
     fn only_the_newest_waits() {
@@ -131,7 +156,7 @@ mod tests {
         assert_eq!(slot.take(), None);
         assert_eq!((slot.counts().received, slot.counts().replaced), (10, 9));
         assert!((slot.counts().rate(at(950), Duration::from_secs(1)) - 10.0).abs() < 1e-9);
-        assert_eq!(slot.counts().sent_rate().map(f64::round), Some(20.0), "every other one was lost");
+        assert_eq!(slot.counts().sent_rate, None, "too early to tell");
         assert_eq!(slot.counts().rate(at(2000), Duration::from_secs(1)), 0.0);
 
         newest.into_iter().for_each(|newest| slot.put_back(newest));

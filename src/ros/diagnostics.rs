@@ -63,7 +63,7 @@ impl Control {
             (Level::Error, format!("NotReceived: {topic} has publishers, but no image comes from them"))
         } else if graph.image_publishers.len() > 1 {
             (Level::Warn, format!("{topic} has {} publishers; only one may be there", graph.image_publishers.len()))
-        } else if let Some(sent) = counts.sent_rate().filter(|sent| *sent > rate * 1.3) {
+        } else if let Some(sent) = counts.sent_rate.filter(|sent| *sent > rate * 1.5) {
             let remedy = "use image_transport compressed, or config/fastdds_images.xml on both sides";
             (Level::Warn, format!("{rate:.1} of about {sent:.1} images a second arrive; {remedy}"))
         } else {

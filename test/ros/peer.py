@@ -79,7 +79,8 @@ class Peer(Node):
         # Not `publishers` and `clients`: those are rclpy's.
         self.outlets = {}
         self.callers = {}
-        self.playing = threading.Event()
+        self.stopped = threading.Event()
+        self.player = None
         listen = self.create_subscription
         listen(Float64MultiArray, TUNER + '/parameters', self.on_parameters, 100)
         listen(DiagnosticArray, TUNER + '/decision', self.on_decision, 100)
@@ -136,11 +137,15 @@ class Peer(Node):
         report('listening', topic=topic)
 
     def do_play(self, **options):
-        self.playing.clear()
-        threading.Thread(target=self.play, kwargs=options, daemon=True).start()
+        self.do_stop()
+        self.stopped.clear()
+        self.player = threading.Thread(target=self.play, kwargs=options, daemon=True)
+        self.player.start()
 
     def do_stop(self):
-        self.playing.set()
+        self.stopped.set()
+        if self.player is not None:
+            self.player.join()
 
     def play(self, rate=2.0, count=None, speed=None, transport='raw', topic=None, odometry=True, stamps='now',
              offset=0.0, still=False, velocity=None, reliable=False, mend=None, first=0):
@@ -158,7 +163,7 @@ class Peer(Node):
         raws = [self.frames.raw(i) for i in range(min(count, len(self.frames.files)))] if transport == 'raw' else None
 
         def sleep_until(moment):
-            while not self.playing.is_set():
+            while not self.stopped.is_set():
                 if clock is not None:
                     sim = sim_begin + int((time.monotonic() - begin) * speed * 1e9)
                     tick = Clock()
@@ -167,7 +172,7 @@ class Peer(Node):
                 left = moment - time.monotonic()
                 if left <= 0:
                     return
-                time.sleep(min(left, 0.005 if clock is not None else 1.0))
+                time.sleep(min(left, 0.005 if clock is not None else 0.1))
 
         for turn in range(count):
             index = 0 if still else (first + turn) % len(self.frames.files)
@@ -177,7 +182,7 @@ class Peer(Node):
             else:
                 sleep_until(begin + turn / rate)
                 stamp = self.get_clock().now().nanoseconds + int(offset * 1e9)
-            if self.playing.is_set():
+            if self.stopped.is_set():
                 break
             stamp = {'now': stamp, 'zero': 0, 'alternate': stamp - (turn % 2) * 5_000_000_000}[stamps]
             if odometry:
@@ -193,7 +198,8 @@ class Peer(Node):
             images.publish(image)
         if speed:
             sleep_until(time.monotonic() + 0.5)
-        report('played', count=count)
+        if not self.stopped.is_set():
+            report('played', count=count)
 
     def do_clock(self, seconds):
         tick = Clock()

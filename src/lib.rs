@@ -18,6 +18,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod feature;
 pub mod frame;
+pub mod live;
 pub mod nav2;
 pub mod picture;
 pub mod planner;

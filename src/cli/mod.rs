@@ -3,7 +3,7 @@
 pub mod bench;
 pub mod infer;
 pub mod inspect;
-mod model_args;
+pub(crate) mod model_args;
 pub mod render;
 pub mod replay;
 mod report;

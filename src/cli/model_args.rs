@@ -59,7 +59,11 @@ pub enum DeviceChoice {
     Cuda(usize),
 }
 
-fn parse_device(text: &str) -> Result<DeviceChoice, String> {
+/// `cpu`, `cuda` or `cuda:N`.
+///
+/// # Errors
+/// What was expected.
+pub fn parse_device(text: &str) -> Result<DeviceChoice, String> {
     match (text, text.strip_prefix("cuda:")) {
         ("cpu", _) => Ok(DeviceChoice::Cpu),
         ("cuda", _) => Ok(DeviceChoice::Cuda(0)),

@@ -50,6 +50,14 @@ impl Decision {
             HeadOutput::Regression { values, .. } => &values.parameters,
         }
     }
+
+    /// The policy's output in [-1, 1]; `None` when the regression decided.
+    pub fn action(&self) -> Option<&[f32]> {
+        match &self.output {
+            HeadOutput::Actor { action, .. } => Some(action.values()),
+            HeadOutput::Regression { .. } => None,
+        }
+    }
 }
 
 /// A stage of a decision.

@@ -90,7 +90,7 @@ impl TunerOptions {
                 .map(|config| HistoryImageProcessor::new(config.history_image_size))
                 .transpose()
                 .map_err(ProcessorError::from)?,
-            history_offsets: history(&checkpoint).map_or(Vec::new(), |config| config.history_offsets.clone()),
+            history: history(&checkpoint).cloned(),
             model,
             extractor,
             head,

@@ -1,10 +1,12 @@
 //! The owner of all models.
 
+use std::path::Path;
+
 use candle_core::{Device, Tensor};
 
 use super::decision::HeadOutput;
-use super::{Decision, Stage, StageTimes, TunerError};
-use crate::checkpoint::Normalization;
+use super::{Decision, Stage, StageTimes, TunerError, heads};
+use crate::checkpoint::{HistoryConfig, Normalization, PolicyCheckpoint};
 use crate::feature::{AttentionMap, EncodedFrame, ExtractedFeature, FeatureExtractor, HistoryImageProcessor};
 use crate::frame::{BodyVelocity, Frame};
 use crate::planner::PlannerSpec;
@@ -22,7 +24,8 @@ pub struct Tuner {
     pub(super) extractor: FeatureExtractor,
     pub(super) head: HeadParts,
     pub(super) history_images: Option<HistoryImageProcessor>,
-    pub(super) history_offsets: Vec<usize>,
+    /// The supervised checkpoint's, where it uses history.
+    pub(super) history: Option<HistoryConfig>,
     pub(super) planner: PlannerSpec,
     pub(super) device: Device,
 }
@@ -42,7 +45,7 @@ impl Tuner {
 
     /// How many decisions back each history frame lies, newest first; empty for a head without history.
     pub fn history_offsets(&self) -> &[usize] {
-        &self.history_offsets
+        self.history.as_ref().map_or(&[], |history| &history.history_offsets)
     }
 
     /// Encodes a frame for the decisions after it; `None` for a head without history.
@@ -80,6 +83,30 @@ impl Tuner {
         })?;
         let attention_map = self.attention_map(&extracted, &prompt, grid)?;
         Ok(Decision { extracted, attention_map, output, sequence_length: prompt.len(), times })
+    }
+
+    /// Puts another policy's heads in place of those in use. Nothing changes unless all of it fits.
+    ///
+    /// # Errors
+    /// Those of loading; [`TunerError::PolicyMismatch`] for a policy with an adapter of its own, which changes the
+    /// vision-language model and needs a restart, and for a tuner that runs the regression head.
+    pub fn reload_policy(&mut self, policy: &Path) -> Result<(), TunerError> {
+        let policy = PolicyCheckpoint::open(policy)?;
+        let mismatch = |reason: &str| TunerError::PolicyMismatch {
+            policy: policy.path.display().to_string(),
+            reason: reason.to_owned(),
+        };
+        if policy.lora_adapter.is_some() {
+            return Err(mismatch("it brings an adapter for the vision-language model; restart with this policy"));
+        }
+        if !matches!(self.head, HeadParts::Actor(_)) {
+            return Err(mismatch("the regression head is in use; restart with a policy"));
+        }
+        let (hidden, actions) = (self.model.config().text.hidden_size, self.planner.parameters().len());
+        let (extractor, actor) = heads::load_policy(&policy, self.history.as_ref(), hidden, actions, &self.device)?;
+        self.extractor = extractor;
+        self.head = HeadParts::Actor(actor);
+        Ok(())
     }
 
     fn prompt(&self, velocity: BodyVelocity, grid: GridThw) -> Result<TokenizedPrompt, TunerError> {

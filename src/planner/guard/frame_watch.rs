@@ -75,6 +75,11 @@ impl FrameWatch {
         FrameVerdict::Use { stamp, same_image }
     }
 
+    /// Frames came that were not looked at. The first one ever must be.
+    pub(super) fn keep_coming(&mut self, now: Moment) {
+        self.last_arrival = self.last_arrival.map(|_| now);
+    }
+
     /// Whether ROS time has been set back since the last frame.
     pub(super) fn clock_went_back(&self, ros_now: Stamp) -> bool {
         // Receipt times of one thread cannot overtake one another; 0.1 s leaves room for a clock that is being slewed.

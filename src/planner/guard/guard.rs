@@ -144,6 +144,11 @@ impl Guard {
         (verdict, reaction)
     }
 
+    /// Frames came that nobody looked at, because inference was busy or no decision was due: the publisher lives.
+    pub fn frames_keep_coming(&mut self, now: Moment) {
+        self.frames.keep_coming(now);
+    }
+
     /// A message came that was no usable frame.
     pub fn frame_refused(&mut self, now: Moment, problem: &str) -> Reaction {
         self.counts.frames_refused += 1;

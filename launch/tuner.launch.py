@@ -1,0 +1,66 @@
+"""The tuner beside a planner that is running already.
+
+    ros2 launch vlm_planner_tuner tuner.launch.py checkpoint:=/models/dwa policy:=/models/policy_step_1000
+"""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.substitutions import FindPackageShare
+
+PACKAGE = 'vlm_planner_tuner'
+
+# Name, default, description. An empty default leaves the parameter to the parameters file.
+ARGUMENTS = [
+    ('namespace', '', 'Namespace of the robot'),
+    ('params_file', 'jackal_dwb.yaml', 'Parameters: a file of this package\'s config folder, or a path'),
+    ('base', '', 'Base model: a folder, or an id on the Hugging Face Hub'),
+    ('checkpoint', '', 'Folder of the supervised checkpoint'),
+    ('policy', '', 'Policy: prefix, folder or actor file'),
+    ('planner', '', 'Planner that is tuned: dwa, teb, mppi, ddp, or a YAML file'),
+    ('mapping', '', 'Where parameters go: nav2_dwb, nav2_mppi, topic, shadow, or a YAML file'),
+    ('mode', '', 'shadow sets nothing until ~/enable is called; active sets from the start'),
+    ('device', '', 'Where to compute: cpu or cuda:N'),
+    ('image_transport', '', 'raw or compressed'),
+    ('image_topic', 'costmap_image', 'Topic of the costmap images'),
+    ('odometry_topic', 'platform/odom/filtered', 'Topic of the odometry'),
+    ('use_sim_time', 'false', 'Take the time from /clock'),
+    ('log_level', 'info', 'debug, info, warn or error'),
+]
+TEXT_PARAMETERS = ['base', 'checkpoint', 'policy', 'planner', 'mapping', 'mode', 'device', 'image_transport']
+
+
+def tuner(context):
+    value = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
+    params_file = value['params_file']
+    if '/' not in params_file:
+        params_file = f'{FindPackageShare(PACKAGE).perform(context)}/config/{params_file}'
+    given = {name: value[name] for name in TEXT_PARAMETERS if value[name]}
+    if value['use_sim_time'].lower() == 'true':
+        given['use_sim_time'] = True
+    images = value['image_topic']
+    return [Node(
+        package=PACKAGE,
+        executable='planner_tuner_node',
+        name='planner_tuner',
+        namespace=value['namespace'],
+        parameters=[params_file, given],
+        remappings=[
+            ('costmap_image', images),
+            ('costmap_image/compressed', f'{images}/compressed'),
+            ('odometry', value['odometry_topic']),
+        ],
+        additional_env={
+            'FASTRTPS_DEFAULT_PROFILES_FILE':
+                f'{FindPackageShare(PACKAGE).perform(context)}/config/fastdds_images.xml',
+        },
+        arguments=['--ros-args', '--log-level', value['log_level']],
+        output='screen',
+    )]
+
+
+def generate_launch_description():
+    declared = [DeclareLaunchArgument(name, default_value=default, description=description)
+                for name, default, description in ARGUMENTS]
+    return LaunchDescription([*declared, OpaqueFunction(function=tuner)])

@@ -1,0 +1,128 @@
+//! What the inference thread asks for decisions.
+
+use std::path::Path;
+
+use crate::feature::{EncodedFrame, FeatureError};
+use crate::frame::{BodyVelocity, Frame};
+use crate::planner::guard::Failure;
+use crate::tuner::{Decision, Tuner, TunerError};
+use crate::weights::WeightError;
+
+/// Decides for one frame. [`Tuner`] is the one that robots use; tests put slower and sicker ones in its place.
+pub trait Decider {
+    /// How many decisions back each history frame lies, newest first; empty without history.
+    fn history_offsets(&self) -> &[usize];
+
+    /// Encodes a frame for the decisions after it; `None` without history.
+    ///
+    /// # Errors
+    /// As [`Tuner::encode_for_history`].
+    fn encode_for_history(&mut self, frame: &Frame) -> Result<Option<EncodedFrame>, TunerError>;
+
+    /// Decides for one frame, with the frames before it newest first.
+    ///
+    /// # Errors
+    /// As [`Tuner::decide`].
+    fn decide(
+        &mut self,
+        frame: &Frame,
+        velocity: BodyVelocity,
+        newest_first: &[EncodedFrame],
+    ) -> Result<Decision, TunerError>;
+
+    /// Puts another policy in place of the one in use, if it fits the model; otherwise that one stays.
+    ///
+    /// # Errors
+    /// As [`Tuner::reload_policy`].
+    fn reload_policy(&mut self, policy: &Path) -> Result<(), TunerError>;
+}
+
+impl Decider for Tuner {
+    fn history_offsets(&self) -> &[usize] {
+        Tuner::history_offsets(self)
+    }
+
+    fn encode_for_history(&mut self, frame: &Frame) -> Result<Option<EncodedFrame>, TunerError> {
+        Tuner::encode_for_history(self, frame)
+    }
+
+    fn decide(
+        &mut self,
+        frame: &Frame,
+        velocity: BodyVelocity,
+        newest_first: &[EncodedFrame],
+    ) -> Result<Decision, TunerError> {
+        Tuner::decide(self, frame, velocity, newest_first)
+    }
+
+    fn reload_policy(&mut self, policy: &Path) -> Result<(), TunerError> {
+        Tuner::reload_policy(self, policy)
+    }
+}
+
+/// Why there is no model.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct LoadError {
+    /// All that is wrong, in words.
+    pub message: String,
+    /// Whether the files are in order and the machine is too small: a robot is then kept safe, in place of left alone.
+    pub out_of_memory: bool,
+}
+
+impl From<TunerError> for LoadError {
+    fn from(error: TunerError) -> Self {
+        use crate::vision_language::ModelError;
+        let memory = |error: &WeightError| matches!(error, WeightError::Memory { .. });
+        let out_of_memory = match &error {
+            TunerError::Weights(error) | TunerError::Model(ModelError::Weights(error)) => memory(error),
+            _ => false,
+        };
+        Self { message: error.to_string(), out_of_memory }
+    }
+}
+
+/// What a failed decision means for the guard.
+pub(super) fn failure(error: &TunerError) -> Failure {
+    let message = error.to_string();
+    if let TunerError::Feature(FeatureError::NotFinite { stage, .. }) = error {
+        return Failure::NotFinite { stage: stage_name(stage) };
+    }
+    if device_lost(error) {
+        return Failure::ModelLost { message };
+    }
+    let stage = match error {
+        TunerError::Processor(_) => "processor",
+        TunerError::Model(_) => "model",
+        TunerError::Feature(_) | TunerError::Normalization { .. } => "heads",
+        TunerError::Planner(_) => "planner",
+        _ => "tensor",
+    };
+    Failure::Failed { stage, message }
+}
+
+fn stage_name(stage: &str) -> &'static str {
+    const KNOWN: [&str; 5] = ["hidden state", "history vector", "feature", "regression", "action"];
+    KNOWN.into_iter().find(|known| stage.starts_with(known)).unwrap_or("model")
+}
+
+/// A GPU that is lost or full does not come back by asking again.
+fn device_lost(error: &TunerError) -> bool {
+    use crate::vision_language::ModelError;
+    let tensor = match error {
+        TunerError::Tensor(error)
+        | TunerError::Model(ModelError::Tensor(error))
+        | TunerError::Feature(FeatureError::Tensor(error)) => error,
+        _ => return false,
+    };
+    let mut inner = tensor;
+    loop {
+        inner = match inner {
+            candle_core::Error::Cuda(_) => return true,
+            candle_core::Error::WithBacktrace { inner, .. }
+            | candle_core::Error::WithPath { inner, .. }
+            | candle_core::Error::Context { inner, .. } => inner,
+            _ => return false,
+        };
+    }
+}

@@ -1,0 +1,159 @@
+//! What the settings mean for guard, envelope, sink and model.
+
+use std::path::Path;
+use std::time::Duration;
+
+use clap::ValueEnum as _;
+
+use super::inference::Loader;
+use super::{Decider, LoadError, SettingError, Settings};
+use crate::cli::model_args::{ModelArgs, parse_device};
+use crate::nav2::{ApplierLimits, OnConflict};
+use crate::planner::envelope::EnvelopeLimits;
+use crate::planner::guard::{GuardLimits, Mode};
+use crate::planner::{PlannerError, PlannerSpec};
+use crate::recording::DecisionSchedule;
+use crate::tuner::{Head, TunerError};
+use crate::vision_language::{Quantize, WeightFormat};
+
+impl Settings {
+    /// The guard's time-outs.
+    pub fn guard_limits(&self) -> GuardLimits {
+        let seconds = Duration::from_secs_f64;
+        GuardLimits {
+            max_frame_age: seconds(self.max_frame_age),
+            hold_timeout: seconds(self.hold_timeout),
+            frozen_after: seconds(self.frozen_after),
+            future_tolerance: seconds(self.future_tolerance),
+            velocity_max_age: seconds(self.velocity_max_age),
+            latency_budget: seconds(self.latency_budget),
+            good_frames: u32::try_from(self.good_frames).unwrap_or(1),
+            assume_stationary: self.assume_stationary,
+        }
+    }
+
+    /// How parameters may change.
+    pub fn envelope_limits(&self) -> EnvelopeLimits {
+        EnvelopeLimits {
+            slew_rate: Some(self.slew_rate).filter(|rate| *rate > 0.0),
+            hysteresis: self.hysteresis,
+            inscribed_radius: self.inscribed_radius,
+            inflation_margin: self.inflation_margin,
+            allow_below_inscribed: self.allow_below_inscribed,
+            ..EnvelopeLimits::default()
+        }
+    }
+
+    /// How patient, and how insistent, the setting of parameters is.
+    pub fn applier_limits(&self) -> ApplierLimits {
+        ApplierLimits {
+            call_timeout: Duration::from_secs_f64(self.call_timeout),
+            apply_rate: self.apply_rate,
+            hysteresis: self.hysteresis,
+            poll_interval: Duration::from_secs_f64(self.poll_interval),
+            on_conflict: match self.on_conflict.as_str() {
+                "insist" => OnConflict::Insist,
+                "stop" => OnConflict::Stop,
+                _ => OnConflict::Yield,
+            },
+            ..ApplierLimits::default()
+        }
+    }
+
+    /// Which frames are decided on.
+    pub fn schedule(&self) -> DecisionSchedule {
+        DecisionSchedule::at_rate(self.decision_rate).unwrap_or_default()
+    }
+
+    /// What the operator allows at start.
+    pub fn mode_at_start(&self) -> Mode {
+        match self.mode.as_str() {
+            "active" => Mode::Active,
+            "disabled" => Mode::Disabled,
+            _ => Mode::Shadow,
+        }
+    }
+
+    /// The planner that is tuned.
+    ///
+    /// # Errors
+    /// When there is no such planner, or its file is not in order.
+    pub fn planner_spec(&self) -> Result<PlannerSpec, PlannerError> {
+        let is_file = self.planner.contains(['/', '.']) || Path::new(&self.planner).exists();
+        if is_file { PlannerSpec::load(Path::new(&self.planner)) } else { PlannerSpec::builtin(&self.planner) }
+    }
+
+    /// What loads the model, once everything that can be checked without reading it has been.
+    ///
+    /// # Errors
+    /// The first model setting that is missing or unknown.
+    pub fn model_loader(&self) -> Result<Loader, SettingError> {
+        let contradiction = |text: String| SettingError::Contradiction(text);
+        for (name, value, what) in [
+            ("base", &self.base, "a folder, or an id on the Hugging Face Hub"),
+            ("checkpoint", &self.checkpoint, "the folder of a supervised checkpoint"),
+        ] {
+            if value.is_empty() {
+                return Err(contradiction(format!("parameter '{name}' is not set, expected {what}")));
+            }
+        }
+        let device = parse_device(&self.device)
+            .map_err(|reason| contradiction(format!("parameter 'device' is '{}': {reason}", self.device)))?;
+        let dtype = match self.dtype.as_str() {
+            "auto" => None,
+            name => Some(WeightFormat::from_str(name, true).map_err(|_| unknown_format(name))?),
+        };
+        let pixels = |pixels: i64| u64::try_from(pixels).ok().filter(|pixels| *pixels > 0);
+        let args = ModelArgs {
+            base: Some(self.base.clone()),
+            checkpoint: Some(self.checkpoint.clone().into()),
+            policy: Some(&self.policy).filter(|policy| !policy.is_empty()).map(Into::into),
+            head: Head::from_str(&self.head, true).ok(),
+            planner: self.planner.clone(),
+            device,
+            dtype,
+            quantize: Quantize::from_str(&self.quantize, true).unwrap_or_default(),
+            min_pixels: pixels(self.min_pixels),
+            max_pixels: pixels(self.max_pixels),
+        };
+        Ok(Box::new(move || match args.load() {
+            Ok(tuner) => Ok(Box::new(tuner) as Box<dyn Decider>),
+            Err(error) => Err(match error.downcast::<TunerError>() {
+                Ok(error) => LoadError::from(error),
+                Err(error) => LoadError { message: format!("{error:#}"), out_of_memory: false },
+            }),
+        }))
+    }
+}
+
+fn unknown_format(found: &str) -> SettingError {
+    let known: Vec<String> = WeightFormat::value_variants()
+        .iter()
+        .filter_map(|format| Some(format.to_possible_value()?.get_name().to_owned()))
+        .collect();
+    SettingError::Contradiction(format!("parameter 'dtype' is '{found}', expected auto, {}", known.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_guard_envelope_and_sink() {
+        let settings = Settings::default();
+        assert_eq!(settings.guard_limits(), GuardLimits::default());
+        assert_eq!(settings.envelope_limits(), EnvelopeLimits::default());
+        assert_eq!(settings.applier_limits(), ApplierLimits::default());
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let refusal = |settings: Settings| settings.model_loader().err().unwrap().to_string();
+        let settings = Settings { base: "base".into(), checkpoint: "checkpoint".into(), ..Settings::default() };
+        assert!(refusal(Settings { base: String::new(), ..settings.clone() }).contains("'base' is not set"));
+        assert!(refusal(Settings { device: "gpu".into(), ..settings.clone() }).contains("'gpu'"));
+        assert!(refusal(Settings { dtype: "f8".into(), ..settings.clone() }).contains("expected auto, "));
+        assert!(settings.model_loader().is_ok());
+    }
+}

@@ -1,0 +1,253 @@
+//! The node's settings: one table, from which the ROS parameters, their descriptions and the checks are made.
+
+use super::setting_value::{Accepted, Change, Declaration, SettingError, SettingType, SettingValue};
+use Accepted::{All, Between, OneOf};
+use Change::{AtStart, Live};
+
+/// Makes [`Settings`] from the table: name, type, default, when it may change, unit, accepted values, description.
+macro_rules! settings {
+    ($($name:ident: $kind:ty = $default:expr, $change:ident, $unit:literal, $accepted:expr, $description:literal;)*) => {
+        /// Every setting of the node, in range and free of contradictions by construction.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Settings {
+            $(#[doc = $description] pub $name: $kind,)*
+        }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Self { $($name: $default.into(),)* }
+            }
+        }
+
+        impl Settings {
+            /// All settings, in the order of the table.
+            pub const DECLARATIONS: &'static [Declaration] = &[$(Declaration {
+                name: stringify!($name),
+                description: $description,
+                unit: $unit,
+                accepted: $accepted,
+                change: $change,
+            },)*];
+
+            /// The value of a setting by name.
+            pub fn get(&self, name: &str) -> Option<SettingValue> {
+                match name {
+                    $(stringify!($name) => Some(self.$name.to_value()),)*
+                    _ => None,
+                }
+            }
+
+            /// Sets a value of the setting's type, unchecked otherwise; tells the type that is expected if it has another.
+            fn put(&mut self, name: &str, value: &SettingValue) -> Result<(), &'static str> {
+                match name {
+                    $(stringify!($name) => {
+                        self.$name = SettingType::from_value(value).ok_or(<$kind as SettingType>::NAME)?;
+                    })*
+                    _ => {}
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+settings! {
+    base: String = "", AtStart, "", All, "Base model: a folder, or an id on the Hugging Face Hub (owner/name)";
+    checkpoint: String = "", AtStart, "", All, "Folder of the supervised checkpoint";
+    policy: String = "", AtStart, "", All, "Policy: prefix, folder or actor file; empty for the regression head";
+    head: String = "auto", AtStart, "", OneOf(&["auto", "actor", "regression"]), "Which head decides; auto takes the actor where there is a policy";
+    planner: String = "dwa", AtStart, "", All, "Planner that is tuned: dwa, teb, mppi, ddp, or a YAML file";
+    device: String = "cpu", AtStart, "", All, "Where to compute: cpu or cuda:N";
+    dtype: String = "auto", AtStart, "", All, "Format of the model's weights; auto is f32 on a CPU and bf16 on a GPU";
+    quantize: String = "none", AtStart, "", OneOf(&["none", "nf4"]), "nf4 keeps the linear layers in 4 bits (CPU)";
+    min_pixels: i64 = 0, AtStart, "pixels", Between(0.0, 1e8), "Least size the image is resized to; 0 leaves it to preprocessor_config.json";
+    max_pixels: i64 = 0, AtStart, "pixels", Between(0.0, 1e8), "Largest size the image is resized to; 0 leaves it to preprocessor_config.json";
+    image_transport: String = "raw", AtStart, "", OneOf(&["raw", "compressed"]), "raw subscribes costmap_image, compressed costmap_image/compressed";
+    image_width: i64 = 600, AtStart, "pixels", Between(0.0, 8192.0), "Width of the images the checkpoint was trained on; 0 takes all";
+    image_height: i64 = 400, AtStart, "pixels", Between(0.0, 8192.0), "Height of the images the checkpoint was trained on; 0 takes all";
+    goal_status_topic: String = "navigate_to_pose/_action/status", AtStart, "", All, "Action status whose new goals start an episode; empty for none";
+    mapping: String = "shadow", AtStart, "", All, "Where parameters go: nav2_dwb, nav2_mppi, topic, shadow, or a YAML file";
+    mode: String = "shadow", AtStart, "", OneOf(&["shadow", "active", "disabled"]), "How the node starts: shadow sets nothing until ~/enable is called";
+    restore_on_exit: bool = false, AtStart, "", All, "Set the planner's start values again when the node ends";
+    force: bool = false, AtStart, "", All, "Set parameters even if another tuner serves the same planner";
+    decision_rate: f64 = 2.0, Live, "Hz", Between(0.05, 50.0), "Decisions a second, by the stamps of the images";
+    max_frame_age: f64 = 0.5, Live, "s", Between(0.02, 60.0), "Oldest image that is decided on";
+    hold_timeout: f64 = 2.0, Live, "s", Between(0.1, 600.0), "Without a valid decision for this long, the safe defaults are set";
+    frozen_after: f64 = 5.0, Live, "s", Between(0.1, 600.0), "A picture that stays the same for this long while the robot moves is reported";
+    future_tolerance: f64 = 0.2, Live, "s", Between(0.0, 10.0), "How far ahead of the clock a stamp may be";
+    velocity_max_age: f64 = 0.2, Live, "s", Between(0.01, 10.0), "Oldest velocity, measured from the image, that is used";
+    latency_budget: f64 = 0.5, Live, "s", Between(0.001, 600.0), "A decision that takes longer is reported";
+    good_frames: i64 = 3, Live, "", Between(1.0, 100.0), "Valid decisions in a row that lead back to nominal operation";
+    assume_stationary: bool = false, Live, "", All, "Decide with zero velocity where odometry is missing";
+    slew_rate: f64 = 0.5, Live, "1/s", Between(0.0, 100.0), "Largest change a second as a share of a parameter's range; 0 sets no limit";
+    hysteresis: f64 = 0.02, Live, "", Between(0.0, 0.5), "Changes below this share of a parameter's range are not made";
+    inscribed_radius: f64 = 0.215, Live, "m", Between(0.0, 5.0), "The robot's inscribed radius: the inflation radius stays above it";
+    inflation_margin: f64 = 0.02, Live, "m", Between(0.0, 1.0), "How far above the inscribed radius the inflation radius stays";
+    allow_below_inscribed: bool = false, Live, "", All, "Let the inflation radius fall below the inscribed radius";
+    call_timeout: f64 = 0.3, Live, "s", Between(0.01, 1.0), "How long the planner may take to answer";
+    apply_rate: f64 = 2.0, Live, "Hz", Between(0.01, 20.0), "Largest number of batches a second that are set on the planner";
+    poll_interval: f64 = 0.5, Live, "s", Between(0.01, 1.0), "Time between two looks at the planner's parameters";
+    on_conflict: String = "yield", Live, "", OneOf(&["yield", "insist", "stop"]), "What to do when someone else changes a parameter of ours";
+    use_sim_time: bool = false, AtStart, "", All, "Take the time from /clock";
+}
+
+impl Settings {
+    /// A setting's declaration by name.
+    ///
+    /// # Errors
+    /// [`SettingError::Unknown`] with the nearest name.
+    pub fn declaration(name: &str) -> Result<&'static Declaration, SettingError> {
+        Self::DECLARATIONS.iter().find(|declaration| declaration.name == name).ok_or_else(|| {
+            let nearest = Self::DECLARATIONS
+                .iter()
+                .map(|known| (strsim::jaro_winkler(name, known.name), known.name))
+                .filter(|(similarity, _)| *similarity > 0.7)
+                .max_by(|a, b| a.0.total_cmp(&b.0));
+            let hint = nearest.map(|(_, name)| format!("; did you mean '{name}'?")).unwrap_or_default();
+            SettingError::Unknown { name: name.to_owned(), hint }
+        })
+    }
+
+    /// These settings with what was given at start.
+    ///
+    /// # Errors
+    /// The first value that is refused.
+    pub fn at_start<'a>(
+        self,
+        values: impl IntoIterator<Item = (&'a str, &'a SettingValue)>,
+    ) -> Result<Self, SettingError> {
+        self.with(values, |_| Ok(()))
+    }
+
+    /// These settings with changes asked for at run time: all of them, or none.
+    ///
+    /// # Errors
+    /// The first change that is refused; one to a setting that is read at start, too, unless it changes nothing.
+    pub fn changed<'a>(
+        &self,
+        values: impl IntoIterator<Item = (&'a str, &'a SettingValue)>,
+    ) -> Result<Self, SettingError> {
+        let before = self;
+        before.clone().with(values, |after| {
+            let fixed = Self::DECLARATIONS.iter().filter(|declaration| declaration.change == AtStart);
+            let mut changed = fixed.filter(|fixed| before.get(fixed.name) != after.get(fixed.name));
+            changed.next().map_or(Ok(()), |fixed| Err(SettingError::AtStart { name: fixed.name }))
+        })
+    }
+
+    fn with<'a>(
+        mut self,
+        values: impl IntoIterator<Item = (&'a str, &'a SettingValue)>,
+        check: impl FnOnce(&Self) -> Result<(), SettingError>,
+    ) -> Result<Self, SettingError> {
+        for (name, value) in values {
+            let declaration = Self::declaration(name)?;
+            self.put(name, value).map_err(|expected| SettingError::Type {
+                name: declaration.name,
+                expected,
+                found_type: value.type_name(),
+                found: value.to_string(),
+            })?;
+            declaration.check(&self.get(name).unwrap_or_else(|| value.clone()))?;
+        }
+        check(&self)?;
+        self.check_together()?;
+        Ok(self)
+    }
+
+    /// What single ranges cannot say.
+    fn check_together(&self) -> Result<(), SettingError> {
+        let contradiction = |text: String| Err(SettingError::Contradiction(text));
+        if self.hold_timeout < self.max_frame_age {
+            return contradiction(format!(
+                "hold_timeout is {} s, expected at least max_frame_age ({} s): no image would ever be young enough",
+                self.hold_timeout, self.max_frame_age
+            ));
+        }
+        if (self.image_width == 0) != (self.image_height == 0) {
+            return contradiction("image_width and image_height are either both 0 or both a size".into());
+        }
+        if self.max_pixels != 0 && self.min_pixels > self.max_pixels {
+            return contradiction(format!("min_pixels {} is above max_pixels {}", self.min_pixels, self.max_pixels));
+        }
+        if self.head == "actor" && self.policy.is_empty() {
+            return contradiction("head 'actor' needs a policy; set the parameter policy".into());
+        }
+        Ok(())
+    }
+
+    /// The size that images must have; `None` takes all.
+    pub fn expected_size(&self) -> Option<(u32, u32)> {
+        let side = |pixels: i64| u32::try_from(pixels).ok().filter(|pixels| *pixels > 0);
+        Some((side(self.image_width)?, side(self.image_height)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::SettingValue::{Bool, Double, Integer, Text};
+    use super::*;
+
+    fn refusal(name: &str, value: SettingValue) -> String {
+        Settings::default().changed([(name, &value)]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn defaults_are_in_range() {
+        let settings = Settings::default();
+        for declaration in Settings::DECLARATIONS {
+            declaration.check(&settings.get(declaration.name).unwrap()).unwrap();
+            assert!(!declaration.description.is_empty());
+        }
+        settings.check_together().unwrap();
+    }
+
+    #[test]
+    fn refusals_say_what_is_wrong() {
+        assert_eq!(
+            refusal("hold_timout", Double(1.0)),
+            "there is no parameter 'hold_timout'; did you mean 'hold_timeout'?"
+        );
+        assert_eq!(refusal("decision_rate", Double(0.0)), "parameter 'decision_rate' is 0, expected 0.05 to 50 Hz");
+        assert_eq!(
+            refusal("decision_rate", Double(f64::NAN)),
+            "parameter 'decision_rate' is NaN, expected 0.05 to 50 Hz"
+        );
+        assert_eq!(
+            refusal("decision_rate", Text("fast".into())),
+            "parameter 'decision_rate' is of type double, found the string 'fast'"
+        );
+        assert_eq!(
+            refusal("good_frames", Double(3.0)),
+            "parameter 'good_frames' is of type integer, found the double 3"
+        );
+        assert!(refusal("device", Text("cuda:0".into())).contains("read at start only"));
+        assert!(refusal("hold_timeout", Double(0.3)).contains("expected at least max_frame_age"));
+    }
+
+    #[test]
+    fn changes_are_all_or_none() {
+        let settings = Settings::default();
+        let (rate, reversed) = (Double(5.0), Double(-1.0));
+        assert!(settings.changed([("decision_rate", &rate), ("hold_timeout", &reversed)]).is_err());
+        let changed = settings.changed([("decision_rate", &Integer(5)), ("assume_stationary", &Bool(true))]).unwrap();
+        assert_eq!((changed.decision_rate, changed.assume_stationary), (5.0, true));
+        let together = settings.changed([("hold_timeout", &Double(0.3)), ("max_frame_age", &Double(0.2))]);
+        assert!(together.is_ok(), "judged as a whole");
+        assert!(settings.changed([("device", &Text("cpu".into()))]).is_ok(), "nothing changes");
+    }
+
+    #[test]
+    fn no_bit_pattern_of_a_number_gets_around_a_range() {
+        proptest::proptest!(|(bits: u64)| {
+            let value = f64::from_bits(bits);
+            for declaration in Settings::DECLARATIONS {
+                if let Ok(settings) = Settings::default().changed([(declaration.name, &Double(value))]) {
+                    declaration.check(&settings.get(declaration.name).unwrap()).unwrap();
+                    assert!(value.is_finite());
+                }
+            }
+        });
+    }
+}

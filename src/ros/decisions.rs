@@ -1,0 +1,171 @@
+//! From the newest image to a published decision.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::control::{Control, Model};
+use super::intake::ImageMessage;
+use super::messages::{decision_line, parameter_line};
+use vlm_planner_tuner::frame::Frame;
+use vlm_planner_tuner::live::inference::{Decided, Job, Order};
+use vlm_planner_tuner::nav2::TargetStatus;
+use vlm_planner_tuner::planner::guard::{FrameArrival, FrameVerdict, Status, image_hash};
+
+/// An image that came before the first odometry waits this long for it: publishers start a moment apart.
+const ODOMETRY_MAY_FOLLOW: Duration = Duration::from_millis(200);
+/// `~/decision` tells what became of each parameter, and waits this long for it.
+const OUTCOME_MAY_TAKE: Duration = Duration::from_millis(400);
+
+/// The decision that is being made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InFlight {
+    received: Instant,
+}
+
+/// A decision that has been published, but for what the planner says to it.
+pub(super) struct Finished {
+    decided: Decided,
+    guard: Status,
+    overhead: Duration,
+    at: Instant,
+}
+
+/// Times between an image and its parameters, without the model's.
+#[derive(Debug, Default)]
+pub(super) struct Latencies(VecDeque<Duration>);
+
+impl Latencies {
+    const KEPT: usize = 1000;
+
+    fn add(&mut self, latency: Duration) {
+        if self.0.len() == Self::KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back(latency);
+    }
+
+    /// The time that this share of the last decisions stayed below, milliseconds.
+    pub(super) fn quantile_ms(&self, share: f64) -> Option<f64> {
+        let mut sorted: Vec<_> = self.0.iter().collect();
+        sorted.sort_unstable();
+        let index = (sorted.len() as f64 * share).ceil() as usize;
+        Some(sorted.get(index.saturating_sub(1))?.as_secs_f64() * 1e3)
+    }
+}
+
+impl Control {
+    /// Starts a decision on the newest image, if one is due and inference is free.
+    pub(super) fn consider_image(&mut self) {
+        if self.in_flight.is_some() || self.model != Model::Ready {
+            return;
+        }
+        let images = Arc::clone(&self.images);
+        let Some(arrived) = images.slot.take() else { return };
+        let (now, ros_now) = (self.now(), self.clock.now());
+        let header_stamp = arrived.message.stamp();
+        let stamp = if header_stamp.nanos() == 0 { ros_now } else { header_stamp };
+        // Taken for good only when a decision is made of it: a refused image does not use up its turn.
+        let mut schedule = self.schedule.clone();
+        if !schedule.is_due(stamp) {
+            self.schedule = schedule;
+            return;
+        }
+        if !self.any_velocity && !self.settings.assume_stationary && arrived.at.elapsed() < ODOMETRY_MAY_FOLLOW {
+            images.slot.put_back(arrived);
+            return;
+        }
+        let decoded = self.decode(&arrived.message);
+        let Some(guard) = &mut self.guard else { return };
+        let frame = match decoded {
+            Ok(frame) => Arc::new(frame),
+            Err(problem) => {
+                log::debug!("an image was refused: {problem}");
+                let reaction = guard.frame_refused(now, &problem);
+                return self.react_to(Some(reaction));
+            }
+        };
+        let arrival = FrameArrival { stamp: header_stamp, ros_now, image_hash: image_hash(&frame) };
+        let (verdict, reaction) = guard.frame(now, arrival);
+        let admitted = match verdict {
+            FrameVerdict::Use { stamp, .. } => guard.admit(now, stamp, ros_now).map_err(|(_, reaction)| reaction),
+            FrameVerdict::Refuse(reason) => {
+                log::debug!("an image was refused: {reason}");
+                return self.react_to(Some(reaction));
+            }
+        };
+        self.react_to(Some(reaction));
+        match admitted {
+            Ok(ticket) => {
+                self.schedule = schedule;
+                self.in_flight = Some(InFlight { received: arrived.at });
+                self.order(Order::Decide(Job { frame, ticket }));
+            }
+            Err(reaction) => self.react_to(Some(reaction)),
+        }
+    }
+
+    fn decode(&self, message: &ImageMessage) -> Result<Frame, String> {
+        let frame = message.decode().map_err(|error| error.to_string())?;
+        let found = (frame.width(), frame.height());
+        match self.settings.expected_size() {
+            Some(expected) if expected != found => Err(format!(
+                "image is {}x{} pixels, expected {}x{}; correct the publisher, or image_width and image_height",
+                found.0, found.1, expected.0, expected.1
+            )),
+            _ => Ok(frame),
+        }
+    }
+
+    /// A decision has come back.
+    pub(super) fn take_decision(&mut self, decided: Decided) {
+        let received = self.in_flight.take().map(|in_flight| in_flight.received);
+        let now = self.now();
+        let Some(guard) = &mut self.guard else { return };
+        let reaction = guard.decided(now, decided.job.ticket, decided.decision.parameters(), decided.decision.action());
+        let status = guard.status(now);
+        self.react_to(Some(reaction));
+
+        let at = Instant::now();
+        let whole = received.map_or(decided.took, |received| at.saturating_duration_since(received));
+        let overhead = whole.saturating_sub(decided.took);
+        self.latencies.add(overhead);
+        self.finish_decision(true);
+        self.outlet.insight(&decided);
+        self.finished = Some(Finished { decided, guard: status, overhead, at });
+        self.finish_decision(false);
+    }
+
+    /// Publishes the last decision with what became of its parameters, once that is known.
+    pub(super) fn finish_decision(&mut self, at_once: bool) {
+        let pending = |status: &TargetStatus| *status == TargetStatus::Pending;
+        let ready = |finished: &Finished| at_once || finished.at.elapsed() > OUTCOME_MAY_TAKE;
+        let statuses = self.sink.status();
+        let settled = !statuses.iter().any(|parameter| pending(&parameter.status));
+        let Some(Finished { decided, guard, overhead, .. }) =
+            self.finished.take_if(|finished| settled || ready(finished))
+        else {
+            return;
+        };
+        let (stamp, overhead_ms) = (decided.job.ticket.stamp(), overhead.as_secs_f64() * 1e3);
+        let policy = if self.settings.policy.is_empty() { &self.settings.checkpoint } else { &self.settings.policy };
+        let decision = decision_line(&self.name, &guard, &decided, overhead_ms, policy).done();
+        let parameters = statuses.iter().map(|parameter| parameter_line(&self.name, parameter));
+        self.outlet.decision(stamp, std::iter::once(decision).chain(parameters).collect());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_of_the_last_thousand() {
+        let mut latencies = Latencies::default();
+        assert_eq!(latencies.quantile_ms(0.99), None);
+        (1..=2000).for_each(|ms| latencies.add(Duration::from_millis(ms)));
+        assert_eq!(latencies.quantile_ms(0.5), Some(1500.0));
+        assert_eq!(latencies.quantile_ms(0.99), Some(1990.0));
+        assert_eq!(latencies.quantile_ms(1.0), Some(2000.0));
+    }
+}

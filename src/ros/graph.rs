@@ -1,0 +1,181 @@
+//! Who publishes what: asked once a second, as r2r has no graph events.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use r2r::std_msgs::msg::String as RosString;
+use r2r::{Publisher, QosProfile};
+use tokio::sync::mpsc::Sender;
+
+use super::intake::image_topic;
+use super::names::Names;
+use super::{Input, NodeError};
+use vlm_planner_tuner::live::Settings;
+use vlm_planner_tuner::nav2::{Event, NodeName};
+
+const EVERY: Duration = Duration::from_secs(1);
+/// Between two looks whether a planner's node is another process than before.
+const RESPAWN_EVERY: Duration = Duration::from_millis(200);
+/// Every node publishes here, which tells one process of a name from the next.
+const PRESENCE: &str = "/parameter_events";
+
+/// What the graph looks like.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct GraphFacts {
+    /// The image topic's final name.
+    pub(super) image_topic: String,
+    /// Its publishers: node, type, reliability.
+    pub(super) image_publishers: Vec<String>,
+    /// Of those, the ones that this node can hear.
+    pub(super) image_publishers_of_our_type: usize,
+    /// The odometry topic's final name.
+    pub(super) odometry_topic: String,
+    /// How many publish odometry.
+    pub(super) odometry_publishers: usize,
+    /// Another tuner that sets the same planner's parameters.
+    pub(super) other_tuner: Option<String>,
+    /// Whether this node has told others that the planner is its own.
+    pub(super) claimed: bool,
+}
+
+/// Looks at the graph, and claims the planner: a tuner publishes on `<planner node>/tuned_by` for as long as it runs,
+/// and one that finds another there keeps its hands off.
+pub(super) struct GraphWatch {
+    facts: GraphFacts,
+    image_type: &'static str,
+    own_name: String,
+    claim_topic: Option<String>,
+    claim: Option<Publisher<RosString>>,
+    inputs: Sender<Input>,
+    next: Instant,
+    planner: Vec<PlannerNode>,
+    next_presence: Instant,
+}
+
+/// A node of the planner, and the processes that it has been.
+struct PlannerNode {
+    name: NodeName,
+    full_name: String,
+    seen: HashSet<Vec<u8>>,
+}
+
+impl GraphWatch {
+    /// `planner` are the planner's nodes; the first of them is claimed.
+    pub(super) fn new(
+        node: &r2r::Node,
+        settings: &Settings,
+        planner: Vec<NodeName>,
+        inputs: Sender<Input>,
+    ) -> Result<Self, NodeError> {
+        let names = Names::new(std::env::args(), &node.namespace()?, &node.name()?);
+        let compressed = settings.image_transport == "compressed";
+        let facts = GraphFacts {
+            image_topic: names.resolve(image_topic(settings)),
+            odometry_topic: names.resolve("odometry"),
+            ..GraphFacts::default()
+        };
+        log::info!("images from {}, odometry from {}", facts.image_topic, facts.odometry_topic);
+        Ok(Self {
+            facts,
+            image_type: if compressed { "sensor_msgs/msg/CompressedImage" } else { "sensor_msgs/msg/Image" },
+            own_name: node.fully_qualified_name()?,
+            claim_topic: planner.first().map(|node| names.resolve(&format!("{}/tuned_by", node.as_str()))),
+            claim: None,
+            inputs,
+            // Discovery takes a moment: who claims before it, claims what is not free.
+            next: Instant::now() + EVERY,
+            next_presence: Instant::now(),
+            planner: planner
+                .into_iter()
+                .map(|name| PlannerNode { full_name: names.resolve(name.as_str()), name, seen: HashSet::new() })
+                .collect(),
+        })
+    }
+
+    /// Looks, if it is time to.
+    pub(super) fn look(&mut self, node: &mut r2r::Node, now: Instant) {
+        if now >= self.next_presence {
+            self.next_presence = now + RESPAWN_EVERY;
+            self.look_for_respawns(node);
+        }
+        if now < self.next {
+            return;
+        }
+        self.next = now + EVERY;
+        let publishers = node.get_publishers_info_by_topic(&self.facts.image_topic, false).unwrap_or_default();
+        self.facts.image_publishers = publishers
+            .iter()
+            .map(|publisher| {
+                let name = name(&publisher.node_namespace, &publisher.node_name);
+                format!("{name} ({}, {:?})", publisher.topic_type, publisher.qos_profile.reliability)
+            })
+            .collect();
+        self.facts.image_publishers_of_our_type =
+            publishers.iter().filter(|publisher| publisher.topic_type == self.image_type).count();
+        let odometry = node.get_publishers_info_by_topic(&self.facts.odometry_topic, false).unwrap_or_default();
+        self.facts.odometry_publishers = odometry.len();
+        self.look_for_other_tuners(node);
+        // A full inbox has a newer look coming.
+        self.inputs.try_send(Input::Graph(self.facts.clone())).ok();
+    }
+
+    /// A node that was killed looks alive until its DDS lease ends, 20 s later, and its successor goes unnoticed beside
+    /// it. What tells them apart is the identity of their publishers.
+    fn look_for_respawns(&mut self, node: &r2r::Node) {
+        if self.planner.is_empty() {
+            return;
+        }
+        let present = node.get_publishers_info_by_topic(PRESENCE, false).unwrap_or_default();
+        for planner in &mut self.planner {
+            let identities = present
+                .iter()
+                .filter(|other| name(&other.node_namespace, &other.node_name) == planner.full_name)
+                .map(|other| other.endpoint_gid.to_vec());
+            let identities: HashSet<Vec<u8>> = identities.collect();
+            let is_respawn = !planner.seen.is_empty() && identities.iter().any(|gid| !planner.seen.contains(gid));
+            if !identities.is_empty() {
+                planner.seen = identities;
+            }
+            if is_respawn {
+                for there in [false, true] {
+                    let event = Input::Planner(planner.name.clone(), Event::Available(there));
+                    // A full inbox: the sink finds out by reading, half a second later.
+                    self.inputs.try_send(event).ok();
+                }
+            }
+        }
+    }
+
+    fn look_for_other_tuners(&mut self, node: &mut r2r::Node) {
+        let Some(topic) = &self.claim_topic else { return };
+        let claimants = node.get_publishers_info_by_topic(topic, false).unwrap_or_default();
+        let mut others: Vec<String> = claimants
+            .iter()
+            .map(|other| name(&other.node_namespace, &other.node_name))
+            .filter(|name| *name != self.own_name)
+            .collect();
+        others.sort();
+        self.facts.other_tuner = others.into_iter().next();
+        match (&self.facts.other_tuner, self.claim.take()) {
+            (None, None) => {
+                let qos = QosProfile::default().keep_last(1).transient_local();
+                self.claim = node.create_publisher(topic, qos).ok();
+                let owner = RosString { data: self.own_name.clone() };
+                if let Some(claim) = &self.claim {
+                    claim.publish(&owner).ok();
+                }
+            }
+            // Both claimed in the same moment: the one that comes first in the alphabet stays.
+            (Some(other), Some(claim)) if *other < self.own_name => node.destroy_publisher(claim),
+            (_, claim) => self.claim = claim,
+        }
+        self.facts.claimed = self.claim.is_some();
+        if self.facts.claimed {
+            self.facts.other_tuner = None;
+        }
+    }
+}
+
+fn name(namespace: &str, node: &str) -> String {
+    format!("{}/{node}", namespace.trim_end_matches('/'))
+}

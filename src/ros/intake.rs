@@ -1,0 +1,144 @@
+//! Messages come in: drained on the thread that spins, so that none waits in r2r's queues, which drop the newest.
+
+use std::collections::HashSet;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::{FutureExt as _, Stream, StreamExt as _};
+use r2r::QosProfile;
+use r2r::action_msgs::msg::{GoalStatus, GoalStatusArray};
+use r2r::nav_msgs::msg::Odometry;
+use r2r::sensor_msgs::msg::{CompressedImage, Image};
+use tokio::sync::Notify;
+use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::clock::stamp;
+use super::{Input, NodeError};
+use vlm_planner_tuner::frame::{Frame, FrameError, RawImage, Stamp};
+use vlm_planner_tuner::live::{LatestSlot, Settings};
+
+/// An image as it came, not yet decoded: most are replaced by a newer one before anyone looks at them.
+#[derive(Debug)]
+pub(super) enum ImageMessage {
+    Raw(Image),
+    Compressed(CompressedImage),
+}
+
+impl ImageMessage {
+    /// `header.stamp`, zero included.
+    pub(super) fn stamp(&self) -> Stamp {
+        stamp(match self {
+            Self::Raw(image) => &image.header.stamp,
+            Self::Compressed(image) => &image.header.stamp,
+        })
+    }
+
+    pub(super) fn decode(&self) -> Result<Frame, FrameError> {
+        match self {
+            Self::Raw(Image { height, width, encoding, step, data, .. }) => {
+                Frame::from_raw(&RawImage { height: *height, width: *width, encoding, step: *step, data })
+            }
+            Self::Compressed(CompressedImage { format, data, .. }) => Frame::from_compressed(format, data),
+        }
+    }
+}
+
+/// The newest image, and how to wake the one who decides.
+#[derive(Debug, Default)]
+pub(super) struct ImageInbox {
+    pub(super) slot: LatestSlot<ImageMessage>,
+    pub(super) arrived: Notify,
+}
+
+type Messages<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
+
+enum Images {
+    Raw(Messages<Image>),
+    Compressed(Messages<CompressedImage>),
+}
+
+/// The subscriptions.
+pub(super) struct Intake {
+    images: Images,
+    odometry: Messages<Odometry>,
+    goals: Option<Messages<GoalStatusArray>>,
+    known_goals: HashSet<[u8; 16]>,
+    inbox: Arc<ImageInbox>,
+    inputs: Sender<Input>,
+}
+
+/// The image topic of a transport, before remapping.
+pub(super) fn image_topic(settings: &Settings) -> &'static str {
+    if settings.image_transport == "compressed" { "costmap_image/compressed" } else { "costmap_image" }
+}
+
+impl Intake {
+    pub(super) fn subscribe(
+        node: &mut r2r::Node,
+        settings: &Settings,
+        inbox: Arc<ImageInbox>,
+        inputs: Sender<Input>,
+    ) -> Result<Self, NodeError> {
+        let sensor = QosProfile::sensor_data;
+        let topic = image_topic(settings);
+        let images = match settings.image_transport.as_str() {
+            "compressed" => Images::Compressed(Box::pin(node.subscribe(topic, sensor())?)),
+            _ => Images::Raw(Box::pin(node.subscribe(topic, sensor())?)),
+        };
+        let odometry = Box::pin(node.subscribe("odometry", sensor())?);
+        let goals: Option<Messages<GoalStatusArray>> = match settings.goal_status_topic.as_str() {
+            "" => None,
+            topic => Some(Box::pin(node.subscribe(topic, QosProfile::default().keep_last(1).transient_local())?)),
+        };
+        Ok(Self { images, odometry, goals, known_goals: HashSet::new(), inbox, inputs })
+    }
+
+    /// Takes all that has come. Call after every spin.
+    pub(super) fn drain(&mut self) {
+        while let Some(Some(Odometry { header, twist, .. })) = self.odometry.next().now_or_never() {
+            let (linear, angular) = (twist.twist.linear.x, twist.twist.angular.z);
+            self.tell(Input::Velocity { linear, angular, stamp: stamp(&header.stamp) });
+        }
+        while let Some(Some(Some(status))) = self.goals.as_mut().map(|goals| goals.next().now_or_never()) {
+            if self.has_new_goal(&status) {
+                self.tell(Input::NewGoal);
+            }
+        }
+        // Last: what came with an image is known when it is looked at.
+        while let Some(image) = self.next_image() {
+            let stamp = image.stamp();
+            self.inbox.slot.put(image, stamp, Instant::now());
+            self.inbox.arrived.notify_one();
+        }
+    }
+
+    fn next_image(&mut self) -> Option<ImageMessage> {
+        match &mut self.images {
+            Images::Raw(images) => images.next().now_or_never().flatten().map(ImageMessage::Raw),
+            Images::Compressed(images) => images.next().now_or_never().flatten().map(ImageMessage::Compressed),
+        }
+    }
+
+    /// Whether a goal is being worked on that was not before. The array holds recent goals, finished ones too.
+    fn has_new_goal(&mut self, status: &GoalStatusArray) -> bool {
+        let (accepted, executing) = (GoalStatus::STATUS_ACCEPTED as i8, GoalStatus::STATUS_EXECUTING as i8);
+        let active = |status: &&GoalStatus| [accepted, executing].contains(&status.status);
+        let goals: HashSet<[u8; 16]> = status
+            .status_list
+            .iter()
+            .filter(active)
+            .filter_map(|status| status.goal_info.goal_id.uuid.as_slice().try_into().ok())
+            .collect();
+        let is_new = goals.iter().any(|goal| !self.known_goals.contains(goal));
+        self.known_goals = goals;
+        is_new
+    }
+
+    fn tell(&self, input: Input) {
+        if let Err(TrySendError::Full(lost)) = self.inputs.try_send(input) {
+            log::error!("the node is too busy to take {lost:?}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What messages say.
+//!
+//! `~/decision` is a `diagnostic_msgs/DiagnosticArray`: its header carries the image's stamp, every ROS tool shows it
+//! without a message package of ours, and levels, words and named values are what it has fields for.
+
+use r2r::diagnostic_msgs::msg::{DiagnosticStatus, KeyValue};
+use r2r::sensor_msgs::msg::Image;
+use r2r::std_msgs::msg::{MultiArrayDimension, MultiArrayLayout};
+
+use super::clock;
+use vlm_planner_tuner::frame::{Frame, Stamp};
+use vlm_planner_tuner::live::inference::Decided;
+use vlm_planner_tuner::nav2::{ParameterStatus, TargetStatus};
+use vlm_planner_tuner::planner::guard::{Level, Status};
+use vlm_planner_tuner::tuner::Stage;
+
+/// The layout of a list of numbers.
+pub(super) fn labelled(label: &str, length: usize) -> MultiArrayLayout {
+    let length = u32::try_from(length).unwrap_or(u32::MAX);
+    let dimension = MultiArrayDimension { label: label.to_owned(), size: length, stride: length };
+    MultiArrayLayout { dim: vec![dimension], data_offset: 0 }
+}
+
+pub(super) fn image_message(frame: &Frame, stamp: Stamp) -> Image {
+    let mut image = Image {
+        height: frame.height(),
+        width: frame.width(),
+        encoding: "rgb8".into(),
+        step: frame.width() * 3,
+        data: frame.rgb().to_vec(),
+        ..Default::default()
+    };
+    image.header.stamp = clock::time(stamp);
+    image
+}
+
+/// A line of diagnostics, filled step by step.
+pub(super) struct Line(DiagnosticStatus);
+
+impl Line {
+    pub(super) fn new(node: &str, name: &str, level: Level, message: impl Into<String>) -> Self {
+        Self(DiagnosticStatus {
+            level: level as u8,
+            name: if name.is_empty() { node.to_owned() } else { format!("{node}: {name}") },
+            message: message.into(),
+            hardware_id: node.to_owned(),
+            values: Vec::new(),
+        })
+    }
+
+    pub(super) fn value(mut self, key: &str, value: impl ToString) -> Self {
+        self.0.values.push(KeyValue { key: key.to_owned(), value: value.to_string() });
+        self
+    }
+
+    pub(super) fn done(self) -> DiagnosticStatus {
+        self.0
+    }
+}
+
+/// State, reason and counts of the guard.
+pub(super) fn guard_line(node: &str, status: &Status) -> Line {
+    let mut message = format!("{}: {}", status.state.as_str(), status.reason);
+    for warning in &status.warnings {
+        message.push_str(&format!("; {warning}"));
+    }
+    let counts = &status.counts;
+    Line::new(node, "", status.level, message)
+        .value("state", status.state.as_str())
+        .value("health", status.health.as_str())
+        .value("reason", status.reason.name())
+        .value("warnings", status.warnings.iter().map(|warning| warning.name()).collect::<Vec<_>>().join(","))
+        .value("since_valid_s", status.since_valid.map_or("never".into(), |time| format!("{:.2}", time.as_secs_f64())))
+        .value("frames", counts.frames)
+        .value("frames_refused", counts.frames_refused)
+        .value("frames_repeated", counts.frames_repeated)
+        .value("not_admitted", counts.not_admitted)
+        .value("decisions", counts.decisions)
+        .value("decisions_failed", counts.decisions_failed)
+        .value("decisions_dropped", counts.decisions_dropped)
+        .value("safe_defaults", counts.safe_defaults)
+}
+
+/// What was decided for one image, where the time went, and what led to it.
+pub(super) fn decision_line(node: &str, guard: &Status, decided: &Decided, overhead_ms: f64, policy: &str) -> Line {
+    let ticket = &decided.job.ticket;
+    let mut line = Line::new(node, "decision", guard.level, guard.reason.to_string())
+        .value("state", guard.state.as_str())
+        .value("reason", guard.reason.name())
+        .value("stamp_ns", ticket.stamp().nanos())
+        .value("age_ms", milliseconds(ticket.age().as_secs_f64()))
+        .value("linear_vel", ticket.velocity().linear())
+        .value("angular_vel", ticket.velocity().angular())
+        .value("policy", policy)
+        .value("tokens", decided.decision.sequence_length)
+        .value("history", decided.forgotten.map_or("continued".into(), |reason| reason.to_string()));
+    for stage in Stage::ALL {
+        let took = decided.decision.times.of(stage).as_secs_f64();
+        line = line.value(&format!("{}_ms", stage.name()), milliseconds(took));
+    }
+    line.value("inference_ms", milliseconds(decided.took.as_secs_f64()))
+        .value("overhead_ms", format!("{overhead_ms:.3}"))
+        // All digits: what is rounded here cannot be compared with `planner_tuner replay`.
+        .value("parameters", serde_json::to_string(decided.decision.parameters()).unwrap_or_default())
+}
+
+/// What became of one parameter in one place.
+pub(super) fn parameter_line(node: &str, parameter: &ParameterStatus) -> DiagnosticStatus {
+    let (level, message) = match &parameter.status {
+        TargetStatus::Stored { remedy } => (Level::Warn, format!("accepted, but not used while driving. {remedy}")),
+        TargetStatus::Refused { words } => (Level::Warn, format!("refused: {words}")),
+        TargetStatus::Unreachable => (Level::Warn, "not applied: the node is not there or does not answer".into()),
+        TargetStatus::Yielded { .. } => (Level::Warn, "left as somebody else has set it".into()),
+        other => (Level::Ok, other.name().to_owned()),
+    };
+    let line = Line::new(node, &parameter.parameter, level, message).value("status", parameter.status.name());
+    let line = match &parameter.place {
+        Some((node, ros_parameter)) => line.value("node", node).value("ros_parameter", ros_parameter),
+        None => line,
+    };
+    match &parameter.value {
+        Some(value) => line.value("value", value),
+        None => line,
+    }
+    .done()
+}
+
+pub(super) fn milliseconds(seconds: f64) -> String {
+    format!("{:.3}", seconds * 1e3)
+}

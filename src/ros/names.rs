@@ -1,0 +1,101 @@
+//! Names as they are after remapping: r2r does not tell, and the graph is asked by final names.
+
+/// Where a node's relative names end up.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    node: String,
+    namespace: String,
+    remaps: Vec<(String, String)>,
+}
+
+impl Names {
+    /// `arguments` are those of the process; `namespace` and `node` are the final ones.
+    pub(super) fn new(arguments: impl IntoIterator<Item = String>, namespace: &str, node: &str) -> Self {
+        let mut names =
+            Self { node: node.to_owned(), namespace: namespace.trim_end_matches('/').to_owned(), remaps: Vec::new() };
+        let (mut is_ros, mut is_rule) = (false, false);
+        for argument in arguments {
+            match argument.as_str() {
+                "--ros-args" => is_ros = true,
+                "--" => is_ros = false,
+                "-r" | "--remap" if is_ros => is_rule = true,
+                rule if std::mem::take(&mut is_rule) => names.take_rule(rule),
+                _ => {}
+            }
+        }
+        names
+    }
+
+    fn take_rule(&mut self, rule: &str) {
+        let Some((from, to)) = rule.split_once(":=") else { return };
+        // A rule may be for one node only: `node:from:=to`.
+        let from = match from.split_once(':') {
+            Some((node, from)) if node == self.node => from,
+            Some(_) => return,
+            None => from,
+        };
+        if !from.starts_with("__") {
+            let rule = (self.expand(from), self.expand(to));
+            self.remaps.push(rule);
+        }
+    }
+
+    /// The final name of a topic or service; the first rule that fits counts.
+    pub(super) fn resolve(&self, name: &str) -> String {
+        let full = self.expand(name);
+        self.remaps.iter().find(|(from, _)| *from == full).map_or(full, |(_, to)| to.clone())
+    }
+
+    fn expand(&self, name: &str) -> String {
+        if name.starts_with('/') {
+            return name.to_owned();
+        }
+        match name.strip_prefix("~/") {
+            Some(private) => format!("{}/{}/{private}", self.namespace, self.node),
+            None => format!("{}/{name}", self.namespace),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(arguments: &[&str]) -> Names {
+        Names::new(arguments.iter().map(|argument| (*argument).to_owned()), "/robot", "planner_tuner")
+    }
+
+    #[test]
+    fn relative_names_follow_the_namespace_and_rules() {
+        let names = names(&[
+            "node",
+            "--ros-args",
+            "-r",
+            "__ns:=/robot",
+            "-r",
+            "costmap_image:=camera/image",
+            "--remap",
+            "odometry:=/odom",
+            "-r",
+            "~/parameters:=/params",
+            "-r",
+            "other_node:costmap_image:=/wrong",
+            "-p",
+            "rate:=2.0",
+        ]);
+        assert_eq!(names.resolve("costmap_image"), "/robot/camera/image");
+        assert_eq!(names.resolve("odometry"), "/odom");
+        assert_eq!(names.resolve("~/parameters"), "/params");
+        assert_eq!(names.resolve("~/decision"), "/robot/planner_tuner/decision");
+        assert_eq!(names.resolve("/clock"), "/clock");
+    }
+
+    #[test]
+    fn nothing_outside_ros_arguments_is_a_rule() {
+        assert_eq!(names(&["node", "-r", "odometry:=/odom"]).resolve("odometry"), "/robot/odometry");
+        assert_eq!(
+            names(&["node", "--ros-args", "--", "-r", "odometry:=/odom"]).resolve("odometry"),
+            "/robot/odometry"
+        );
+    }
+}

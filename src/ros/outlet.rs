@@ -1,0 +1,103 @@
+//! Messages go out.
+
+use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus};
+use r2r::rcl_interfaces::msg::Log as RosLog;
+use r2r::sensor_msgs::msg::Image;
+use r2r::std_msgs::msg::{Float32MultiArray, Float64MultiArray, String as RosString};
+use r2r::{Publisher, QosProfile, WrappedTypesupport};
+
+use super::messages::{image_message, labelled};
+use super::{NodeError, clock};
+use vlm_planner_tuner::frame::Stamp;
+use vlm_planner_tuner::live::inference::Decided;
+use vlm_planner_tuner::picture::attention_overlay;
+use vlm_planner_tuner::planner::PlannerParameters;
+
+/// The publishers.
+pub(super) struct Outlet {
+    parameters: Publisher<Float64MultiArray>,
+    decision: Publisher<DiagnosticArray>,
+    feature: Publisher<Float32MultiArray>,
+    attention: Publisher<Image>,
+    status: Publisher<DiagnosticStatus>,
+    diagnostics: Publisher<DiagnosticArray>,
+    rosout: Publisher<RosLog>,
+    controller: Publisher<RosString>,
+}
+
+impl Outlet {
+    pub(super) fn new(node: &mut r2r::Node) -> Result<Self, NodeError> {
+        let reliable = QosProfile::default;
+        let latched = || QosProfile::default().keep_last(1).transient_local();
+        Ok(Self {
+            parameters: node.create_publisher("~/parameters", reliable())?,
+            decision: node.create_publisher("~/decision", reliable())?,
+            feature: node.create_publisher("~/feature", reliable())?,
+            attention: node.create_publisher("~/attention", reliable().keep_last(1))?,
+            status: node.create_publisher("~/status", latched())?,
+            diagnostics: node.create_publisher("/diagnostics", reliable())?,
+            rosout: node.create_publisher("/rosout", QosProfile::default().keep_last(1000).transient_local())?,
+            controller: node.create_publisher("controller_selector", latched())?,
+        })
+    }
+
+    /// The parameters in the planner file's order, named in the layout.
+    pub(super) fn parameters(&self, parameters: &PlannerParameters) {
+        let names: Vec<&str> = parameters.iter().map(|(spec, _)| spec.name()).collect();
+        let data: Vec<f64> = parameters.iter().map(|(_, value)| value).collect();
+        let layout = labelled(&names.join(","), data.len());
+        publish("~/parameters", &self.parameters, &Float64MultiArray { layout, data });
+    }
+
+    pub(super) fn decision(&self, stamp: Stamp, status: Vec<DiagnosticStatus>) {
+        publish("~/decision", &self.decision, &diagnostic_array(stamp, status));
+    }
+
+    /// Feature and attention overlay, for whoever listens.
+    pub(super) fn insight(&self, decided: &Decided) {
+        let has_listener = |count: r2r::Result<usize>| count.is_ok_and(|count| count > 0);
+        if has_listener(self.feature.get_inter_process_subscription_count()) {
+            let data = decided.decision.extracted.feature.values().to_vec();
+            let layout = labelled("feature", data.len());
+            publish("~/feature", &self.feature, &Float32MultiArray { layout, data });
+        }
+        if has_listener(self.attention.get_inter_process_subscription_count()) {
+            match attention_overlay(&decided.job.frame, &decided.decision.attention_map) {
+                Ok(overlay) => {
+                    publish("~/attention", &self.attention, &image_message(&overlay, decided.job.ticket.stamp()));
+                }
+                Err(error) => log::warn!("~/attention: {error}"),
+            }
+        }
+    }
+
+    pub(super) fn status(&self, status: &DiagnosticStatus) {
+        publish("~/status", &self.status, status);
+    }
+
+    pub(super) fn diagnostics(&self, now: Stamp, status: Vec<DiagnosticStatus>) {
+        publish("/diagnostics", &self.diagnostics, &diagnostic_array(now, status));
+    }
+
+    pub(super) fn log(&self, lines: impl IntoIterator<Item = RosLog>) {
+        // A failure to log is not logged.
+        lines.into_iter().for_each(|line| drop(self.rosout.publish(&line)));
+    }
+
+    /// The controller to use from now on.
+    pub(super) fn controller(&self, id: &str) {
+        publish("controller_selector", &self.controller, &RosString { data: id.to_owned() });
+    }
+}
+
+fn diagnostic_array(stamp: Stamp, status: Vec<DiagnosticStatus>) -> DiagnosticArray {
+    let mut array = DiagnosticArray { status, ..Default::default() };
+    array.header.stamp = clock::time(stamp);
+    array
+}
+
+fn publish<T: WrappedTypesupport + 'static>(topic: &str, publisher: &Publisher<T>, message: &T) {
+    if let Err(error) = publisher.publish(message) {
+        log::error!("{topic}: a message was lost: {error}");
+    }
+}

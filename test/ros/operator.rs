@@ -1,0 +1,151 @@
+//! What an operator and stock ROS tools meet: parameters, services, signals, names, wrong configuration.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod harness;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::path::Path;
+use std::time::Instant;
+
+use harness::{PATIENCE, Process, Ros, SECOND};
+use serde_json::json;
+use support::say;
+
+/// The exit code, and all that was said.
+fn failure(mut node: Process) -> (Option<i32>, String) {
+    let status = node.wait(PATIENCE).expect("it ends by itself");
+    std::thread::sleep(SECOND / 5);
+    (status.code(), node.talk().join("\n"))
+}
+
+#[test]
+fn wrong_configurations_end_with_1_and_the_nearest_name() {
+    let Some(ros) = Ros::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        format!("@{}", path.display())
+    };
+    let unknown = yaml("unknown.yaml", "/**:\n  ros__parameters:\n    hold_timout: 2.0\n");
+    let reversed = yaml("reversed.yaml", "/**:\n  ros__parameters:\n    hold_timeout: 0.2\n    max_frame_age: 0.5\n");
+    let malformed = yaml("malformed.yaml", "/**:\n  ros__parameters: [\n");
+    let cases: [(&[&str], &str); 9] = [
+        (&["base:=/nowhere"], "/nowhere"),
+        (&["planner:=dwaa"], "did you mean 'dwa'?"),
+        (&["mapping:=nav2_dwbb"], "nav2_dwb"),
+        (&["device:=gpu"], "'gpu'"),
+        (&["decision_rate:=-1.0"], "expected 0.05 to 50 Hz"),
+        (&["--params-file", &unknown], "did you mean 'hold_timeout'?"),
+        (&["--params-file", &reversed], "expected at least max_frame_age"),
+        (&["--params-file", &malformed], "ROS refuses the arguments"),
+        (&["-p"], "Couldn't parse trailing -p flag"),
+    ];
+    for (parameters, words) in cases {
+        let (code, talk) = failure(ros.node(parameters));
+        assert_eq!(code, Some(1), "{parameters:?}: {talk}");
+        assert!(talk.contains(words), "{parameters:?} says:\n{talk}");
+        assert!(!talk.contains("panicked"), "{talk}");
+    }
+}
+
+#[test]
+fn parameters_are_described_and_refused_as_a_whole() {
+    let Some(ros) = Ros::find() else { return };
+    let _node = ros.stub_node("{}", &["decision_rate:=4"]);
+    let mut peer = ros.peer();
+    peer.tell(json!({"do": "list"}));
+    let names = peer.answer("list_parameters")["names"].as_array().unwrap().clone();
+    assert!(names.contains(&json!("decision_rate")) && names.contains(&json!("use_sim_time")));
+
+    peer.tell(json!({"do": "describe", "names": ["decision_rate", "device", "good_frames", "on_conflict"]}));
+    let descriptors = peer.answer("describe_parameters")["descriptors"].clone();
+    assert_eq!(descriptors[0]["ranges"], json!([[0.05, 50.0]]));
+    assert!(descriptors[0]["description"].as_str().unwrap().ends_with("[Hz]"));
+    assert_eq!((&descriptors[0]["read_only"], &descriptors[1]["read_only"]), (&json!(false), &json!(true)));
+    assert_eq!(descriptors[2]["ranges"], json!([[1, 100]]));
+    assert_eq!(descriptors[3]["constraints"], "one of: yield, insist, stop");
+
+    // Fault 43: nonsense changes nothing, and says why.
+    let both = json!({"decision_rate": 5.0, "hold_timeout": -1.0});
+    peer.tell(json!({"do": "set", "atomically": true, "values": both}));
+    let answer = peer.answer("set_parameters_atomically");
+    assert_eq!(answer["results"][0][0], false);
+    assert_eq!(answer["results"][0][1], "parameter 'hold_timeout' is -1, expected 0.1 to 600 s");
+    peer.tell(json!({"do": "set", "values": {"device": "cuda:0", "decision_rte": 1.0, "mode": 3}}));
+    let answer = peer.answer("set_parameters");
+    assert!(answer["results"].as_array().unwrap().iter().all(|result| result[0] == false), "{answer}");
+    peer.tell(json!({"do": "get", "names": ["decision_rate", "hold_timeout", "device", "nonsense"]}));
+    assert_eq!(peer.answer("get_parameters")["values"], json!([4.0, 2.0, "cpu", null]));
+
+    peer.tell(json!({"do": "set", "values": {"decision_rate": 8.0}}));
+    assert_eq!(peer.answer("set_parameters")["results"], json!([[true, ""]]));
+    peer.tell(json!({"do": "get", "names": ["decision_rate"]}));
+    assert_eq!(peer.answer("get_parameters")["values"], json!([8.0]));
+}
+
+#[test]
+fn fault_44_signals_end_the_node_at_once() {
+    let Some(ros) = Ros::find() else { return };
+    for signal in ["-INT", "-TERM"] {
+        let mut node = ros.stub_node(r#"{"seconds": 5.0}"#, &[]);
+        let mut peer = ros.peer();
+        peer.tell(json!({"do": "play", "rate": 4.0, "count": 1000}));
+        peer.0.event("status", PATIENCE);
+        peer.0.listen(SECOND);
+        let start = Instant::now();
+        node.signal(signal);
+        let status = node.wait(PATIENCE).expect("it ends");
+        let took = start.elapsed();
+        say(&format!(
+            "{signal} in the middle of a decision: exit {:?} after {:.2} s",
+            status.code(),
+            took.as_secs_f64()
+        ));
+        assert_eq!(status.code(), Some(0));
+        assert!(took < 2 * SECOND);
+        peer.0.listen(SECOND);
+        peer.tell(json!({"do": "nodes"}));
+        let nodes = peer.0.event("nodes", PATIENCE);
+        assert!(!nodes["names"].as_array().unwrap().contains(&json!("/planner_tuner")), "gone at once: {nodes}");
+    }
+}
+
+#[test]
+fn names_follow_namespace_and_remapping() {
+    let Some(ros) = Ros::find() else { return };
+    let program = Path::new(env!("CARGO_BIN_EXE_planner_tuner_node")).parent().unwrap().join("examples/stub_node");
+    let remap = ["-r", "@__ns:=/robot", "-r", "@__node:=tuner", "-r", "@costmap_image:=camera/costmap"];
+    let mut node = ros.start(&program, &remap, &[("STUB", "{}")]);
+    let mut peer = ros.peer();
+    std::thread::sleep(2 * SECOND);
+    peer.tell(json!({"do": "topics"}));
+    let topics = peer.0.event("topics", PATIENCE)["topics"].clone();
+    for name in ["/robot/camera/costmap", "/robot/odometry", "/robot/tuner/parameters", "/robot/tuner/decision"] {
+        assert!(topics.get(name).is_some(), "{name} is not in {topics}");
+    }
+    assert!(node.talk().iter().any(|line| line.contains("images from /robot/camera/costmap")), "{:?}", node.said);
+}
+
+#[test]
+fn feature_and_attention_come_on_demand() {
+    let Some(ros) = Ros::find() else { return };
+    let _node = ros.node(&["image_transport:=compressed"]);
+    let mut peer = ros.peer();
+    for topic in ["feature", "attention"] {
+        peer.tell(json!({"do": "listen", "topic": topic}));
+        peer.0.event("listening", PATIENCE);
+    }
+    peer.tell(json!({"do": "play", "rate": 4.0, "count": 1000, "transport": "compressed"}));
+    assert_eq!(peer.0.event("feature", PATIENCE)["size"], 32);
+    assert_eq!(peer.0.event("attention", PATIENCE)["size"], 600 * 400 * 3);
+
+    // The policy's files are read again; a stub of a model has none and says so.
+    peer.tell(json!({"do": "trigger", "service": "reload_policy"}));
+    let answer = peer.answer("reload_policy");
+    assert_eq!(answer["success"], true, "{answer}");
+    peer.tell(json!({"do": "trigger", "service": "reset_history"}));
+    assert_eq!(peer.answer("reset_history")["success"], true);
+    peer.decision(PATIENCE);
+}

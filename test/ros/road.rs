@@ -1,0 +1,86 @@
+//! The road of a decision over DDS, with real rclpy peers: images in, parameters out, and the numbers of `replay`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod harness;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use harness::{PATIENCE, Ros, SECOND};
+use serde_json::{Value, json};
+use support::say;
+
+/// Lets decisions pass as they are, so that they can be compared with `replay`.
+const AS_DECIDED: [&str; 5] =
+    ["max_frame_age:=2.0", "hold_timeout:=5.0", "slew_rate:=0.0", "hysteresis:=0.0", "allow_below_inscribed:=true"];
+
+/// What `planner_tuner replay` computes of the same frames: stamp (ns) and parameters, in the same JSON.
+fn replay(recording: &Path) -> Vec<(i64, Value)> {
+    let model = support::fixture_set("tiny_vlm").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_planner_tuner"))
+        .arg("replay")
+        .arg(recording)
+        .arg("--base")
+        .arg(model.join("base"))
+        .arg("--checkpoint")
+        .arg(model.join("checkpoint"))
+        .arg("--policy")
+        .arg(model.join("policy/policy_step_1000"))
+        .arg("--json")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines
+        .lines()
+        .map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            (line["stamp_ns"].as_i64().unwrap(), line["parameters"].clone())
+        })
+        .collect()
+}
+
+#[test]
+fn the_demo_drive_gives_the_parameters_of_replay() {
+    let Some(ros) = Ros::find() else { return };
+    let drive = Path::new(env!("CARGO_MANIFEST_DIR")).join("test/fixtures/demo_drive");
+    let expected = replay(&drive);
+
+    let mut node =
+        ros.node(&[&["use_sim_time:=true", "mapping:=topic", "image_transport:=compressed"], &AS_DECIDED[..]].concat());
+    let mut peer = ros.peer();
+    peer.state("Shadow", PATIENCE);
+    // Twice as fast as it was driven: the tiny model keeps up.
+    peer.tell(json!({"do": "play", "speed": 2.0, "transport": "compressed"}));
+    peer.0.event("played", PATIENCE);
+    peer.0.listen(SECOND);
+
+    let decisions = peer.0.heard("decision");
+    let found: Vec<(i64, Value)> = decisions
+        .iter()
+        .map(|decision| {
+            let parameters = decision["values"]["parameters"].as_str().unwrap();
+            (decision["stamp"].as_i64().unwrap(), serde_json::from_str(parameters).unwrap())
+        })
+        .collect();
+    let slowest = decisions.iter().map(|line| line["values"]["inference_ms"].as_str().unwrap().parse::<f64>().unwrap());
+    say(&format!("slowest decision: {:.0} ms", slowest.fold(0.0, f64::max)));
+    say(&format!("demo drive over DDS: {} decisions, {} by replay", found.len(), expected.len()));
+    assert!(!found.is_empty(), "{:#?}", node.talk());
+    for (found, expected) in found.iter().zip(&expected) {
+        assert_eq!(found, expected);
+    }
+    assert_eq!(found.len(), expected.len());
+
+    // What was published for the planner is the same, to the last digit, in the planner's order.
+    let published = peer.0.heard("parameters");
+    assert_eq!(published.len(), expected.len());
+    for (message, (_, parameters)) in published.iter().zip(&expected) {
+        let names: Vec<&str> = message["names"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        assert_eq!(names, parameters.as_object().unwrap().keys().collect::<Vec<_>>());
+        let values: Vec<f64> = parameters.as_object().unwrap().values().map(|value| value.as_f64().unwrap()).collect();
+        assert_eq!(message["values"], json!(values));
+    }
+}

@@ -144,6 +144,7 @@ impl GraphWatch {
                 planner.seen = identities;
             }
             if std::mem::replace(&mut planner.is_fresh, is_respawn) {
+                log::debug!("{} is another process than before", planner.full_name);
                 for there in [false, true] {
                     let event = Input::Planner(planner.name.clone(), Event::Available(there));
                     // A full inbox: the sink finds out by reading, half a second later.

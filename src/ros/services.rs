@@ -26,7 +26,8 @@ pub(super) type Outcome = Result<String, String>;
 
 /// Starts answering on the current tokio runtime.
 pub(super) fn start(node: &mut r2r::Node, inputs: &Sender<Input>) -> Result<(), NodeError> {
-    let switches: [(&str, fn(bool) -> Request); 2] = [("~/enable", Request::Enable), ("~/hold", Request::Hold)];
+    type Switch = fn(bool) -> Request;
+    let switches = [("~/enable", Request::Enable as Switch), ("~/hold", Request::Hold)];
     for (name, request) in switches {
         let mut requests = node.create_service::<SetBool::Service>(name, QosProfile::services_default())?;
         let inputs = inputs.clone();

@@ -37,7 +37,7 @@ def included(package, file, names):
 
 
 def generate_launch_description():
-    shipped = PathJoinSubstitution([FindPackageShare(PACKAGE), 'config', 'nav2', 'jackal_dwb_nav2.yaml'])
+    shipped = PathJoinSubstitution([FindPackageShare(PACKAGE), 'config', 'jackal_nav2_dwb.yaml'])
     defaults = {'nav2_params_file': shipped}
     declared = [DeclareLaunchArgument(name, default_value=defaults.get(name, default), description=description)
                 for name, default, description, _ in ARGUMENTS]

@@ -135,7 +135,7 @@ mod tests {
         let slot = LatestSlot::default();
         let at = Instant::now();
         // 20 Hz with 5 ms of jitter, of which two in five are lost.
-        for i in (0..200_i64).filter(|i| !(i * 7 % 10 < 4)) {
+        for i in (0..200_i64).filter(|i| i * 7 % 10 >= 4) {
             let jitter = i * 31 % 11 - 5;
             slot.put(i, Stamp::from_nanos((i * 50 + jitter) * 1_000_000), at);
         }

@@ -15,7 +15,7 @@ use vlm_planner_tuner::nav2::{Event, NodeName};
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Between two looks whether a planner's node is another process than before.
-const RESPAWN_EVERY: Duration = Duration::from_millis(200);
+const RESPAWN_EVERY: Duration = Duration::from_millis(100);
 /// Every node publishes here, which tells one process of a name from the next.
 const PRESENCE: &str = "/parameter_events";
 
@@ -57,6 +57,8 @@ struct PlannerNode {
     name: NodeName,
     full_name: String,
     seen: HashSet<Vec<u8>>,
+    /// Seen for the first time at the last look: its services are found a moment after it.
+    is_fresh: bool,
 }
 
 impl GraphWatch {
@@ -87,7 +89,12 @@ impl GraphWatch {
             next_presence: Instant::now(),
             planner: planner
                 .into_iter()
-                .map(|name| PlannerNode { full_name: names.resolve(name.as_str()), name, seen: HashSet::new() })
+                .map(|name| PlannerNode {
+                    full_name: names.resolve(name.as_str()),
+                    name,
+                    seen: HashSet::new(),
+                    is_fresh: false,
+                })
                 .collect(),
         })
     }
@@ -136,7 +143,8 @@ impl GraphWatch {
             if !identities.is_empty() {
                 planner.seen = identities;
             }
-            if is_respawn {
+            if std::mem::replace(&mut planner.is_fresh, is_respawn) {
+                log::debug!("{} is another process than before", planner.full_name);
                 for there in [false, true] {
                     let event = Input::Planner(planner.name.clone(), Event::Available(there));
                     // A full inbox: the sink finds out by reading, half a second later.

@@ -16,9 +16,14 @@ mod intake;
 mod logging;
 mod messages;
 mod names;
+mod operations;
+// The message set that r2r brings for `doc-only` has no std_srvs and no /clock.
+#[cfg(not(feature = "doc-only"))]
+mod operator_services;
 mod outlet;
 mod parameter_server;
 mod planner_clients;
+mod planner_side;
 mod services;
 mod spin;
 
@@ -42,6 +47,7 @@ use vlm_planner_tuner::live::inference::{Loader, Report};
 use vlm_planner_tuner::live::{SettingError, Settings};
 use vlm_planner_tuner::nav2;
 
+#[cfg(not(feature = "doc-only"))]
 r2r::assert_compiled_with_use_sim_time_support!();
 
 /// The node's name where no remapping says otherwise.
@@ -102,6 +108,7 @@ fn start(loader: impl FnOnce(&Settings) -> Result<Loader, SettingError>) -> Resu
     let planner = settings.planner_spec()?;
     let mapping = nav2::Mapping::named(&settings.mapping, &planner)?;
     let loader = loader(&settings)?;
+    #[cfg(not(feature = "doc-only"))]
     if settings.use_sim_time {
         node.get_time_source().enable_sim_time(&mut node)?;
     }
@@ -110,7 +117,8 @@ fn start(loader: impl FnOnce(&Settings) -> Result<Loader, SettingError>) -> Resu
     runtime.block_on(async {
         let (inputs, received) = mpsc::channel(INPUTS);
         let images = Arc::new(ImageInbox::default());
-        services::start(&mut node, &inputs)?;
+        #[cfg(not(feature = "doc-only"))]
+        operator_services::start(&mut node, &inputs)?;
         parameter_server::ParameterServer::start(&mut node, settings.clone(), inputs.clone())?;
         let control = Control::new(&mut node, settings, planner, mapping, loader, logger, images.clone(), &inputs)?;
         let spinning = spin::Spinning::start(node, control.settings(), control.planner_nodes(), images, inputs)?;

@@ -56,7 +56,7 @@ class Frames:
     def __init__(self, folder):
         with open(os.path.join(folder, 'frames.csv'), newline='') as table:
             rows = list(csv.DictReader(table))
-        self.stamps = [round(float(row['time_s']) * 1e9) for row in rows]
+        self.stamps = [int(row.get('stamp_ns') or round(float(row['time_s']) * 1e9)) for row in rows]
         self.velocities = [(float(row['linear_vel']), float(row['angular_vel'])) for row in rows]
         self.files = [open(os.path.join(folder, row['file']), 'rb').read() for row in rows]
         self.pictures = [Picture.open(io.BytesIO(file)).convert('RGB') for file in self.files]

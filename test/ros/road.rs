@@ -11,6 +11,8 @@ use std::process::Command;
 use harness::{PATIENCE, Ros, SECOND};
 use serde_json::{Value, json};
 use support::say;
+use vlm_planner_tuner::picture::save_png;
+use vlm_planner_tuner::recording::{Recording, RecordingOptions};
 
 /// Lets decisions pass as they are, so that they can be compared with `replay`.
 const AS_DECIDED: [&str; 5] =
@@ -42,18 +44,25 @@ fn replay(recording: &Path) -> Vec<(i64, Value)> {
         .collect()
 }
 
-#[test]
-fn the_demo_drive_gives_the_parameters_of_replay() {
-    let Some(ros) = Ros::find() else { return };
-    let drive = Path::new(env!("CARGO_MANIFEST_DIR")).join("test/fixtures/demo_drive");
-    let expected = replay(&drive);
+/// A recording's usable frames as a folder that the peer can play, with the velocities that belong to them.
+fn as_folder(recording: &Path, folder: &Path) {
+    let mut table = String::from("file,stamp_ns,linear_vel,angular_vel\n");
+    for (number, recorded) in Recording::open(recording, &RecordingOptions::default()).unwrap().flatten().enumerate() {
+        let (file, velocity) = (format!("{number:03}.png"), recorded.velocity);
+        save_png(&folder.join(&file), &recorded.frame.frame).unwrap();
+        let stamp = recorded.frame.stamp.nanos();
+        table.push_str(&format!("{file},{stamp},{},{}\n", velocity.linear(), velocity.angular()));
+    }
+    std::fs::write(folder.join("frames.csv"), table).unwrap();
+}
 
-    let mut node =
-        ros.node(&[&["use_sim_time:=true", "mapping:=topic", "image_transport:=compressed"], &AS_DECIDED[..]].concat());
-    let mut peer = ros.peer();
+/// Plays a drive on simulation time and compares every decision with `expected`.
+fn plays_as_replayed(ros: &Ros, drive: &Path, speed: f64, expected: &[(i64, Value)]) {
+    let compressed = ["use_sim_time:=true", "mapping:=topic", "image_transport:=compressed"];
+    let mut node = ros.node(&[&compressed, &AS_DECIDED[..]].concat());
+    let mut peer = ros.peer_with(drive);
     peer.state("Shadow", PATIENCE);
-    // Twice as fast as it was driven: the tiny model keeps up.
-    peer.tell(json!({"do": "play", "speed": 2.0, "transport": "compressed"}));
+    peer.tell(json!({"do": "play", "speed": speed, "transport": "compressed"}));
     peer.0.event("played", PATIENCE);
     peer.0.listen(SECOND);
 
@@ -65,22 +74,41 @@ fn the_demo_drive_gives_the_parameters_of_replay() {
             (decision["stamp"].as_i64().unwrap(), serde_json::from_str(parameters).unwrap())
         })
         .collect();
-    let slowest = decisions.iter().map(|line| line["values"]["inference_ms"].as_str().unwrap().parse::<f64>().unwrap());
-    say(&format!("slowest decision: {:.0} ms", slowest.fold(0.0, f64::max)));
-    say(&format!("demo drive over DDS: {} decisions, {} by replay", found.len(), expected.len()));
+    let took = decisions.iter().map(|line| line["values"]["inference_ms"].as_str().unwrap().parse::<f64>().unwrap());
+    let slowest = took.fold(0.0, f64::max);
+    say(&format!(
+        "{}: {} decisions over DDS, {} by replay; slowest {slowest:.0} ms",
+        drive.file_name().unwrap().display(),
+        found.len(),
+        expected.len()
+    ));
     assert!(!found.is_empty(), "{:#?}", node.talk());
-    for (found, expected) in found.iter().zip(&expected) {
-        assert_eq!(found, expected);
-    }
+    found.iter().zip(expected).for_each(|(found, expected)| assert_eq!(found, expected));
     assert_eq!(found.len(), expected.len());
 
     // What was published for the planner is the same, to the last digit, in the planner's order.
     let published = peer.0.heard("parameters");
     assert_eq!(published.len(), expected.len());
-    for (message, (_, parameters)) in published.iter().zip(&expected) {
+    for (message, (_, parameters)) in published.iter().zip(expected) {
         let names: Vec<&str> = message["names"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
         assert_eq!(names, parameters.as_object().unwrap().keys().collect::<Vec<_>>());
         let values: Vec<f64> = parameters.as_object().unwrap().values().map(|value| value.as_f64().unwrap()).collect();
         assert_eq!(message["values"], json!(values));
     }
+}
+
+#[test]
+fn the_demo_drive_gives_the_parameters_of_replay() {
+    let Some(ros) = Ros::find() else { return };
+    let drive = Path::new(env!("CARGO_MANIFEST_DIR")).join("test/fixtures/demo_drive");
+    // Twice as fast as it was driven: the tiny model keeps up.
+    plays_as_replayed(&ros, &drive, 2.0, &replay(&drive));
+}
+
+#[test]
+fn a_recorded_run_gives_the_parameters_of_replay() {
+    let (Some(ros), Some(bags)) = (Ros::find(), support::shared_data("bags")) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    as_folder(&bags.join("jackal_run"), folder.path());
+    plays_as_replayed(&ros, folder.path(), 1.0, &replay(&bags.join("jackal_run")));
 }

@@ -63,9 +63,14 @@ impl Ros {
 
     /// A peer that has read the demo drive.
     pub fn peer(&self) -> Peer {
+        self.peer_with(&Path::new(ROOT).join("test/fixtures/demo_drive"))
+    }
+
+    /// A peer that has read a drive: a folder with frames.csv.
+    pub fn peer_with(&self, drive: &Path) -> Peer {
         let mut peer = Peer(Process::start("peer", self.python("peer.py")));
         peer.0.event("ready", PATIENCE);
-        peer.tell(json!({"do": "drive", "folder": Path::new(ROOT).join("test/fixtures/demo_drive")}));
+        peer.tell(json!({"do": "drive", "folder": drive}));
         peer.0.event("drive", PATIENCE);
         peer
     }

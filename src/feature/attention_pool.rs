@@ -11,6 +11,7 @@ pub struct AttentionPool {
 }
 
 impl AttentionPool {
+    /// Reads the linear layers `0` and `2`.
     pub fn new(feature: usize, vb: VarBuilder) -> Result<Self> {
         Ok(Self { narrow: linear(feature, feature / 4, vb.pp("0"))?, score: linear(feature / 4, 1, vb.pp("2"))? })
     }

@@ -12,6 +12,7 @@ pub struct FusionBlock {
 }
 
 impl FusionBlock {
+    /// Reads `resample`, `conv1` and `conv2`.
     pub fn new(feature: usize, vb: VarBuilder) -> Result<Self> {
         let same_length = Conv1dConfig { padding: 1, ..Default::default() };
         Ok(Self {

@@ -14,6 +14,7 @@ pub struct Projection {
 }
 
 impl Projection {
+    /// Reads `0` (the linear layer) and `1` (the norm).
     pub fn new(hidden: usize, feature: usize, vb: VarBuilder) -> Result<Self> {
         Ok(Self {
             linear: linear(hidden, feature, vb.pp("0"))?,

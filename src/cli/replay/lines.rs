@@ -26,6 +26,7 @@ pub struct Lines {
 }
 
 impl Lines {
+    /// For the parameters of this planner.
     pub fn new(form: Form, planner: &PlannerSpec) -> Self {
         let names = planner.parameters().iter().map(|spec| spec.name().to_string()).collect();
         Self { form, names, first_stamp: None }

@@ -13,6 +13,7 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Counts a decision.
     pub fn add(&mut self, decision: &Decision) {
         self.times.push(decision.times.total());
     }
@@ -22,6 +23,7 @@ impl Summary {
         self.failures += 1;
     }
 
+    /// Whether a frame that was due did not get a decision.
     pub fn has_failures(&self) -> bool {
         self.failures > 0
     }

@@ -20,6 +20,7 @@ impl KeyValues {
     }
 }
 
+/// One layer's attention.
 #[derive(Debug)]
 pub struct TextAttention {
     q_proj: Linear,
@@ -32,6 +33,7 @@ pub struct TextAttention {
 }
 
 impl TextAttention {
+    /// Reads `q_proj`, `k_proj`, `v_proj` with biases and `o_proj` without.
     pub fn new(config: &TextConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
         let width = config.hidden_size;
         let query_width = config.num_attention_heads * config.head_dim;

@@ -9,6 +9,7 @@ use super::mrope::SequenceGeometry;
 use crate::vision_language::kernels::silu_mul;
 use crate::vision_language::{Linear, Precision, TextConfig};
 
+/// Attention and MLP, each behind a norm and around it a residual.
 #[derive(Debug)]
 pub struct DecoderLayer {
     input_layernorm: RmsNorm,
@@ -18,6 +19,7 @@ pub struct DecoderLayer {
 }
 
 impl DecoderLayer {
+    /// Reads `input_layernorm`, `self_attn`, `post_attention_layernorm` and `mlp`.
     pub fn new(config: &TextConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
         let norm = |name: &str| {
             RmsNorm::new(config.hidden_size, config.rms_norm_eps, vb.pp(name).set_dtype(precision.activations()))

@@ -8,6 +8,7 @@ use crate::vision_language::kernels::{attention, is_cpu_f32};
 use crate::vision_language::rotary_table::RotaryTable;
 use crate::vision_language::{Linear, Precision, VisionConfig};
 
+/// One block's attention.
 #[derive(Debug)]
 pub struct VisionAttention {
     qkv: Linear,
@@ -17,6 +18,7 @@ pub struct VisionAttention {
 }
 
 impl VisionAttention {
+    /// Reads the fused `qkv` and `proj`, both with biases.
     pub fn new(config: &VisionConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
         let width = config.hidden_size;
         Ok(Self {

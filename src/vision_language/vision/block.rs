@@ -13,6 +13,7 @@ use crate::vision_language::{Linear, Precision, VisionConfig};
 /// Epsilon of the vision tower's norms; fixed in HF's code.
 pub(super) const RMS_NORM_EPS: f64 = 1e-6;
 
+/// Attention and MLP, each behind a norm and around it a residual.
 #[derive(Debug)]
 pub struct VisionBlock {
     norm1: RmsNorm,
@@ -22,6 +23,7 @@ pub struct VisionBlock {
 }
 
 impl VisionBlock {
+    /// Reads `norm1`, `attn`, `norm2` and `mlp`.
     pub fn new(config: &VisionConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
         let norm =
             |name: &str| RmsNorm::new(config.hidden_size, RMS_NORM_EPS, vb.pp(name).set_dtype(precision.activations()));

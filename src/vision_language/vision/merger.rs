@@ -7,6 +7,7 @@ use candle_transformers::models::with_tracing::RmsNorm;
 use super::block::RMS_NORM_EPS;
 use crate::vision_language::{Linear, Precision, VisionConfig};
 
+/// Norm, concatenation of a block of patches, and an MLP.
 #[derive(Debug)]
 pub struct PatchMerger {
     ln_q: RmsNorm,
@@ -16,6 +17,7 @@ pub struct PatchMerger {
 }
 
 impl PatchMerger {
+    /// Reads `ln_q`, `mlp.0` and `mlp.2`.
     pub fn new(config: &VisionConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
         // bitsandbytes leaves the merger as it is.
         let precision = precision.unquantised();

@@ -15,6 +15,7 @@ pub struct PatchEmbed {
 }
 
 impl PatchEmbed {
+    /// Reads `proj` and folds it.
     pub fn new(config: &VisionConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
         let (side, chans) = (config.patch_size, config.in_chans);
         let shape = (config.hidden_size, chans, config.temporal_patch_size, side, side);

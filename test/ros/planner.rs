@@ -71,8 +71,9 @@ fn at(line: &&Value) -> f64 {
 fn fault_31_a_planner_that_comes_late_is_served() {
     let Some(ros) = Ros::find() else { return };
     let (mut node, mut peer) = start(&ros, &[]);
-    let decision = peer.decision(PATIENCE);
-    assert_eq!(status_of(&decision, "max_vel_x"), "unreachable", "published all the same");
+    peer.decision_with("decision that is published all the same", PATIENCE, |decision| {
+        status_of(decision, "max_vel_x") == "unreachable"
+    });
     peer.0.event("parameters", PATIENCE);
     assert!(node.talk().iter().any(|line| line.contains("not applied")), "{:?}", node.said);
 

@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use support::{Expected, Report, max_difference};
+use vlm_planner_tuner::checkpoint::TensorTable;
 
 fn planner_tuner(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_planner_tuner")).args(args).output().unwrap()
@@ -273,4 +274,37 @@ fn fixture_broken_recordings_end_with_one_or_three() {
         assert!(expected.contains(code), "{name} ended with {code}, expected one of {expected:?}");
     }
     support::say(&format!("broken recordings, exit codes: {outcomes:?}"));
+}
+
+#[test]
+fn a_checkpoint_without_history_replays() {
+    let own = support::own_fixture_set("tiny_vlm");
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = folder.path();
+    for file in ["adapter_config.json", "adapter_model.safetensors", "prompt.json"] {
+        std::fs::copy(own.join("checkpoint").join(file), checkpoint.join(file)).unwrap();
+    }
+    for part in ["normalization", "regression_head"] {
+        std::fs::create_dir(checkpoint.join(part)).unwrap();
+    }
+    for file in ["normalization/param_mean.npy", "normalization/param_std.npy"] {
+        std::fs::copy(own.join("checkpoint").join(file), checkpoint.join(file)).unwrap();
+    }
+    let config = r#"{"use_history": false, "num_history_frames": 2, "history_dim": 32, "history_image_size": 224}"#;
+    std::fs::write(checkpoint.join("history_config.json"), config).unwrap();
+    let head = TensorTable::open(own.join("checkpoint/regression_head/pytorch_model.bin")).unwrap();
+    let without_fusion: std::collections::HashMap<_, _> = head
+        .names()
+        .filter(|name| !name.starts_with("history_fusion"))
+        .map(|name| (name.to_string(), head.read(name, &candle_core::Device::Cpu).unwrap()))
+        .collect();
+    let file = checkpoint.join("regression_head/model.safetensors");
+    candle_core::safetensors::save(&without_fusion, file).unwrap();
+
+    let base = own.join("base");
+    let model = ["--base", base.to_str().unwrap(), "--checkpoint", checkpoint.to_str().unwrap()];
+    let drive = support::own_fixture_set("demo_drive").display().to_string();
+    let output = run("replay", &model.map(str::to_string), &[&drive, "--rate", "0.5", "--csv"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert_eq!(stdout(&output).lines().count(), 9, "a header and 8 decisions in 15 s");
 }

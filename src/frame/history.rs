@@ -64,14 +64,15 @@ impl<T: Clone> HistoryRing<T> {
     /// Largest accepted offset, decision steps.
     pub const MAX_OFFSET: usize = 64;
 
-    /// An empty ring. `max_gap` is the longest time between two decisions that still belong together.
+    /// An empty ring. `max_gap` is the longest time between two decisions that still belong together. Without offsets, as
+    /// for a head without history, it remembers no frame.
     ///
     /// # Errors
     /// [`FrameError::HistoryOffsets`] unless `offsets` is a rising list within `1..=`[`Self::MAX_OFFSET`].
     pub fn new(offsets: &[usize], max_gap: Duration) -> Result<Self, FrameError> {
         let rising = offsets.is_sorted_by(|newer, older| newer < older);
         let in_range = offsets.iter().all(|offset| (1..=Self::MAX_OFFSET).contains(offset));
-        if offsets.is_empty() || !rising || !in_range {
+        if !rising || !in_range {
             return Err(FrameError::HistoryOffsets { found: offsets.to_vec(), max: Self::MAX_OFFSET });
         }
         Ok(Self { offsets: offsets.to_vec(), max_gap, newest: None, frames: VecDeque::new() })
@@ -199,8 +200,15 @@ mod tests {
     }
 
     #[test]
+    fn without_offsets_nothing_is_remembered() {
+        let mut ring = ring(&[]);
+        ring.push(Stamp::from_nanos(0), 1);
+        assert_eq!((ring.select(&2), ring.is_empty()), (vec![], true));
+    }
+
+    #[test]
     fn refuses_offsets_that_name_no_past_frames() {
-        for bad in [&[][..], &[0], &[2, 1], &[1, 1], &[65]] {
+        for bad in [&[0][..], &[2, 1], &[1, 1], &[65]] {
             let error = HistoryRing::<i64>::new(bad, Duration::from_secs(1)).unwrap_err().to_string();
             assert!(error.contains(&format!("{bad:?}")), "{error}");
         }

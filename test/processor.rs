@@ -58,7 +58,7 @@ impl Set {
         let mut found: Vec<_> = self.tensors.iter().filter_map(|(name, t)| Some((number(name)?, t))).collect();
         found.sort_by_key(|(k, _)| *k);
         if found.is_empty() {
-            eprintln!("skipped: no tensor {head}N{tail} in {}", self.root.display());
+            support::say(&format!("skipped: no tensor {head}N{tail} in {}", self.root.display()));
         }
         found
     }
@@ -94,7 +94,7 @@ fn fixture_resized_image_is_equal_in_every_byte() {
         let (resized, expected) = (processor.resize(&set.frame(k)).unwrap(), frame_of_planes(expected));
         assert_eq!((resized.width(), resized.height()), (expected.width(), expected.height()), "frame {k}");
         let off = resized.rgb().iter().zip(expected.rgb()).filter(|(a, b)| a != b).count();
-        println!("frame {k}: {off} of {} bytes differ from the fast processor", expected.rgb().len());
+        support::say(&format!("frame {k}: {off} of {} bytes differ from the fast processor", expected.rgb().len()));
         assert_eq!(off, 0);
     }
 }
@@ -121,7 +121,10 @@ fn fixture_pixel_values_from_the_stored_image() {
             let actual = &pixel_values[*row as usize * row_len..][..row_len];
             largest = actual.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(largest, f32::max);
         }
-        println!("frame {k}, {kind}: {} rows of pixel values, largest difference {largest:e}", rows.len());
+        support::say(&format!(
+            "frame {k}, {kind}: {} rows of pixel values, largest difference {largest:e}",
+            rows.len()
+        ));
         assert!(largest <= 1e-6);
     }
 }

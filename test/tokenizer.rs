@@ -64,7 +64,7 @@ fn fixture_full_tokenizer_ids_are_equal() {
         let text = example["text"].as_str().unwrap();
         assert_eq!(tokenizer.encode_text(text).unwrap(), ids(&example["ids"]), "{text:?}");
     }
-    println!("{} texts have equal ids", examples.len());
+    support::say(&format!("{} texts have equal ids", examples.len()));
     assert!(!examples.is_empty());
 }
 

@@ -2,6 +2,7 @@
 
 use super::error::CheckpointError;
 use super::json;
+use crate::frame::HistoryRing;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,7 +38,7 @@ impl HistoryConfig {
     pub const FILE: &str = "history_config.json";
 
     /// Furthest step back that an offset may name.
-    const MAX_OFFSET: i64 = 1000;
+    const MAX_OFFSET: i64 = HistoryRing::<()>::MAX_OFFSET as i64;
 
     /// Reads the file. A field that is missing, out of bounds or in conflict with another is an error that names it;
     /// fields that are not known are left alone, for other programs write this file.

@@ -17,6 +17,7 @@ mod precision;
 mod prefix_cache;
 pub mod processor;
 mod rotary_table;
+mod swiglu;
 pub mod text;
 pub mod vision;
 

@@ -6,7 +6,7 @@ use candle_transformers::models::with_tracing::RmsNorm;
 
 use super::attention::{KeyValues, TextAttention};
 use super::mrope::SequenceGeometry;
-use crate::vision_language::kernels::silu_mul;
+use crate::vision_language::swiglu::SwiGlu;
 use crate::vision_language::{Linear, Precision, TextConfig};
 
 /// Attention and MLP, each behind a norm and around it a residual.
@@ -15,20 +15,20 @@ pub struct DecoderLayer {
     input_layernorm: RmsNorm,
     self_attn: TextAttention,
     post_attention_layernorm: RmsNorm,
-    mlp: TextMlp,
+    mlp: SwiGlu,
 }
 
 impl DecoderLayer {
     /// Reads `input_layernorm`, `self_attn`, `post_attention_layernorm` and `mlp`.
     pub fn new(config: &TextConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
-        let norm = |name: &str| {
-            RmsNorm::new(config.hidden_size, config.rms_norm_eps, vb.pp(name).set_dtype(precision.activations()))
-        };
+        let width = config.hidden_size;
+        let norm =
+            |name: &str| RmsNorm::new(width, config.rms_norm_eps, vb.pp(name).set_dtype(precision.activations()));
         Ok(Self {
             input_layernorm: norm("input_layernorm")?,
             self_attn: TextAttention::new(config, precision, vb.pp("self_attn"))?,
             post_attention_layernorm: norm("post_attention_layernorm")?,
-            mlp: TextMlp::new(config, precision, vb.pp("mlp"))?,
+            mlp: SwiGlu::new(width, config.intermediate_size, Linear::no_bias, precision, vb.pp("mlp"))?,
         })
     }
 
@@ -43,31 +43,5 @@ impl DecoderLayer {
         let xs = (xs + attended)?;
         let xs = (&xs + self.mlp.forward(&self.post_attention_layernorm.forward(&xs)?)?)?;
         Ok((xs, key_values))
-    }
-}
-
-/// SwiGLU without biases (HF `Qwen2MLP`).
-#[derive(Debug)]
-struct TextMlp {
-    gate_proj: Linear,
-    up_proj: Linear,
-    down_proj: Linear,
-}
-
-impl TextMlp {
-    fn new(config: &TextConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
-        let (width, inner) = (config.hidden_size, config.intermediate_size);
-        Ok(Self {
-            gate_proj: Linear::no_bias(width, inner, precision, vb.pp("gate_proj"))?,
-            up_proj: Linear::no_bias(width, inner, precision, vb.pp("up_proj"))?,
-            down_proj: Linear::no_bias(inner, width, precision, vb.pp("down_proj"))?,
-        })
-    }
-}
-
-impl Module for TextMlp {
-    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        let gated = silu_mul(&self.gate_proj.forward(xs)?, &self.up_proj.forward(xs)?)?;
-        self.down_proj.forward(&gated)
     }
 }

@@ -6,8 +6,8 @@ use candle_transformers::models::with_tracing::RmsNorm;
 
 use super::attention::VisionAttention;
 use super::window::AttentionPattern;
-use crate::vision_language::kernels::silu_mul;
 use crate::vision_language::rotary_table::RotaryTable;
+use crate::vision_language::swiglu::SwiGlu;
 use crate::vision_language::{Linear, Precision, VisionConfig};
 
 /// Epsilon of the vision tower's norms; fixed in HF's code.
@@ -19,19 +19,19 @@ pub struct VisionBlock {
     norm1: RmsNorm,
     attn: VisionAttention,
     norm2: RmsNorm,
-    mlp: VisionMlp,
+    mlp: SwiGlu,
 }
 
 impl VisionBlock {
     /// Reads `norm1`, `attn`, `norm2` and `mlp`.
     pub fn new(config: &VisionConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
-        let norm =
-            |name: &str| RmsNorm::new(config.hidden_size, RMS_NORM_EPS, vb.pp(name).set_dtype(precision.activations()));
+        let width = config.hidden_size;
+        let norm = |name: &str| RmsNorm::new(width, RMS_NORM_EPS, vb.pp(name).set_dtype(precision.activations()));
         Ok(Self {
             norm1: norm("norm1")?,
             attn: VisionAttention::new(config, precision, vb.pp("attn"))?,
             norm2: norm("norm2")?,
-            mlp: VisionMlp::new(config, precision, vb.pp("mlp"))?,
+            mlp: SwiGlu::new(width, config.intermediate_size, Linear::new, precision, vb.pp("mlp"))?,
         })
     }
 
@@ -39,31 +39,5 @@ impl VisionBlock {
     pub fn forward(&self, xs: &Tensor, rotary: &RotaryTable, pattern: &AttentionPattern) -> Result<Tensor> {
         let xs = (xs + self.attn.forward(&self.norm1.forward(xs)?, rotary, pattern)?)?;
         &xs + self.mlp.forward(&self.norm2.forward(&xs)?)?
-    }
-}
-
-/// SwiGLU with biases (HF `Qwen2_5_VLMLP`).
-#[derive(Debug)]
-struct VisionMlp {
-    gate_proj: Linear,
-    up_proj: Linear,
-    down_proj: Linear,
-}
-
-impl VisionMlp {
-    fn new(config: &VisionConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
-        let (width, inner) = (config.hidden_size, config.intermediate_size);
-        Ok(Self {
-            gate_proj: Linear::new(width, inner, precision, vb.pp("gate_proj"))?,
-            up_proj: Linear::new(width, inner, precision, vb.pp("up_proj"))?,
-            down_proj: Linear::new(inner, width, precision, vb.pp("down_proj"))?,
-        })
-    }
-}
-
-impl Module for VisionMlp {
-    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        let gated = silu_mul(&self.gate_proj.forward(xs)?, &self.up_proj.forward(xs)?)?;
-        self.down_proj.forward(&gated)
     }
 }

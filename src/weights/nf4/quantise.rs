@@ -41,7 +41,9 @@ impl Nf4Matrix {
 /// Quantises consecutive blocks; only a matrix's last may be short.
 fn quantise_blocks<T: Widen>(values: &[T], packed: &mut [u8], magnitudes: &mut [f32]) {
     let (whole, short) = values.as_chunks::<BLOCK>();
-    let (whole_packed, short_packed) = packed.as_chunks_mut::<BLOCK_BYTES>();
+    // A short block of 63 values fills as many bytes as a whole one: the values decide which blocks are whole.
+    let (whole_packed, short_packed) = packed.split_at_mut(whole.len() * BLOCK_BYTES);
+    let whole_packed = whole_packed.as_chunks_mut::<BLOCK_BYTES>().0;
     for ((values, packed), magnitude) in whole.iter().zip(whole_packed).zip(magnitudes.iter_mut()) {
         let mut ratios = values.map(Widen::widen);
         *magnitude = largest_magnitude(&ratios);
@@ -97,6 +99,14 @@ mod tests {
                 assert!(matrix.packed().iter().all(|&byte| byte == 0x77));
                 assert!(matrix.dequantise().iter().all(|&value| value == 0.0));
             }
+        }
+    }
+
+    #[test]
+    fn a_short_block_of_any_length_is_packed_to_its_last_value() {
+        for count in 1..=2 * BLOCK {
+            let matrix = Nf4Matrix::quantise(&vec![3.0_f32; count], [1, count], AbsmaxFormat::Single).unwrap();
+            assert_eq!(matrix.dequantise(), vec![3.0; count], "{count} values");
         }
     }
 

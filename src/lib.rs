@@ -10,6 +10,7 @@
 //! | an action | [`policy`] | seven numbers in [-1, 1] |
 //! | planner parameters | [`planner`] | named values, in range by construction, past [`planner::guard`] |
 //! | a planner that obeys | [`nav2`] | what to set on which ROS node, and what became of it |
+//! | a logged step | [`transition`] | what the robot saw, did and got for it |
 //!
 //! [`checkpoint`] reads the files that all of this is loaded from, [`picture`] shows it to people, [`cli`] is the command
 //! line on top.
@@ -24,6 +25,7 @@ pub mod picture;
 pub mod planner;
 pub mod policy;
 pub mod recording;
+pub mod transition;
 pub mod tuner;
 pub mod vision_language;
 pub mod weights;

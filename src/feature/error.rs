@@ -16,6 +16,14 @@ pub enum FeatureError {
         /// The value.
         value: f32,
     },
+    /// A number of an action lies outside [-1, 1].
+    #[error("action holds {value} at index {index}, expected a number from -1 to 1")]
+    ActionRange {
+        /// Index of the first such value.
+        index: usize,
+        /// The value.
+        value: f32,
+    },
     /// The head wants another number of history frames.
     #[error("the history encoder takes {expected} frames, {found} were given")]
     HistoryLength {
@@ -34,7 +42,11 @@ pub enum FeatureError {
 
 /// The values of a tensor, if all of them are finite.
 pub(crate) fn finite_values(stage: &str, tensor: &candle_core::Tensor) -> Result<Vec<f32>, FeatureError> {
-    let values = tensor.flatten_all()?.to_dtype(candle_core::DType::F32)?.to_vec1::<f32>()?;
+    finite(stage, tensor.flatten_all()?.to_dtype(candle_core::DType::F32)?.to_vec1::<f32>()?)
+}
+
+/// The values, if all of them are finite.
+pub(crate) fn finite(stage: &str, values: Vec<f32>) -> Result<Vec<f32>, FeatureError> {
     match values.iter().copied().enumerate().find(|(_, value)| !value.is_finite()) {
         Some((index, value)) => Err(FeatureError::NotFinite { stage: stage.to_string(), index, value }),
         None => Ok(values),

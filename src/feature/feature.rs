@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 
-use super::error::{FeatureError, finite_values};
+use super::error::{FeatureError, finite, finite_values};
 
 /// The pooled vector after history fusion (256 numbers for the 3B checkpoints): what actor and critic see. Finite by
 /// construction. Not to be mixed up with the output of the regression MLP.
@@ -16,6 +16,14 @@ impl Feature {
     /// [`FeatureError::NotFinite`] when one is NaN or infinite.
     pub fn from_tensor(tensor: &Tensor) -> Result<Self, FeatureError> {
         finite_values("feature", tensor).map(Self)
+    }
+
+    /// Takes values from a file.
+    ///
+    /// # Errors
+    /// [`FeatureError::NotFinite`] when one is NaN or infinite.
+    pub fn from_values(values: Vec<f32>) -> Result<Self, FeatureError> {
+        finite("feature", values).map(Self)
     }
 
     /// The values.

@@ -20,7 +20,7 @@ mod regression;
 pub use attention_map::AttentionMap;
 pub use dpt_head::{DptHead, DptSizes, Pooled};
 pub use error::FeatureError;
-pub(crate) use error::finite_values;
+pub(crate) use error::{finite, finite_values};
 pub use extractor::{EncodedFrame, ExtractedFeature, FeatureExtractor};
 pub use feature::Feature;
 pub use history_encoder::{HistoryEncoder, HistorySizes};

@@ -13,7 +13,7 @@ use vlm_planner_tuner::checkpoint::{LoraConfig, SupervisedCheckpoint, TensorTabl
 use vlm_planner_tuner::feature::{DptHead, DptSizes, FeatureExtractor, HistoryEncoder, HistorySizes};
 use vlm_planner_tuner::frame::{BodyVelocity, Frame};
 use vlm_planner_tuner::planner::PlannerSpec;
-use vlm_planner_tuner::tuner::{Decision, Head, HeadOutput, Tuner, TunerOptions};
+use vlm_planner_tuner::tuner::{Decision, Head, HeadOutput, Stage, Tuner, TunerOptions};
 use vlm_planner_tuner::vision_language::processor::{
     ImageProcessor, PixelBudget, PreprocessorConfig, PromptTemplate, PromptTokenizer, TokenizedPrompt,
 };
@@ -96,7 +96,7 @@ impl Golden {
             planner: PlannerSpec::builtin(planner).unwrap(),
             device: Device::Cpu,
             format: None,
-            quantize: Quantize::None,
+            quantize: Some(Quantize::None),
             pixels: PixelBudget::default(),
             memory: None,
         };
@@ -298,6 +298,7 @@ fn fixture_same_input_twice_gives_identical_bytes() {
     let bits = |decision: Decision| decision.extracted.feature.values().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     let mut tuner = golden.tuner(Head::Actor, planner(frame));
     let first = bits(golden.decide(&mut tuner, frame, &all_frames));
+    tuner.forget_last_frame();
     assert_eq!(first, bits(golden.decide(&mut tuner, frame, &all_frames)));
     assert_eq!(first, bits(golden.decide(&mut golden.tuner(Head::Actor, planner(frame)), frame, &all_frames)));
 }
@@ -374,4 +375,43 @@ fn fixture_a_head_for_another_hidden_size_is_refused_with_every_tensor() {
     }
     // Without history, the head's history fusion is more than is asked for.
     assert!(error.contains("extra      history_fusion.0.weight"), "{error}");
+}
+
+#[test]
+fn the_same_frame_again_costs_no_forward_pass_and_changes_nothing() {
+    let Some(golden) = Golden::open() else { return };
+    let frames = golden.all_frames();
+    let mut tuner = golden.tuner(Head::Actor, planner(&golden.frames[0]));
+    let (frame, other) = (golden.frame(&golden.frames[0]), &frames[1]);
+    assert_ne!(&frame, other);
+    let past = |tuner: &mut Tuner| {
+        let encoded = tuner.encode_for_history(other).unwrap();
+        tuner.history_offsets().iter().filter_map(|_| encoded.clone()).collect::<Vec<_>>()
+    };
+    let past = past(&mut tuner);
+    let (slow, fast) = (BodyVelocity::new(0.25, 0.0).unwrap(), BodyVelocity::new(1.5, -0.5).unwrap());
+    let computed = |decision: &Decision| [Stage::Vision, Stage::Text].map(|stage| !decision.times.of(stage).is_zero());
+    let numbers = |decision: &Decision| {
+        (decision.extracted.feature.clone(), decision.extracted.attention.clone(), decision.parameters().clone())
+    };
+    let first = tuner.decide(&frame, slow, &past).unwrap();
+    assert_eq!(computed(&first), [true, true]);
+    let again = tuner.decide(&frame, slow, &past).unwrap();
+    assert_eq!(computed(&again), [false, false]);
+    assert_eq!(numbers(&again), numbers(&first));
+
+    // Another velocity is another prompt; the image is the same.
+    let faster = tuner.decide(&frame, fast, &past).unwrap();
+    assert_eq!(computed(&faster), [false, true]);
+    assert_ne!(numbers(&faster), numbers(&first));
+    let elsewhere = tuner.decide(other, fast, &past).unwrap();
+    assert_eq!(computed(&elsewhere), [true, true]);
+    tuner.forget_last_frame();
+    let afresh = tuner.decide(&frame, fast, &past).unwrap();
+    assert_eq!((computed(&afresh), numbers(&afresh)), ([true, true], numbers(&faster)));
+
+    // Other heads pool something else.
+    tuner.reload_policy(&golden.policy()).unwrap();
+    let reloaded = tuner.decide(&frame, fast, &past).unwrap();
+    assert_eq!((computed(&reloaded), numbers(&reloaded)), ([false, true], numbers(&faster)));
 }

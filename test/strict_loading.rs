@@ -125,7 +125,7 @@ fn options(checkpoint: &Path) -> TunerOptions {
         planner: PlannerSpec::builtin("dwa").unwrap(),
         device: Device::Cpu,
         format: None,
-        quantize: Quantize::None,
+        quantize: Some(Quantize::None),
         pixels: PixelBudget::default(),
         memory: None,
     }

@@ -1,5 +1,6 @@
 //! The options that name a model, shared by the commands that run one.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -39,9 +40,13 @@ pub struct ModelArgs {
     /// Format of the vision-language model's weights [default: f32 on a CPU, bf16 on a GPU]
     #[arg(long, value_enum)]
     pub dtype: Option<WeightFormat>,
-    /// Quantise the linear layers of language model and vision blocks while loading (CPU)
-    #[arg(long, value_enum, default_value_t = Quantize::None)]
-    pub quantize: Quantize,
+    /// Quantise the linear layers of language model and vision blocks while loading (CPU) [default: as the policy was
+    /// trained]
+    #[arg(long, value_enum)]
+    pub quantize: Option<Quantize>,
+    /// Threads that compute on the CPU [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
     /// Least number of pixels the image is resized to [default: as in preprocessor_config.json]
     #[arg(long, value_name = "N")]
     pub min_pixels: Option<u64>,
@@ -98,6 +103,7 @@ impl ModelArgs {
     /// A usage error when an option is missing; otherwise what does not fit.
     pub fn load(&self) -> anyhow::Result<Tuner> {
         let (base, checkpoint) = self.required()?;
+        self.start_threads();
         if self.head == Some(Head::Regression) && self.policy.is_some() {
             log::warn!("--head regression is the supervised checkpoint's head; of --policy only an adapter is used");
         }
@@ -122,6 +128,19 @@ impl ModelArgs {
         let tuner = options.load(Some(progress));
         bar.finish_and_clear();
         Ok(tuner?)
+    }
+
+    /// Starts as many threads as were asked for. They are the process's: the first call counts.
+    pub fn start_threads(&self) {
+        let Some(threads) = self.threads.map(NonZeroUsize::get) else { return };
+        let cores = std::thread::available_parallelism().map_or(threads, NonZeroUsize::get);
+        if threads > cores {
+            log::warn!("{threads} threads were asked for, there are {cores} cores: {cores} will be started");
+        }
+        let started = rayon::ThreadPoolBuilder::new().num_threads(threads.min(cores)).build_global();
+        if started.is_err() && rayon::current_num_threads() != threads.min(cores) {
+            log::warn!("{} threads are running already; their number stays", rayon::current_num_threads());
+        }
     }
 
     /// Base model and supervised checkpoint, which every command that runs a model needs.

@@ -64,24 +64,40 @@ impl FeatureExtractor {
         Ok(self.history.as_ref().map(encode).transpose()?)
     }
 
-    /// The feature of hidden states and the encoded previous frames, newest first.
+    /// The feature of hidden states and the encoded previous frames, newest first: [`Self::pool`], then [`Self::fuse`].
     ///
     /// # Errors
-    /// [`FeatureError::HistoryLength`] for another number of frames than the head wants, [`FeatureError::NotFinite`]
-    /// naming the first stage with a NaN or an infinity.
+    /// Those of the two.
     pub fn extract(
         &self,
         hidden_states: &HiddenStates,
         newest_first: &[EncodedFrame],
     ) -> Result<ExtractedFeature, FeatureError> {
+        self.fuse(&self.pool(hidden_states)?, newest_first)
+    }
+
+    /// What the head pools of hidden states: all that a feature takes from the current frame.
+    ///
+    /// # Errors
+    /// [`FeatureError::NotFinite`] naming the first stage with a NaN or an infinity.
+    pub fn pool(&self, hidden_states: &HiddenStates) -> Result<Pooled, FeatureError> {
+        let pooled = self.dpt_head.pool(hidden_states)?;
+        finite_values("feature", &pooled.feature).map_err(|error| first_bad_stage(hidden_states).unwrap_or(error))?;
+        Ok(pooled)
+    }
+
+    /// The feature of what was pooled and the encoded previous frames, newest first.
+    ///
+    /// # Errors
+    /// [`FeatureError::HistoryLength`] for another number of frames than the head wants, [`FeatureError::NotFinite`]
+    /// for a NaN or an infinity.
+    pub fn fuse(&self, pooled: &Pooled, newest_first: &[EncodedFrame]) -> Result<ExtractedFeature, FeatureError> {
         let history = self.history_vector(newest_first)?;
-        let Pooled { feature: pooled, attention } = self.dpt_head.pool(hidden_states)?;
-        let fused = self.dpt_head.fuse_history(&pooled, history.as_ref())?;
-        let feature = Feature::from_tensor(&fused).map_err(|error| first_bad_stage(hidden_states).unwrap_or(error))?;
+        let fused = self.dpt_head.fuse_history(&pooled.feature, history.as_ref())?;
         Ok(ExtractedFeature {
-            feature,
-            attention: finite_values("attention", &attention)?,
-            pooled: finite_values("pooled feature", &pooled)?,
+            feature: Feature::from_tensor(&fused)?,
+            attention: finite_values("attention", &pooled.attention)?,
+            pooled: finite_values("pooled feature", &pooled.feature)?,
             history: history.map(|vector| finite_values("history vector", &vector)).transpose()?,
         })
     }

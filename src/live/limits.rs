@@ -1,5 +1,6 @@
 //! What the settings mean for guard, envelope, sink and model.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
@@ -112,7 +113,8 @@ impl Settings {
             planner: self.planner.clone(),
             device,
             dtype,
-            quantize: Quantize::from_str(&self.quantize, true).unwrap_or_default(),
+            quantize: Quantize::from_str(&self.quantize, true).ok(),
+            threads: usize::try_from(self.threads).ok().and_then(NonZeroUsize::new),
             min_pixels: pixels(self.min_pixels),
             max_pixels: pixels(self.max_pixels),
         };

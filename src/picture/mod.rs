@@ -7,5 +7,5 @@ mod png;
 
 pub use attention::attention_overlay;
 pub use error::PictureError;
-pub use plot::{DecisionSeries, FrameStrip, PlottedDecision, plot_decisions};
+pub use plot::{DecisionSeries, FrameStrip, PlottedDecision, StageBar, StageChart, plot_decisions, plot_stages};
 pub use png::{frame_to_png, save_png};

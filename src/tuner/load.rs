@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use candle_core::Device;
 
+use super::last_frame::LastFrame;
 use super::tuner::{HeadParts, Tuner};
 use super::{TunerError, heads};
 use crate::checkpoint::{Adapter, HistoryConfig, PolicyCheckpoint, SupervisedCheckpoint, TensorTable};
@@ -42,8 +43,8 @@ pub struct TunerOptions {
     pub device: Device,
     /// Format of the vision-language model's weights; without a choice the device's usual one.
     pub format: Option<WeightFormat>,
-    /// Whether the linear layers are quantised while they are loaded.
-    pub quantize: Quantize,
+    /// Whether the linear layers are quantised while they are loaded; without a choice as the policy was trained.
+    pub quantize: Option<Quantize>,
     /// Overrides of the image processor's pixel budget.
     pub pixels: PixelBudget,
     /// What the weights may take; `None` asks the system.
@@ -63,7 +64,7 @@ impl TunerOptions {
         let policy = self.policy.as_deref().map(PolicyCheckpoint::open).transpose()?;
         let head = self.head.unwrap_or(if policy.is_some() { Head::Actor } else { Head::Regression });
         if let Some(policy) = &policy {
-            check_policy(policy, &checkpoint, self.quantize)?;
+            check_policy(policy, &checkpoint)?;
         }
 
         let config = ModelConfig::load(&self.base.join("config.json"))?;
@@ -94,6 +95,7 @@ impl TunerOptions {
             model,
             extractor,
             head,
+            last_frame: LastFrame::default(),
             planner: self.planner,
             device: self.device,
         })
@@ -111,7 +113,7 @@ impl TunerOptions {
         let adapter =
             adapter.map(|Adapter { config, tensors, .. }| LoraAdapter::new(config, tensors.clone())).transpose()?;
         let mut weights = MergedWeights::new(TensorTable::open_sharded(&self.base)?, adapter)?;
-        let precision = self.precision(&weights)?;
+        let precision = self.precision(&weights, policy)?;
         let plan = VisionLanguageModel::plan(config, precision)?;
         plan.check(&weights)?;
         if self.device.is_cpu()
@@ -128,16 +130,36 @@ impl TunerOptions {
 }
 
 impl TunerOptions {
-    fn precision(&self, weights: &MergedWeights) -> Result<Precision, TunerError> {
+    fn precision(&self, weights: &MergedWeights, policy: Option<&PolicyCheckpoint>) -> Result<Precision, TunerError> {
         let quantised = weights.is_quantised();
-        if quantised && self.quantize == Quantize::Nf4 {
+        if quantised && self.quantize == Some(Quantize::Nf4) {
             return Err(TunerError::AlreadyQuantised { base: self.base.clone() });
         }
-        if !self.device.is_cpu() && (quantised || self.quantize == Quantize::Nf4) {
+        if !self.device.is_cpu() && (quantised || self.quantize == Some(Quantize::Nf4)) {
             return Err(TunerError::QuantisedOnGpu);
         }
         let precision = Precision::new(&self.device, self.format);
-        Ok(if quantised { precision.already_quantised() } else { precision.quantised(self.quantize) })
+        if quantised {
+            return Ok(precision.already_quantised());
+        }
+        Ok(precision.quantised(self.quantize.unwrap_or_else(|| self.as_trained(policy))))
+    }
+
+    /// What nobody chose: 4 bits for a policy that was trained on 4 bits, where they can be computed with.
+    fn as_trained(&self, policy: Option<&PolicyCheckpoint>) -> Quantize {
+        let Some(policy) = policy.filter(|policy| policy.vlm_info.as_ref().is_some_and(|info| info.use_4bit)) else {
+            return Quantize::None;
+        };
+        let name = policy.path.display();
+        if self.device.is_cpu() {
+            log::info!(
+                "{name} was trained on 4-bit weights: quantising to NF4 (--quantize none leaves them as they are)"
+            );
+            Quantize::Nf4
+        } else {
+            log::warn!("{name} was trained on 4-bit weights, which do not run on a GPU yet: its numbers will differ");
+            Quantize::None
+        }
     }
 }
 
@@ -147,11 +169,7 @@ pub(super) fn history(checkpoint: &SupervisedCheckpoint) -> Option<&HistoryConfi
 }
 
 /// What a policy says of its own training must agree with the checkpoint it is run on.
-fn check_policy(
-    policy: &PolicyCheckpoint,
-    checkpoint: &SupervisedCheckpoint,
-    quantize: Quantize,
-) -> Result<(), TunerError> {
+fn check_policy(policy: &PolicyCheckpoint, checkpoint: &SupervisedCheckpoint) -> Result<(), TunerError> {
     let Some(info) = &policy.vlm_info else { return Ok(()) };
     let uses_history = history(checkpoint).is_some();
     if info.use_history != uses_history {
@@ -161,10 +179,6 @@ fn check_policy(
             !uses_history
         );
         return Err(TunerError::PolicyMismatch { policy: policy.path.display().to_string(), reason });
-    }
-    if info.use_4bit && quantize == Quantize::None {
-        let policy = policy.path.display();
-        log::info!("{policy} was trained on 4-bit weights; --quantize nf4 runs it on such");
     }
     Ok(())
 }

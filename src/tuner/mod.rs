@@ -3,6 +3,7 @@
 mod decision;
 mod error;
 mod heads;
+mod last_frame;
 mod load;
 #[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
 mod tuner;

@@ -5,9 +5,10 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 
 use super::decision::HeadOutput;
+use super::last_frame::{ImageTokens, LastFrame, PooledPrompt};
 use super::{Decision, Stage, StageTimes, TunerError, heads};
 use crate::checkpoint::{HistoryConfig, Normalization, PolicyCheckpoint};
-use crate::feature::{AttentionMap, EncodedFrame, ExtractedFeature, FeatureExtractor, HistoryImageProcessor};
+use crate::feature::{AttentionMap, EncodedFrame, ExtractedFeature, FeatureExtractor, HistoryImageProcessor, Pooled};
 use crate::frame::{BodyVelocity, Frame};
 use crate::planner::PlannerSpec;
 use crate::policy::Actor;
@@ -23,6 +24,7 @@ pub struct Tuner {
     pub(super) model: VisionLanguageModel,
     pub(super) extractor: FeatureExtractor,
     pub(super) head: HeadParts,
+    pub(super) last_frame: LastFrame,
     pub(super) history_images: Option<HistoryImageProcessor>,
     /// The supervised checkpoint's, where it uses history.
     pub(super) history: Option<HistoryConfig>,
@@ -54,12 +56,20 @@ impl Tuner {
     /// When the frame cannot be resized or a tensor operation fails.
     pub fn encode_for_history(&mut self, frame: &Frame) -> Result<Option<EncodedFrame>, TunerError> {
         let Some(images) = &mut self.history_images else { return Ok(None) };
+        self.last_frame.turn_to(frame);
+        if let Some(encoded) = &self.last_frame.encoded {
+            return Ok(Some(encoded.clone()));
+        }
         let side = images.size() as usize;
         let pixels = Tensor::from_vec(images.process(frame), (3, side, side), &self.device)?;
-        Ok(self.extractor.encode_frame(&pixels)?)
+        self.last_frame.encoded = self.extractor.encode_frame(&pixels)?;
+        Ok(self.last_frame.encoded.clone())
     }
 
     /// Decides for one frame, with the frames before it newest first.
+    ///
+    /// Where the frame is that of the decision before, its image tokens are used again; where the prompt is the same, too
+    /// (the velocity, to the digits that are printed), so is what the head pooled. The result is the same, bit for bit.
     ///
     /// # Errors
     /// The stage that failed; a NaN or an infinity anywhere is an error, never a parameter.
@@ -70,19 +80,49 @@ impl Tuner {
         newest_first: &[EncodedFrame],
     ) -> Result<Decision, TunerError> {
         let mut times = StageTimes::default();
-        let resized = times.measure(Stage::Resize, || self.processor.resize(frame))?;
-        let image = times.measure(Stage::Patches, || self.processor.cut(&resized))?;
-        let grid = image.grid();
-        let prompt = times.measure(Stage::Prompt, || self.prompt(velocity, grid))?;
-        let image_tokens = times.measure(Stage::Vision, || self.model.image_tokens(&image))?;
-        let hidden_states = times.measure(Stage::Text, || self.model.hidden_states(&prompt, &image_tokens, grid))?;
+        self.last_frame.turn_to(frame);
+        let image = self.image_tokens(frame, &mut times)?;
+        let prompt = times.measure(Stage::Prompt, || self.prompt(velocity, image.grid))?;
+        let pooled = self.pooled(&image, &prompt, &mut times)?;
         let (extracted, output) = times.measure(Stage::Heads, || {
-            let extracted = self.extractor.extract(&hidden_states, newest_first)?;
+            let extracted = self.extractor.fuse(&pooled, newest_first)?;
             let output = self.apply_head(&extracted)?;
             Ok::<_, TunerError>((extracted, output))
         })?;
-        let attention_map = self.attention_map(&extracted, &prompt, grid)?;
+        let attention_map = self.attention_map(&extracted, &prompt, image.grid)?;
         Ok(Decision { extracted, attention_map, output, sequence_length: prompt.len(), times })
+    }
+
+    /// Forgets the frame of the last decision, so that the next one computes everything: for measurements.
+    pub fn forget_last_frame(&mut self) {
+        self.last_frame = LastFrame::default();
+    }
+
+    fn image_tokens(&mut self, frame: &Frame, times: &mut StageTimes) -> Result<ImageTokens, TunerError> {
+        if let Some(image) = &self.last_frame.image {
+            return Ok(image.clone());
+        }
+        let resized = times.measure(Stage::Resize, || self.processor.resize(frame))?;
+        let patches = times.measure(Stage::Patches, || self.processor.cut(&resized))?;
+        let tokens = times.measure(Stage::Vision, || self.model.image_tokens(&patches))?;
+        Ok(self.last_frame.image.insert(ImageTokens { grid: patches.grid(), tokens }).clone())
+    }
+
+    fn pooled(
+        &mut self,
+        image: &ImageTokens,
+        prompt: &TokenizedPrompt,
+        times: &mut StageTimes,
+    ) -> Result<Pooled, TunerError> {
+        if let Some(pooled) = self.last_frame.pooled_for(&prompt.input_ids) {
+            return Ok(pooled.clone());
+        }
+        let ImageTokens { grid, tokens } = image;
+        let hidden_states = times.measure(Stage::Text, || self.model.hidden_states(prompt, tokens, *grid))?;
+        let pooled = times.measure(Stage::Heads, || self.extractor.pool(&hidden_states))?;
+        let input_ids = prompt.input_ids.clone();
+        self.last_frame.pooled = Some(PooledPrompt { input_ids, pooled: pooled.clone() });
+        Ok(pooled)
     }
 
     /// Puts another policy's heads in place of those in use. Nothing changes unless all of it fits.
@@ -106,6 +146,7 @@ impl Tuner {
         let (extractor, actor) = heads::load_policy(&policy, self.history.as_ref(), hidden, actions, &self.device)?;
         self.extractor = extractor;
         self.head = HeadParts::Actor(actor);
+        self.last_frame.forget_heads();
         Ok(())
     }
 

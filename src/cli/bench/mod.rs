@@ -11,11 +11,13 @@ use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::json;
 
+use self::random_model::RandomModel;
 use super::infer::read_frame;
 use super::model_args::{ModelArgs, bar_style, missing};
 use super::replay::percentile;
 use super::stdout;
 use crate::frame::{BodyVelocity, Frame};
+use crate::picture::{StageBar, StageChart, plot_stages};
 use crate::tuner::{Stage, StageTimes, Tuner};
 
 /// Measure the time of a decision, stage by stage
@@ -25,7 +27,8 @@ Examples:
   planner_tuner bench --base model/ --checkpoint checkpoint/ --image frame.png
   planner_tuner bench --base model/ --checkpoint checkpoint/ --policy policy/ --image frame.png --runs 100 --json
   planner_tuner bench --random-weights s --runs 5            a small shape, no checkpoint needed
-  planner_tuner bench --random-weights 3b --dtype bf16 --runs 2    the published 3B shape")]
+  planner_tuner bench --random-weights 3b --dtype bf16 --runs 2    the published 3B shape
+  planner_tuner bench --random-weights s --growth --chart stages.png")]
 pub struct BenchArgs {
     #[command(flatten)]
     model: ModelArgs,
@@ -38,6 +41,12 @@ pub struct BenchArgs {
     /// Decisions to measure, after one that is not counted
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
+    /// Measure other sizes of the image, too: how the time grows with its tokens
+    #[arg(long, requires = "random_weights")]
+    growth: bool,
+    /// Draw the stages as bars
+    #[arg(long, value_name = "PNG")]
+    chart: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -49,8 +58,7 @@ pub struct BenchArgs {
 /// What cannot be read, loaded or computed.
 pub fn run(args: BenchArgs) -> anyhow::Result<()> {
     if let Some(shape) = &args.random_weights {
-        stdout::write(&random_model::bench(shape, &args.model, args.runs, args.json)?)?;
-        return Ok(());
+        return random_weights(&args, shape);
     }
     args.model.required()?;
     let image = args.image.as_deref().ok_or_else(|| missing("--image <FILE>"))?;
@@ -58,18 +66,42 @@ pub fn run(args: BenchArgs) -> anyhow::Result<()> {
     // The first decision makes masks, rotary tables and buffers.
     decide_once(&mut tuner, image)?;
     let bar = ProgressBar::new(args.runs.into()).with_style(bar_style("{bar:30} {pos}/{len} decisions {eta}"));
-    let mut all = Vec::new();
+    let (mut all, mut again) = (Vec::new(), Vec::new());
     for _ in 0..args.runs {
+        tuner.forget_last_frame();
         all.push(decide_once(&mut tuner, image)?);
+        again.push(decide_once(&mut tuner, image)?);
         bar.inc(1);
     }
     bar.finish_and_clear();
+    let without_decoding = |times: &StageTimes| times.total().saturating_sub(times.of(Stage::Decode));
     let rows: Vec<Row> = Stage::ALL
         .into_iter()
         .map(|stage| Row::new(stage.name(), all.iter().map(|times| times.of(stage)).collect()))
-        .chain([Row::new("total", all.iter().map(StageTimes::total).collect())])
+        .chain([
+            Row::new("total", all.iter().map(StageTimes::total).collect()),
+            Row::new("same frame", again.iter().map(without_decoding).collect()),
+        ])
         .collect();
+    if let Some(path) = &args.chart {
+        let title = format!("A decision on {}", image.display());
+        let subtitle = format!("{} decisions; a frame that is the same as the last: decoding left out", args.runs);
+        let bar = |row: &Row| StageBar { name: row.name.into(), milliseconds: row.milliseconds(), ideal: None };
+        plot_stages(path, &StageChart { title, subtitle, stages: rows.iter().map(bar).collect() })?;
+    }
     let text = if args.json { as_json(&rows, args.runs) } else { as_table(&rows, args.runs) };
+    stdout::write(&text)?;
+    Ok(())
+}
+
+fn random_weights(args: &BenchArgs, shape: &str) -> anyhow::Result<()> {
+    let mut model = RandomModel::build(shape, &args.model)?;
+    let measured = model.measure(args.runs)?;
+    let growth = if args.growth { model.growth(args.runs)? } else { Vec::new() };
+    if let Some(path) = &args.chart {
+        plot_stages(path, &model.chart(&measured))?;
+    }
+    let text = if args.json { model.json(&measured, &growth) } else { model.table(&measured, &growth) };
     stdout::write(&text)?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{Row, operations};
 use crate::cli::model_args::ModelArgs;
 use crate::frame::Frame;
+use crate::picture::{StageBar, StageChart};
 use crate::vision_language::processor::{ImageProcessor, PreprocessorConfig, TokenizedPrompt};
 use crate::vision_language::{ModelConfig, Precision, VisionLanguageModel};
 use crate::weights::{MemoryBudget, RandomWeights};
@@ -18,41 +19,79 @@ use crate::weights::{MemoryBudget, RandomWeights};
 /// Tokens before and after the image, as in the original's prompt.
 const PROMPT_TOKENS: (usize, usize) = (205, 66);
 
-/// Measures `runs` frames of 600x400 pixels and reports each stage.
-pub fn bench(shape: &str, args: &ModelArgs, runs: u32, as_json: bool) -> anyhow::Result<String> {
-    let config = match operations::built_in(shape) {
-        Some(config) => config,
-        None => ModelConfig::load(Path::new(shape))?,
-    };
-    let device = args.device.open()?;
-    let precision = Precision::new(&device, args.dtype).quantised(args.quantize);
-    let plan = VisionLanguageModel::plan(&config, precision)?;
-    if let (true, Some(memory)) = (device.is_cpu(), MemoryBudget::of_this_machine()) {
-        memory.check(&plan, shape)?;
-    }
-    let weights = Arc::new(RandomWeights::new(plan));
-    let model = VisionLanguageModel::load(config.clone(), weights, precision, &device)?;
+/// Image sizes, pixels, whose frames have 150, 294, 330 and 600 tokens: the trained size is the second.
+const GROWTH: [(u32, u32); 4] = [(420, 280), (588, 392), (616, 420), (840, 560)];
+/// The camera's.
+const FRAME: (u32, u32) = (600, 400);
 
-    let mut processor = ImageProcessor::new(PreprocessorConfig::from_json("built-in", b"{}")?);
-    let frame = Frame::from_rgb8(600, 400, (0..600 * 400 * 3).map(|byte| (byte % 251) as u8).collect())?;
-    let mut times = Times::default();
-    // The first frame makes tables and the prefix; it is not counted.
-    let (image_tokens, grid) = times.run(&model, &mut processor, &frame)?;
-    times = Times::default();
-    for _ in 0..runs {
-        times.run(&model, &mut processor, &frame)?;
+/// The model, and what this machine can do at best.
+pub struct RandomModel {
+    shape: String,
+    model: VisionLanguageModel,
+    processor: ImageProcessor,
+    peak: f64,
+}
+
+/// Frames of one size.
+pub struct Measured {
+    /// Tokens in the sequence.
+    sequence: usize,
+    image_tokens: usize,
+    rows: [Row; 4],
+    /// Of the rows.
+    operations: [Option<f64>; 4],
+}
+
+impl RandomModel {
+    /// Builds the model of a shape: a built-in one, or that of a config.json.
+    pub fn build(shape: &str, args: &ModelArgs) -> anyhow::Result<Self> {
+        let config = match operations::built_in(shape) {
+            Some(config) => config,
+            None => ModelConfig::load(Path::new(shape))?,
+        };
+        let device = args.device.open()?;
+        args.start_threads();
+        let precision = Precision::new(&device, args.dtype).quantised(args.quantize.unwrap_or_default());
+        let plan = VisionLanguageModel::plan(&config, precision)?;
+        if let (true, Some(memory)) = (device.is_cpu(), MemoryBudget::of_this_machine()) {
+            memory.check(&plan, shape)?;
+        }
+        let weights = Arc::new(RandomWeights::new(plan));
+        let model = VisionLanguageModel::load(config, weights, precision, &device)?;
+        let processor = ImageProcessor::new(PreprocessorConfig::from_json("built-in", b"{}")?);
+        Ok(Self { shape: shape.to_owned(), model, processor, peak: gemm_peak()? })
     }
-    let (before, after) = PROMPT_TOKENS;
-    let sequence = before + image_tokens + after;
-    let operations = [
-        None,
-        Some(operations::vision(&config.vision, grid.0, grid.1)),
-        Some(operations::text(&config.text, image_tokens + after, sequence)),
-        Some(operations::text(&config.text, sequence, sequence)),
-    ];
-    let peak = gemm_peak()?;
-    let rows = times.rows();
-    Ok(if as_json { json_report(&rows, operations, peak) } else { table(shape, sequence, &rows, operations, peak) })
+
+    /// Measures frames as the camera gives them.
+    pub fn measure(&mut self, runs: u32) -> anyhow::Result<Measured> {
+        self.measure_size(FRAME, runs)
+    }
+
+    /// Measures how the time grows with the image's tokens.
+    pub fn growth(&mut self, runs: u32) -> anyhow::Result<Vec<Measured>> {
+        GROWTH.into_iter().map(|size| self.measure_size(size, runs)).collect()
+    }
+
+    fn measure_size(&mut self, (width, height): (u32, u32), runs: u32) -> anyhow::Result<Measured> {
+        let bytes = (0..width * height * 3).map(|byte| (byte % 251) as u8).collect();
+        let frame = Frame::from_rgb8(width, height, bytes)?;
+        // The first frame makes tables and the prefix; it is not counted.
+        let (image_tokens, grid) = Times::default().run(&self.model, &mut self.processor, &frame)?;
+        let mut times = Times::default();
+        for _ in 0..runs {
+            times.run(&self.model, &mut self.processor, &frame)?;
+        }
+        let (before, after) = PROMPT_TOKENS;
+        let sequence = before + image_tokens + after;
+        let config = self.model.config();
+        let operations = [
+            None,
+            Some(operations::vision(&config.vision, grid.0, grid.1)),
+            Some(operations::text(&config.text, image_tokens + after, sequence)),
+            Some(operations::text(&config.text, sequence, sequence)),
+        ];
+        Ok(Measured { sequence, image_tokens, rows: times.rows(), operations })
+    }
 }
 
 #[derive(Default)]
@@ -138,48 +177,113 @@ fn resident_mib() -> Option<(u64, u64)> {
     Some((field("VmRSS:")?, field("VmHWM:")?))
 }
 
-fn table(shape: &str, sequence: usize, rows: &[Row; 4], operations: [Option<f64>; 4], peak: f64) -> String {
-    let mut text = format!("{shape}, random weights, {sequence} tokens; f32 product peak {:.0} GF/s\n\n", peak / 1e9);
-    let _ =
-        writeln!(text, "{:<28} {:>9} {:>9} {:>9} ms {:>7} {:>10}", "stage", "min", "median", "p99", "GF", "of peak");
-    let mut frame_ms = 0.0;
-    for (row, operations) in rows.iter().zip(operations) {
-        let [min, median, p99] = row.milliseconds();
-        let _ = write!(text, "{:<28} {min:>9.1} {median:>9.1} {p99:>9.1}   ", row.name);
-        if let Some(operations) = operations {
-            let share = operations / (median * 1e-3) / peak * 100.0;
-            let _ = write!(text, " {:>7.1} {share:>9.0} %", operations / 1e9);
-        }
-        text.push('\n');
-        if !row.name.contains("not remembered") {
-            frame_ms += median;
-        }
+impl Measured {
+    /// Median of a frame with the prefix remembered, ms.
+    fn frame_ms(&self) -> f64 {
+        self.rows.iter().take(3).map(|row| row.milliseconds()[1]).sum()
     }
-    let ideal: f64 = operations.iter().take(3).flatten().sum::<f64>() / peak * 1e3;
-    let _ = writeln!(text, "\nframe {frame_ms:.0} ms, {:.2} x its arithmetic at the peak", frame_ms / ideal);
-    if let Some((now, highest)) = resident_mib() {
-        let _ = writeln!(text, "resident {now} MiB, at most {highest} MiB");
+
+    /// What its arithmetic takes at the peak, ms.
+    fn ideal_ms(&self, peak: f64) -> f64 {
+        self.operations.iter().take(3).flatten().sum::<f64>() / peak * 1e3
     }
-    text
+
+    /// A row and its operations, in the order of the road.
+    fn stages(&self) -> impl Iterator<Item = (&Row, Option<f64>)> {
+        self.rows.iter().zip(self.operations)
+    }
 }
 
-fn json_report(rows: &[Row; 4], operations: [Option<f64>; 4], peak: f64) -> String {
-    let stages: serde_json::Map<_, _> = rows
-        .iter()
-        .zip(operations)
-        .map(|(row, operations)| {
+impl RandomModel {
+    /// For people.
+    pub fn table(&self, measured: &Measured, growth: &[Measured]) -> String {
+        let (shape, peak) = (&self.shape, self.peak);
+        let sequence = measured.sequence;
+        let mut text =
+            format!("{shape}, random weights, {sequence} tokens; f32 product peak {:.0} GF/s\n\n", peak / 1e9);
+        let _ = writeln!(
+            text,
+            "{:<28} {:>9} {:>9} {:>9} ms {:>7} {:>10}",
+            "stage", "min", "median", "p99", "GF", "of peak"
+        );
+        for (row, operations) in measured.stages() {
             let [min, median, p99] = row.milliseconds();
-            let stage = json!({ "min_ms": min, "median_ms": median, "p99_ms": p99, "operations": operations });
-            (row.name.to_string(), stage)
+            let _ = write!(text, "{:<28} {min:>9.1} {median:>9.1} {p99:>9.1}   ", row.name);
+            if let Some(operations) = operations {
+                let share = operations / (median * 1e-3) / peak * 100.0;
+                let _ = write!(text, " {:>7.1} {share:>9.0} %", operations / 1e9);
+            }
+            text.push('\n');
+        }
+        let frame = measured.frame_ms();
+        let _ = writeln!(
+            text,
+            "\nframe {frame:.0} ms, {:.2} x its arithmetic at the peak",
+            frame / measured.ideal_ms(peak)
+        );
+        if !growth.is_empty() {
+            let _ = writeln!(
+                text,
+                "\n{:>12} {:>9} {:>9} {:>9} ms {:>15}",
+                "image tokens", "vision", "text", "frame", "of peak"
+            );
+        }
+        for at in growth {
+            let [_, vision, words, _] = &at.rows;
+            let [vision, words] = [vision, words].map(|row| row.milliseconds()[1]);
+            let (frame, share) = (at.frame_ms(), at.ideal_ms(peak) / at.frame_ms() * 100.0);
+            let _ =
+                writeln!(text, "{:>12} {vision:>9.1} {words:>9.1} {frame:>9.1}    {share:>13.0} %", at.image_tokens);
+        }
+        if let Some((now, highest)) = resident_mib() {
+            let _ = writeln!(text, "\nresident {now} MiB, at most {highest} MiB");
+        }
+        text
+    }
+
+    /// For programs.
+    pub fn json(&self, measured: &Measured, growth: &[Measured]) -> String {
+        let stages: serde_json::Map<_, _> = measured
+            .stages()
+            .map(|(row, operations)| {
+                let [min, median, p99] = row.milliseconds();
+                let stage = json!({ "min_ms": min, "median_ms": median, "p99_ms": p99, "operations": operations });
+                (row.name.to_string(), stage)
+            })
+            .collect();
+        let of_size = |at: &Measured| {
+            let operations: f64 = at.operations.iter().take(3).flatten().sum();
+            json!({ "image_tokens": at.image_tokens, "frame_ms": at.frame_ms(), "operations": operations })
+        };
+        let memory = resident_mib();
+        json!({
+            "stages": stages,
+            "frame_ms": measured.frame_ms(),
+            "times_its_arithmetic": measured.frame_ms() / measured.ideal_ms(self.peak),
+            "gemm_peak_operations_per_s": self.peak,
+            "growth": growth.iter().map(of_size).collect::<Vec<_>>(),
+            "resident_mib": memory.map(|(now, _)| now),
+            "highest_resident_mib": memory.map(|(_, highest)| highest),
         })
-        .collect();
-    let memory = resident_mib();
-    json!({
-        "stages": stages,
-        "gemm_peak_operations_per_s": peak,
-        "resident_mib": memory.map(|(now, _)| now),
-        "highest_resident_mib": memory.map(|(_, highest)| highest),
-    })
-    .to_string()
-        + "\n"
+        .to_string()
+            + "\n"
+    }
+
+    /// For people who would rather look.
+    pub fn chart(&self, measured: &Measured) -> StageChart {
+        let bar = |(row, operations): (&Row, Option<f64>)| StageBar {
+            name: row.name.into(),
+            milliseconds: row.milliseconds(),
+            ideal: operations.map(|operations| operations / self.peak * 1e3),
+        };
+        StageChart {
+            title: format!("A frame of the shape {}", self.shape),
+            subtitle: format!(
+                "random weights, {} tokens, f32 products at most {:.0} GF/s",
+                measured.sequence,
+                self.peak / 1e9
+            ),
+            stages: measured.stages().map(bar).collect(),
+        }
+    }
 }

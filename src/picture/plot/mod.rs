@@ -1,6 +1,8 @@
 //! What was decided over a drive: a panel for every parameter, one for the velocities, a strip of frames under them.
+//! And where the time of a decision goes.
 
 mod panel;
+mod stages;
 mod strip;
 mod style;
 mod time_axis;
@@ -11,6 +13,7 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use plotters::prelude::*;
 
+pub use stages::{StageBar, StageChart, plot_stages};
 pub use strip::FrameStrip;
 
 use super::{PictureError, save_png};
@@ -73,13 +76,21 @@ fn draw_decisions(series: &DecisionSeries) -> Result<Frame, PictureError> {
     let strip_top = HEADER + panels.saturating_mul(PANEL + GAP) + VELOCITY_PANEL + TIME_LABELS;
     let height = if frames { strip_top + strip::HEIGHT } else { strip_top + GAP };
 
-    let (fine_width, fine_height) = (place(WIDTH) as u32, place(height) as u32);
+    finished((WIDTH, height), |page| draw_page(page, series, &planner, strip_top))
+}
+
+/// What `draw` puts on a white page, scaled down to this size.
+fn finished(
+    (width, height): (i32, i32),
+    draw: impl FnOnce(&Page<'_>) -> Result<(), style::DrawError>,
+) -> Result<Frame, PictureError> {
+    let (fine_width, fine_height) = (place(width) as u32, place(height) as u32);
     let mut rgb = vec![255; Frame::checked_len(fine_width, fine_height)?];
     {
         let page = BitMapBackend::with_buffer(&mut rgb, (fine_width, fine_height)).into_drawing_area();
-        draw_page(&page, series, &planner, strip_top).map_err(|error| PictureError::Draw(error.to_string()))?;
+        draw(&page).map_err(|error| PictureError::Draw(error.to_string()))?;
     }
-    scaled_down(&rgb, (fine_width, fine_height), (WIDTH as u32, height as u32))
+    scaled_down(&rgb, (fine_width, fine_height), (width as u32, height as u32))
 }
 
 fn the_planner(series: &DecisionSeries) -> Result<PlannerSpec, PictureError> {

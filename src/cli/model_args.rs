@@ -40,8 +40,7 @@ pub struct ModelArgs {
     /// Format of the vision-language model's weights [default: f32 on a CPU, bf16 on a GPU]
     #[arg(long, value_enum)]
     pub dtype: Option<WeightFormat>,
-    /// Quantise the linear layers of language model and vision blocks while loading (CPU) [default: as the policy was
-    /// trained]
+    /// Quantise the linear layers of language model and vision blocks while loading [default: as the policy was trained]
     #[arg(long, value_enum)]
     pub quantize: Option<Quantize>,
     /// Threads that compute on the CPU [default: one a core]

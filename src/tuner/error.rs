@@ -57,9 +57,6 @@ pub enum TunerError {
         /// The base model.
         base: std::path::PathBuf,
     },
-    /// There is no kernel for it yet.
-    #[error("4-bit weights run on a CPU only; use --device cpu, or bf16 weights on the GPU")]
-    QuantisedOnGpu,
     /// A tensor operation failed.
     #[error("the forward pass failed: {0}")]
     Tensor(#[from] candle_core::Error),

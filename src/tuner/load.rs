@@ -135,9 +135,6 @@ impl TunerOptions {
         if quantised && self.quantize == Some(Quantize::Nf4) {
             return Err(TunerError::AlreadyQuantised { base: self.base.clone() });
         }
-        if !self.device.is_cpu() && (quantised || self.quantize == Some(Quantize::Nf4)) {
-            return Err(TunerError::QuantisedOnGpu);
-        }
         let precision = Precision::new(&self.device, self.format);
         if quantised {
             return Ok(precision.already_quantised());
@@ -145,20 +142,15 @@ impl TunerOptions {
         Ok(precision.quantised(self.quantize.unwrap_or_else(|| self.as_trained(policy))))
     }
 
-    /// What nobody chose: 4 bits for a policy that was trained on 4 bits, where they can be computed with.
+    /// What nobody chose: 4 bits for a policy that was trained on 4 bits.
     fn as_trained(&self, policy: Option<&PolicyCheckpoint>) -> Quantize {
-        let Some(policy) = policy.filter(|policy| policy.vlm_info.as_ref().is_some_and(|info| info.use_4bit)) else {
-            return Quantize::None;
-        };
-        let name = policy.path.display();
-        if self.device.is_cpu() {
-            log::info!(
-                "{name} was trained on 4-bit weights: quantising to NF4 (--quantize none leaves them as they are)"
-            );
-            Quantize::Nf4
-        } else {
-            log::warn!("{name} was trained on 4-bit weights, which do not run on a GPU yet: its numbers will differ");
-            Quantize::None
+        match policy.filter(|policy| policy.vlm_info.as_ref().is_some_and(|info| info.use_4bit)) {
+            Some(policy) => {
+                let name = policy.path.display();
+                log::info!("{name} was trained on 4-bit weights: they are quantised; --quantize none leaves them");
+                Quantize::Nf4
+            }
+            None => Quantize::None,
         }
     }
 }

@@ -7,6 +7,7 @@ use candle_nn::VarBuilder;
 
 use super::Precision;
 use super::kernels::PanelMatmul;
+use super::nf4_on_device::Nf4OnDevice;
 use crate::weights::nf4::{AbsmaxFormat, Nf4Matrix};
 use crate::weights::{Bf16Matrix, F32Matrix, PanelSource};
 
@@ -18,6 +19,8 @@ pub struct Linear(Form);
 enum Form {
     /// On a GPU, weight `[out, in]` and bias `[out]` in the activations' format.
     Dense { weight: Tensor, bias: Option<Tensor> },
+    /// On a GPU in 4 bits, with the bias in the activations' format.
+    Nf4 { weight: Nf4OnDevice, bias: Option<Tensor> },
     /// On a CPU, in whatever format, widened to f32 by panels.
     Panels { weights: Arc<dyn PanelSource>, bias: Option<Vec<f32>> },
 }
@@ -54,10 +57,16 @@ impl Linear {
 
     fn from_parts(weight: Tensor, bias: Option<Tensor>, nf4: Option<AbsmaxFormat>) -> Result<Self> {
         // While tensors are surveyed, they have stride 0 and no contents.
-        if !weight.device().is_cpu() || !weight.is_contiguous() {
+        if !weight.is_contiguous() {
             return Ok(Self(Form::Dense { weight, bias }));
         }
         let shape: [usize; 2] = weight.dims2()?.into();
+        if !weight.device().is_cpu() {
+            let Some(format) = nf4 else { return Ok(Self(Form::Dense { weight, bias })) };
+            let values = weight.flatten_all()?.to_vec1::<f32>()?;
+            let quantised = Nf4Matrix::quantise(&values, shape, format).map_err(candle_core::Error::wrap)?;
+            return Ok(Self(Form::Nf4 { weight: Nf4OnDevice::new(&quantised, weight.device())?, bias }));
+        }
         let misfit = || candle_core::Error::Msg(format!("a matrix of shape {shape:?} has another number of values"));
         let flat = weight.flatten_all()?;
         let weights: Arc<dyn PanelSource> = match (nf4, weight.dtype()) {
@@ -80,9 +89,17 @@ impl Module for Linear {
             Form::Panels { weights, bias } => {
                 xs.contiguous()?.apply_op1_no_bwd(&PanelMatmul { weights: weights.as_ref(), bias: bias.as_deref() })
             }
-            Form::Dense { weight, bias: None } => xs.matmul(&weight.t()?),
-            Form::Dense { weight, bias: Some(bias) } => xs.matmul(&weight.t()?)?.broadcast_add(bias),
+            Form::Dense { weight, bias } => dense(xs, weight, bias.as_ref()),
+            Form::Nf4 { weight, bias } => dense(xs, &weight.dequantise(xs.dtype())?, bias.as_ref()),
         }
+    }
+}
+
+fn dense(xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let product = xs.matmul(&weight.t()?)?;
+    match bias {
+        Some(bias) => product.broadcast_add(bias),
+        None => Ok(product),
     }
 }
 
@@ -90,6 +107,7 @@ impl std::fmt::Debug for Linear {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
             Form::Dense { weight, .. } => write!(f, "Linear({:?} {:?})", weight.dims(), weight.dtype()),
+            Form::Nf4 { weight, .. } => write!(f, "Linear({:?} nf4)", weight.shape()),
             Form::Panels { weights, .. } => {
                 write!(f, "Linear([{}, {}], {} bytes)", weights.rows(), weights.cols(), weights.bytes())
             }

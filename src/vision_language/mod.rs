@@ -13,6 +13,7 @@ pub mod hub;
 mod kernels;
 mod linear;
 mod model;
+mod nf4_on_device;
 mod precision;
 mod prefix_cache;
 pub mod processor;

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::exp::exp;
 use super::gemm::{Matrix, MatrixMut, Workers, multiply};
+use super::vectors::widest_vectors;
 
 /// Query rows of a block; its scores are at most a few hundred kilobytes.
 pub const BLOCK_ROWS: usize = 64;
@@ -148,18 +149,21 @@ fn attend(span: &AttentionSpan, dim: usize, query: &[f32], key: &[f32], value: &
     let transposed = Matrix::new(key, keys, dim)?.t();
     let into = MatrixMut::new(&mut scores, block, keys, keys)?;
     multiply(into, false, Matrix::new(query, block, dim)?, transposed, Workers::Caller)?;
-    for (row, scores) in scores.chunks_exact_mut(keys).enumerate() {
-        let visible = if span.causal { keys - block + row + 1 } else { keys };
-        let (seen, unseen) = scores.split_at_mut(visible);
-        softmax(seen);
-        unseen.fill(0.0);
-    }
+    widest_vectors(|| {
+        for (row, scores) in scores.chunks_exact_mut(keys).enumerate() {
+            let visible = if span.causal { keys - block + row + 1 } else { keys };
+            let (seen, unseen) = scores.split_at_mut(visible);
+            softmax(seen);
+            unseen.fill(0.0);
+        }
+    });
     let into = MatrixMut::new(out, block, dim, dim)?;
     multiply(into, false, Matrix::new(&scores, block, keys)?, Matrix::new(value, keys, dim)?, Workers::Caller)
 }
 
+#[inline(always)]
 fn softmax(scores: &mut [f32]) {
-    // Eight running values each, so that neither loop waits for its own last step.
+    // Thirty-two running values each, so that neither loop waits for its own last step.
     let largest = lanes(scores, f32::NEG_INFINITY, f32::max);
     for score in scores.iter_mut() {
         *score = exp(*score - largest);
@@ -168,10 +172,13 @@ fn softmax(scores: &mut [f32]) {
     scores.iter_mut().for_each(|score| *score *= scale);
 }
 
+/// Two of the widest vectors.
+const LANES: usize = 32;
+
 #[inline(always)]
 fn lanes(values: &[f32], start: f32, fold: impl Fn(f32, f32) -> f32) -> f32 {
-    let (chunks, rest) = values.as_chunks::<8>();
-    let mut lanes = [start; 8];
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let mut lanes = [start; LANES];
     for chunk in chunks {
         lanes.iter_mut().zip(chunk).for_each(|(lane, &value)| *lane = fold(*lane, value));
     }

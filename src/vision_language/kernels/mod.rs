@@ -6,6 +6,7 @@ mod exp;
 mod gemm;
 mod panel_matmul;
 mod silu_mul;
+mod vectors;
 
 pub use attention::{AttentionSpan, attention, is_cpu_f32};
 pub use panel_matmul::PanelMatmul;

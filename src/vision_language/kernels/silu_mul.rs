@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::exp::exp;
+use super::vectors::widest_vectors;
 
 /// Values a thread takes at a time.
 const CHUNK: usize = 1 << 14;
@@ -41,9 +42,11 @@ impl CustomOp2 for SiluMul {
         let mut out = vec![0f32; gate.len()];
         out.par_chunks_mut(CHUNK).zip(gate.par_chunks(CHUNK)).zip(up.par_chunks(CHUNK)).for_each(
             |((out, gate), up)| {
-                for ((out, &gate), &up) in out.iter_mut().zip(gate).zip(up) {
-                    *out = gate / (1.0 + exp(-gate)) * up;
-                }
+                widest_vectors(|| {
+                    for ((out, &gate), &up) in out.iter_mut().zip(gate).zip(up) {
+                        *out = gate / (1.0 + exp(-gate)) * up;
+                    }
+                });
             },
         );
         Ok((CpuStorage::F32(out), gate_layout.shape().clone()))

@@ -47,6 +47,12 @@ const PAIRS: [[f32; 2]; 256] = {
     pairs
 };
 
+/// The two values of [-1, 1] that each byte of codes stands for, the one in the upper half first.
+pub fn byte_values() -> &'static [[f32; 2]; 256] {
+    static VALUES: [[f32; 2]; 256] = PAIRS;
+    &VALUES
+}
+
 /// Bytes of a whole block.
 pub const BLOCK_BYTES: usize = BLOCK / 2;
 

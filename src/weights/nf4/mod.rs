@@ -18,6 +18,7 @@ mod quantise;
 mod stored;
 
 pub use absmax::{Absmax, AbsmaxFormat, DoubleAbsmax};
+pub use code::byte_values;
 pub use error::Nf4Error;
 pub use matrix::{DequantisedFormat, Nf4Matrix};
 pub use stored::{StoredNf4, companion_of};

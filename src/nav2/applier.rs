@@ -136,26 +136,26 @@ impl Applier {
             Event::Available(there) => self.availability(now, there),
             Event::CallFailed { call } => {
                 if let Some(pending) = self.take_pending(call) {
-                    self.unanswered(now, pending.kind);
+                    self.unanswered(now, pending);
                 }
             }
             Event::Tick => {
                 if let Some(late) = self.pending.take_if(|pending| now >= pending.deadline) {
-                    self.unanswered(now, late.kind);
+                    self.unanswered(now, late);
                 }
                 self.remind(now);
             }
-            Event::SetResult { call, results } => match self.take_pending(call).map(|pending| pending.kind) {
-                Some(Kind::Set(service, sent)) => {
+            Event::SetResult { call, results } => match self.take_pending(call) {
+                Some(Pending { kind: Kind::Set(service, sent), .. }) => {
                     self.unanswered_sets = 0;
                     self.set_answered(now, service, &sent, &results);
                 }
                 Some(other) => self.unanswered(now, other),
                 None => {}
             },
-            Event::GetResult { call, values } => match self.take_pending(call).map(|pending| pending.kind) {
-                Some(kind @ Kind::Set(..)) => self.unanswered(now, kind),
-                Some(kind) => {
+            Event::GetResult { call, values } => match self.take_pending(call) {
+                Some(pending @ Pending { kind: Kind::Set(..), .. }) => self.unanswered(now, pending),
+                Some(Pending { kind, .. }) => {
                     self.unanswered_gets = 0;
                     self.read_answered(now, kind, &values);
                 }
@@ -195,9 +195,9 @@ impl Applier {
     }
 
     /// A call got no answer in time.
-    fn unanswered(&mut self, now: Moment, kind: Kind) {
+    fn unanswered(&mut self, now: Moment, unanswered: Pending) {
         self.note_absence(now);
-        let in_a_row = match kind {
+        let in_a_row = match unanswered.kind {
             Kind::Set(_, sent) => {
                 self.put_in_doubt(&sent);
                 self.set_backoff.fail(now);
@@ -205,6 +205,8 @@ impl Applier {
             }
             Kind::ReadAll(_) | Kind::ReadOne(_) | Kind::Poll(_) => {
                 self.may_be_new = true;
+                // Whoever comes back is found soon; a call that fails at once is not repeated at once.
+                self.poll_at = self.poll_at.min(unanswered.deadline);
                 if let Phase::Naming(_) = self.phase {
                     self.phase = Phase::Unread;
                 }

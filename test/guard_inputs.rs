@@ -5,7 +5,7 @@
 mod guard_scene;
 
 use guard_scene::{Scene, action, dwa, ms, sets};
-use vlm_planner_tuner::frame::{Frame, Stamp};
+use vlm_planner_tuner::frame::{Frame, OddAppearance, Stamp};
 use vlm_planner_tuner::planner::envelope::EnvelopeLimits;
 use vlm_planner_tuner::planner::guard::{
     Action, ClockEvent, FrameArrival, FrameVerdict, GuardLimits, Level, Mode, Reason, State, image_hash,
@@ -31,6 +31,25 @@ fn fault_01_no_image_ever() {
     // The safe defaults are set: leaving them takes three good frames, as from Safe.
     assert_eq!([scene.good(), scene.good(), scene.good()].map(|reaction| sets(&reaction)), [false, false, true]);
     assert_eq!(scene.state(), State::Nominal);
+}
+
+#[test]
+fn fault_07_an_odd_image_is_decided_on_and_reported() {
+    let mut scene = nominal();
+    let odd = |scene: &mut Scene, odd| {
+        scene.pass(500);
+        let (stamp, ros_now) = (scene.ros(), scene.ros());
+        let arrival = FrameArrival { stamp, ros_now, image_hash: stamp.nanos() as u64, odd };
+        let verdict = scene.guard.frame(scene.now(), arrival).0;
+        assert!(matches!(verdict, FrameVerdict::Use { .. }), "{verdict:?}");
+        scene.guard.status(scene.now())
+    };
+    let status = odd(&mut scene, Some(OddAppearance::NoRobot));
+    assert_eq!((status.state, status.level), (State::Nominal, Level::Warn));
+    assert_eq!(status.warnings, [Reason::ImageOdd(OddAppearance::NoRobot)]);
+    let sentence = status.warnings.first().unwrap().to_string();
+    assert!(sentence.contains("does not look like a Jackal costmap"), "{sentence}");
+    assert_eq!(odd(&mut scene, None).warnings, []);
 }
 
 #[test]
@@ -250,9 +269,10 @@ fn fault_40_waiting_for_the_clock() {
     assert_eq!((scene.state(), scene.reason()), (State::Starting, "waiting_for_clock"));
     assert_eq!(scene.guard.status(scene.now()).level, Level::Error);
     assert_eq!(scene.safe_defaults().len(), 1);
-    let reaction = scene
-        .guard
-        .frame(scene.now(), FrameArrival { stamp: Stamp::from_nanos(5), ros_now: Stamp::from_nanos(0), image_hash: 1 });
+    let reaction = scene.guard.frame(
+        scene.now(),
+        FrameArrival { stamp: Stamp::from_nanos(5), ros_now: Stamp::from_nanos(0), image_hash: 1, odd: None },
+    );
     assert_eq!(reaction.0, FrameVerdict::Refuse(Reason::WaitingForClock));
     assert_eq!(scene.admit(Stamp::from_nanos(5)), Err(Reason::WaitingForClock));
 }

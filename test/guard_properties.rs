@@ -227,12 +227,12 @@ proptest! {
             let mut reactions: Vec<Reaction> = Vec::new();
             match happening {
                 Happening::Frame { stamp, hash } => {
-                    let arrival = FrameArrival { stamp: Stamp::from_nanos(stamp), ros_now: Stamp::from_nanos(ros), image_hash: hash };
+                    let arrival = FrameArrival { stamp: Stamp::from_nanos(stamp), ros_now: Stamp::from_nanos(ros), image_hash: hash, odd: None };
                     reactions.push(guard.frame(now, arrival).1);
                 }
                 Happening::FrameNow => {
                     let stamp = Stamp::from_nanos(ros);
-                    reactions.push(guard.frame(now, FrameArrival { stamp, ros_now: stamp, image_hash: ros as u64 }).1);
+                    reactions.push(guard.frame(now, FrameArrival { stamp, ros_now: stamp, image_hash: ros as u64, odd: None }).1);
                 }
                 Happening::Refused => reactions.push(guard.frame_refused(now, "mono16")),
                 Happening::Velocity { linear, angular, behind } => {

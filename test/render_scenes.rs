@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use nalgebra::{Isometry2, Point2, Vector2};
 use proptest::prelude::*;
 use vlm_planner_tuner::frame::render::{LaserScan, RenderError, Renderer, Scene};
+use vlm_planner_tuner::frame::{Frame, odd_appearance};
 
 fn picture(path: &Path) -> image::RgbaImage {
     image::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).into_rgba8()
@@ -185,4 +186,22 @@ fn the_longest_scan_and_path_that_are_accepted_are_drawn() {
     assert_eq!(report.unusable_path_points, 0);
     // A zero increment puts every beam on the same spot, 1 m ahead. The path is on the left, the axis covers the middle.
     assert_eq!(frame.rgb()[(204 * 600 + 300) * 3..][..3], [255, 0, 0]);
+}
+
+#[test]
+fn recorded_pictures_look_like_what_they_are() {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("test/fixtures/demo_drive/frames");
+    let recorded = support::shared_data("jackal_frames").map(|folder| folder.join("frames"));
+    let mut looked_at = 0;
+    for folder in [Some(own), recorded].into_iter().flatten() {
+        let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "png")) {
+            let image = image::open(&file).unwrap().to_rgb8();
+            let frame = Frame::from_rgb8(image.width(), image.height(), image.into_raw()).unwrap();
+            assert_eq!(odd_appearance(&frame), None, "{}", file.display());
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 0);
+    support::say(&format!("{looked_at} recorded pictures look like costmap pictures of the robot"));
 }

@@ -1,5 +1,6 @@
 //! An image comes in: the costmap picture, its stamp, and the velocity the robot had.
 
+mod appearance;
 mod encoding;
 mod error;
 #[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
@@ -9,6 +10,7 @@ mod image_file;
 pub mod render;
 mod velocity;
 
+pub use appearance::{OddAppearance, odd_appearance};
 pub use encoding::{PixelEncoding, RawImage};
 pub use error::FrameError;
 pub use frame::{Frame, Stamp, StampedFrame};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::control::{Control, Model};
 use super::intake::ImageMessage;
 use super::messages::{decision_line, parameter_line};
-use vlm_planner_tuner::frame::Frame;
+use vlm_planner_tuner::frame::{Frame, odd_appearance};
 use vlm_planner_tuner::live::inference::{Decided, Job, Order};
 use vlm_planner_tuner::nav2::TargetStatus;
 use vlm_planner_tuner::planner::guard::{FrameArrival, FrameVerdict, Status, image_hash};
@@ -85,7 +85,8 @@ impl Control {
                 return self.react_to(Some(reaction));
             }
         };
-        let arrival = FrameArrival { stamp: header_stamp, ros_now, image_hash: image_hash(&frame) };
+        let arrival =
+            FrameArrival { stamp: header_stamp, ros_now, image_hash: image_hash(&frame), odd: odd_appearance(&frame) };
         let (verdict, reaction) = guard.frame(now, arrival);
         let admitted = match verdict {
             FrameVerdict::Use { stamp, .. } => guard.admit(now, stamp, ros_now).map_err(|(_, reaction)| reaction),

@@ -82,7 +82,7 @@ impl Scene {
     }
 
     pub fn image_of(&mut self, stamp: Stamp, image_hash: u64) -> (FrameVerdict, Reaction) {
-        let arrival = FrameArrival { stamp, ros_now: self.ros(), image_hash };
+        let arrival = FrameArrival { stamp, ros_now: self.ros(), image_hash, odd: None };
         let (verdict, reaction) = self.guard.frame(self.now(), arrival);
         self.note(reaction.clone());
         (verdict, reaction)

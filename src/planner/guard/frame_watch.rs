@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::velocity_watch::span;
 use super::{FrameArrival, GuardLimits, Moment, Reason};
-use crate::frame::Stamp;
+use crate::frame::{OddAppearance, Stamp};
 
 /// What to do with a frame that arrived.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +35,7 @@ pub(super) struct FrameWatch {
     /// One bit a frame, newest lowest: its stamp went back.
     went_back: u16,
     stamps_are_zero: bool,
+    odd: Option<OddAppearance>,
 }
 
 impl FrameWatch {
@@ -46,7 +47,7 @@ impl FrameWatch {
         moving: bool,
         limits: &GuardLimits,
     ) -> FrameVerdict {
-        let FrameArrival { stamp, ros_now, image_hash } = arrival;
+        let FrameArrival { stamp, ros_now, image_hash, odd } = arrival;
         self.last_arrival = Some(now);
         self.newest_ros_now = Some(ros_now);
         if ros_now.nanos() <= 0 {
@@ -70,6 +71,7 @@ impl FrameWatch {
         if !back.is_zero() {
             return FrameVerdict::Refuse(Reason::StampBackwards(back));
         }
+        self.odd = odd;
         let same_image = self.last_hash.replace(image_hash) == Some(image_hash);
         self.frozen_since = if same_image && moving { self.frozen_since.or(Some(now)) } else { None };
         FrameVerdict::Use { stamp, same_image }
@@ -104,6 +106,7 @@ impl FrameWatch {
     /// What is odd about frames that are used all the same.
     pub(super) fn warnings(&self, now: Moment, limits: &GuardLimits) -> impl Iterator<Item = Reason> {
         let frozen = self.frozen_since.map(|since| now.since(since)).filter(|time| *time >= limits.frozen_after);
-        frozen.map(Reason::ImageFrozen).into_iter().chain(self.stamps_are_zero.then_some(Reason::StampZero))
+        let odd = self.odd.map(Reason::ImageOdd);
+        frozen.map(Reason::ImageFrozen).into_iter().chain(self.stamps_are_zero.then_some(Reason::StampZero)).chain(odd)
     }
 }

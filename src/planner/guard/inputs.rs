@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Moment;
-use crate::frame::{BodyVelocity, Stamp};
+use crate::frame::{BodyVelocity, OddAppearance, Stamp};
 
 /// A frame that has been decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct FrameArrival {
     pub ros_now: Stamp,
     /// [`super::image_hash`] of the frame.
     pub image_hash: u64,
+    /// Why the frame does not look like what the model was trained on ([`crate::frame::odd_appearance`]).
+    pub odd: Option<OddAppearance>,
 }
 
 /// Leave to start inference on a frame. Goes with the job and comes back with its result.

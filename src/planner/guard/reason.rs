@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::frame::OddAppearance;
+
 /// How bad it is, as in `diagnostic_msgs/DiagnosticStatus`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -45,6 +47,8 @@ pub enum Reason {
     FrameRefused(String),
     /// The image has not changed for this long while the robot moved.
     ImageFrozen(Duration),
+    /// The image does not look like what the model was trained on, and why.
+    ImageOdd(OddAppearance),
     /// No velocity, or none near the frame.
     VelocityMissing,
     /// Odometry is NaN, infinite or absurd.
@@ -121,6 +125,7 @@ impl Reason {
             Reason::FrameRepeated => "frame_repeated",
             Reason::FrameRefused(_) => "frame_refused",
             Reason::ImageFrozen(_) => "image_frozen",
+            Reason::ImageOdd(_) => "image_odd",
             Reason::VelocityMissing => "velocity_missing",
             Reason::VelocityInvalid => "velocity_invalid",
             Reason::VelocityStale(_) => "velocity_stale",
@@ -168,6 +173,12 @@ impl fmt::Display for Reason {
             Reason::FrameRefused(problem) => write!(f, "an image was refused: {problem}"),
             Reason::ImageFrozen(time) => {
                 write!(f, "the image has not changed for {} while the robot moves; is its publisher stuck?", s(time))
+            }
+            Reason::ImageOdd(why) => {
+                write!(
+                    f,
+                    "the image does not look like a Jackal costmap: {why}; check the image topic and its encoding"
+                )
             }
             Reason::VelocityMissing => f.write_str("no velocity near the image; check the odometry topic"),
             Reason::VelocityInvalid => f.write_str("odometry is not finite or absurd; no decision without a velocity"),

@@ -4,8 +4,5 @@
 /// found out when it runs. What `work` calls must be inlined into it to profit.
 #[inline(always)]
 pub fn widest_vectors<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || work(),
-    )
+    pulp::Arch::new().dispatch(work)
 }

@@ -57,6 +57,23 @@ impl StateDict {
         self.tensors.is_empty()
     }
 
+    /// Whether both have the same tensors, bit for bit and in the same order.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NotWritable`] when a device refuses to hand out its numbers.
+    pub fn same_bits(&self, other: &Self) -> Result<bool, CheckpointError> {
+        if self.len() != other.len() {
+            return Ok(false);
+        }
+        for ((name, left), (other_name, right)) in self.iter().zip(other.iter()) {
+            let alike = (name, left.dtype(), left.dims()) == (other_name, right.dtype(), right.dims());
+            if !alike || bytes(name, left)? != bytes(name, right)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// As a plain pickle of a dict, in which every tensor carries its numbers as an embedded legacy torch file: what
     /// `pickle.dump` of a state dict writes, and `pickle.load` under PyTorch reads.
     ///

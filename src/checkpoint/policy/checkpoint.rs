@@ -62,6 +62,7 @@ struct Files<'a> {
 }
 
 /// Where they are read.
+#[derive(PartialEq)]
 struct Place {
     folder: PathBuf,
     manifest: Option<PathBuf>,

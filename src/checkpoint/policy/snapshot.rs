@@ -51,8 +51,9 @@ impl FileState {
     }
 }
 
-/// Reads files that `places` names, until they are the same after reading as before. What `read` then says counts.
-pub(super) fn read_unchanged<T, P>(
+/// Reads files that `places` names, until they are the same after reading as before. What `read` then says counts; that
+/// a file is missing, only if they are still to be read at that place.
+pub(super) fn read_unchanged<T, P: PartialEq>(
     subject: &Path,
     mut places: impl FnMut() -> P,
     files_of: impl Fn(&P) -> Vec<PathBuf>,
@@ -62,7 +63,7 @@ pub(super) fn read_unchanged<T, P>(
         let place = places();
         let before = Fingerprint::of(files_of(&place));
         let result = read(&place);
-        if before == before.again() {
+        if before == before.again() && (result.is_ok() || place == places()) {
             return result;
         }
         std::thread::sleep(PAUSE);

@@ -37,7 +37,7 @@ pub use normalization::Normalization;
 pub use pickle::PickleError;
 pub use policy::{
     Fingerprint, HeadsPolicy, LocatedPolicy, PolicyCheckpoint, PolicyForm, PolicyManifest, PolicyOrigin, PolicySet,
-    SavedPolicy, VlmInfo, locate_live, sha256_of,
+    SavedPolicy, StoredPolicy, VlmInfo, locate_live, sha256_of,
 };
 pub use state_dict::StateDict;
 pub use supervised::{AdapterRequirement, Heads, SupervisedCheckpoint};

@@ -3,7 +3,7 @@
 use super::locate::locate;
 use super::manifest::PolicyManifest;
 use super::snapshot::read_unchanged;
-use super::{ACTOR, ACTOR_SAFETENSORS, FAMILY, LORA_ADAPTER, NOISE, VLM_INFO, VlmInfo};
+use super::{ACTOR, ACTOR_SAFETENSORS, FAMILY, LORA_ADAPTER, NOISE, VLM_INFO, VlmInfo, stem};
 use crate::checkpoint::adapter::Adapter;
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::file_set::FileSet;
@@ -42,7 +42,7 @@ impl PolicyCheckpoint {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
         let path = locate(path.as_ref())?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let stem = name.strip_suffix(ACTOR).or_else(|| name.strip_suffix(ACTOR_SAFETENSORS)).unwrap_or(&name);
+        let stem = &stem(&path);
         let folder = path.parent().unwrap_or(Path::new(""));
         let files = Files { actor: path.clone(), folder, stem, set: FileSet::new(folder, stem) };
         let names = |place: &Place| {

@@ -15,6 +15,7 @@ mod locate;
 mod manifest;
 mod set;
 mod snapshot;
+mod stored;
 mod vlm_info;
 
 pub use checkpoint::PolicyCheckpoint;
@@ -23,6 +24,7 @@ pub use locate::{LocatedPolicy, locate_live};
 pub use manifest::{PolicyManifest, PolicyOrigin, sha256_of};
 pub use set::{PolicyForm, PolicySet, SavedPolicy};
 pub use snapshot::Fingerprint;
+pub use stored::StoredPolicy;
 pub use vlm_info::VlmInfo;
 
 /// What follows the prefix in an actor's name.
@@ -35,3 +37,10 @@ const LORA_ADAPTER: &str = "_lora_adapter";
 
 /// All files that a policy may consist of.
 const FAMILY: [&str; 5] = [ACTOR, ACTOR_SAFETENSORS, NOISE, VLM_INFO, PolicyManifest::SUFFIX];
+
+/// The prefix of a policy by its actor's file: the name without what says that it is an actor.
+fn stem(actor: &std::path::Path) -> String {
+    let name = actor.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.strip_suffix(ACTOR).or_else(|| name.strip_suffix(ACTOR_SAFETENSORS));
+    stem.unwrap_or(&name).to_owned()
+}

@@ -1,5 +1,7 @@
 //! Hidden states and previous frames in, feature and attention out.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use candle_core::{DType, Device, Tensor};
 
 use super::error::finite_values;
@@ -17,16 +19,35 @@ pub struct FeatureExtractor {
 struct History {
     encoder: HistoryEncoder,
     frames: usize,
+    /// Tells encoders apart that follow each other in one process.
+    number: u64,
 }
 
-/// A previous frame as the history encoder sees it, `[1, history]`: encoded once, used in every later decision.
+/// A previous frame as a history encoder sees it, `[1, history]`: encoded once, used in every later decision. Encoded
+/// anew by an extractor with another encoder, so that the past is not lost when the policy changes.
 #[derive(Debug, Clone)]
-pub struct EncodedFrame(Tensor);
+pub struct EncodedFrame {
+    vector: Tensor,
+    pixels: Tensor,
+    encoder: u64,
+}
 
 impl EncodedFrame {
     /// `[1, history]`, before the position embedding.
     pub fn tensor(&self) -> &Tensor {
-        &self.0
+        &self.vector
+    }
+}
+
+impl History {
+    fn encode(&self, pixels: &Tensor) -> candle_core::Result<EncodedFrame> {
+        let vector = self.encoder.encode_frame(pixels)?;
+        Ok(EncodedFrame { vector, pixels: pixels.clone(), encoder: self.number })
+    }
+
+    /// The vector of a frame in this encoder's terms.
+    fn vector_of(&self, frame: &EncodedFrame) -> candle_core::Result<Tensor> {
+        if frame.encoder == self.number { Ok(frame.vector.clone()) } else { self.encoder.encode_frame(&frame.pixels) }
     }
 }
 
@@ -46,7 +67,12 @@ pub struct ExtractedFeature {
 impl FeatureExtractor {
     /// A head with a history encoder for `frames` frames, or without history.
     pub fn new(dpt_head: DptHead, history: Option<(HistoryEncoder, usize)>) -> Self {
-        Self { dpt_head, history: history.map(|(encoder, frames)| History { encoder, frames }) }
+        static ENCODERS: AtomicU64 = AtomicU64::new(0);
+        let numbered = |(encoder, frames)| {
+            let number = ENCODERS.fetch_add(1, Ordering::Relaxed);
+            History { encoder, frames, number }
+        };
+        Self { dpt_head, history: history.map(numbered) }
     }
 
     /// Number of previous frames that a feature takes; 0 for a head without history.
@@ -60,8 +86,7 @@ impl FeatureExtractor {
     /// # Errors
     /// When a tensor operation fails.
     pub fn encode_frame(&self, frame: &Tensor) -> Result<Option<EncodedFrame>, FeatureError> {
-        let encode = |history: &History| history.encoder.encode_frame(frame).map(EncodedFrame);
-        Ok(self.history.as_ref().map(encode).transpose()?)
+        Ok(self.history.as_ref().map(|history| history.encode(frame)).transpose()?)
     }
 
     /// The feature of hidden states and the encoded previous frames, newest first: [`Self::pool`], then [`Self::fuse`].
@@ -115,7 +140,8 @@ impl FeatureExtractor {
         if newest_first.len() != history.frames {
             return Err(FeatureError::HistoryLength { expected: history.frames, found: newest_first.len() });
         }
-        let frames: Vec<Tensor> = newest_first.iter().map(|frame| frame.0.clone()).collect();
+        let frames: Vec<Tensor> =
+            newest_first.iter().map(|frame| history.vector_of(frame)).collect::<candle_core::Result<_>>()?;
         let vector = history.encoder.encode_sequence(&frames)?;
         finite_values("history vector", &vector)?;
         Ok(Some(vector))

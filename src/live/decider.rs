@@ -5,7 +5,8 @@ use std::path::Path;
 use crate::feature::{EncodedFrame, FeatureError};
 use crate::frame::{BodyVelocity, Frame};
 use crate::planner::guard::Failure;
-use crate::tuner::{Decision, Tuner, TunerError};
+use crate::policy::PolicyChange;
+use crate::tuner::{Decision, PolicyLoader, StagedPolicy, Tuner, TunerError};
 use crate::weights::WeightError;
 
 /// Decides for one frame. [`Tuner`] is the one that robots use; tests put slower and sicker ones in its place.
@@ -35,6 +36,23 @@ pub trait Decider {
     /// # Errors
     /// As [`Tuner::reload_policy`].
     fn reload_policy(&mut self, policy: &Path) -> Result<(), TunerError>;
+
+    /// What loads policies for this model; `None` for one that cannot change its policy.
+    fn policy_loader(&self) -> Option<PolicyLoader> {
+        None
+    }
+
+    /// Tries a policy on frames, without taking it.
+    ///
+    /// # Errors
+    /// As [`Tuner::examine`].
+    fn examine(&self, policy: &StagedPolicy) -> Result<PolicyChange, TunerError> {
+        let (policy, reason) = (policy.path().display().to_string(), "this model has no policy".into());
+        Err(TunerError::PolicyMismatch { policy, reason })
+    }
+
+    /// Puts a policy that has been examined in place of the one in use.
+    fn swap_policy(&mut self, _: StagedPolicy) {}
 }
 
 impl Decider for Tuner {
@@ -56,7 +74,21 @@ impl Decider for Tuner {
     }
 
     fn reload_policy(&mut self, policy: &Path) -> Result<(), TunerError> {
-        Tuner::reload_policy(self, policy)
+        let change = Tuner::reload_policy(self, policy)?;
+        log::info!("policy {}: {change}", policy.display());
+        Ok(())
+    }
+
+    fn policy_loader(&self) -> Option<PolicyLoader> {
+        Some(Tuner::policy_loader(self))
+    }
+
+    fn examine(&self, policy: &StagedPolicy) -> Result<PolicyChange, TunerError> {
+        Tuner::examine(self, policy)
+    }
+
+    fn swap_policy(&mut self, policy: StagedPolicy) {
+        Tuner::swap_policy(self, policy);
     }
 }
 

@@ -3,14 +3,16 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::decider::{Decider, LoadError, failure};
+use super::follower::Refusal;
+use super::takeover::{Following, StagedSlot, Takeover, follow, take_over, take_staged};
 use crate::feature::EncodedFrame;
 use crate::frame::{Frame, FrameError, HistoryRing, ResetReason};
 use crate::planner::guard::{Failure, Ticket};
-use crate::tuner::{Decision, Stage, TunerError};
+use crate::tuner::{Decision, Stage, StagedPolicy, TunerError};
 
 /// Loads the model: at start, and again after its device was lost.
 pub type Loader = Box<dyn Fn() -> Result<Box<dyn Decider>, LoadError> + Send>;
@@ -35,6 +37,9 @@ pub enum Order {
     MaxGap(Duration),
     /// Take the policy of this path, if it is a good one.
     ReloadPolicy(PathBuf),
+    /// Whether a policy of the followed folder may change a parameter by more than half of its range at once. One that
+    /// was refused for that is tried again.
+    AllowLargeChange(bool),
 }
 
 /// What the thread has to say.
@@ -57,6 +62,8 @@ pub enum Report {
     },
     /// Answer to [`Order::ReloadPolicy`]: why the old policy stays, if it does.
     PolicyReloaded(Result<PathBuf, String>),
+    /// A policy of the followed folder has taken over, or why the old one stays.
+    PolicyFollowed(Result<Takeover, Refusal>),
 }
 
 /// A decision with what belongs to it.
@@ -75,6 +82,9 @@ pub struct Decided {
 /// Time between losing a device and the one attempt to load the model again.
 const RELOAD_AFTER: Duration = Duration::from_secs(1);
 
+/// Without an order for this long, the thread sees whether a policy waits to take over.
+const IDLE: Duration = Duration::from_millis(250);
+
 /// Starts the thread. It ends when the sender of orders is dropped.
 ///
 /// # Errors
@@ -82,17 +92,25 @@ const RELOAD_AFTER: Duration = Duration::from_secs(1);
 pub fn spawn(
     loader: Loader,
     max_gap: Duration,
+    following: Option<Following>,
     mut report: impl FnMut(Report) + Send + 'static,
 ) -> std::io::Result<Sender<Order>> {
     let (sender, orders) = channel();
-    std::thread::Builder::new().name("inference".into()).spawn(move || run(&loader, max_gap, &orders, &mut report))?;
+    let work = move || run(&loader, max_gap, following, &orders, &mut report);
+    std::thread::Builder::new().name("inference".into()).spawn(work)?;
     Ok(sender)
 }
 
-fn run(loader: &Loader, max_gap: Duration, orders: &Receiver<Order>, report: &mut impl FnMut(Report)) {
+fn run(
+    loader: &Loader,
+    max_gap: Duration,
+    mut following: Option<Following>,
+    orders: &Receiver<Order>,
+    report: &mut impl FnMut(Report),
+) {
     let mut max_gap = max_gap;
     while let Some(model) = load(loader, report) {
-        let mut inference = match Inference::new(model, max_gap) {
+        let mut inference = match Inference::new(model, max_gap, following.as_ref()) {
             Ok(inference) => inference,
             Err(error) => {
                 report(Report::NotLoaded(LoadError { message: error.to_string(), out_of_memory: false }));
@@ -102,6 +120,11 @@ fn run(loader: &Loader, max_gap: Duration, orders: &Receiver<Order>, report: &mu
         match inference.work(orders, report) {
             End::NoMoreOrders => return,
             End::DeviceLost => max_gap = inference.max_gap,
+        }
+        if let Some(following) = &mut following {
+            // The model is loaded with the policy that it started with; the folder's is then a new one again.
+            following.allow_large_change = inference.allow_large_change;
+            following.in_use = None;
         }
         drop(inference);
         std::thread::sleep(RELOAD_AFTER);
@@ -136,11 +159,21 @@ struct Inference {
     /// `None` for a model without history.
     ring: Option<HistoryRing<Option<EncodedFrame>>>,
     max_gap: Duration,
+    /// Where the thread that follows a folder puts what it finds.
+    staged: Option<Arc<StagedSlot>>,
+    /// A policy that was refused for changing too much.
+    too_different: Option<Box<StagedPolicy>>,
+    allow_large_change: bool,
 }
 
 impl Inference {
-    fn new(model: Box<dyn Decider>, max_gap: Duration) -> Result<Self, FrameError> {
-        let mut inference = Self { model, ring: None, max_gap };
+    fn new(model: Box<dyn Decider>, max_gap: Duration, following: Option<&Following>) -> Result<Self, FrameError> {
+        let staged = following.zip(model.policy_loader()).and_then(|(following, loader)| {
+            let followed = follow(following, loader);
+            followed.inspect_err(|error| log::error!("no policy is followed: {error}")).ok()
+        });
+        let allow_large_change = following.is_some_and(|following| following.allow_large_change);
+        let mut inference = Self { model, ring: None, max_gap, staged, too_different: None, allow_large_change };
         inference.set_max_gap(max_gap)?;
         Ok(inference)
     }
@@ -153,7 +186,14 @@ impl Inference {
     }
 
     fn work(&mut self, orders: &Receiver<Order>, report: &mut impl FnMut(Report)) -> End {
-        while let Ok(order) = orders.recv() {
+        loop {
+            // Between two decisions.
+            self.follow(report);
+            let order = match orders.recv_timeout(IDLE) {
+                Ok(order) => order,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return End::NoMoreOrders,
+            };
             match order {
                 Order::Decide(job) => {
                     let ticket = job.ticket;
@@ -178,9 +218,28 @@ impl Inference {
                         .and_then(|reloaded| reloaded.map_err(|error| error.to_string()));
                     report(Report::PolicyReloaded(reloaded.map(|()| path)));
                 }
+                Order::AllowLargeChange(allow) => {
+                    self.allow_large_change = allow;
+                    if let Some(policy) = self.too_different.take_if(|_| allow) {
+                        report(Report::PolicyFollowed(self.take_over(*policy)));
+                    }
+                }
             }
         }
-        End::NoMoreOrders
+    }
+
+    /// Takes the newest policy of the followed folder, if one waits.
+    fn follow(&mut self, report: &mut impl FnMut(Report)) {
+        let Some(found) = self.staged.as_deref().and_then(take_staged) else { return };
+        self.too_different = None;
+        report(Report::PolicyFollowed(found.and_then(|policy| self.take_over(policy))));
+    }
+
+    fn take_over(&mut self, policy: StagedPolicy) -> Result<Takeover, Refusal> {
+        take_over(&mut *self.model, policy, self.allow_large_change).map_err(|kept| {
+            self.too_different = kept.too_different;
+            kept.refusal
+        })
     }
 
     fn forget(&mut self) {

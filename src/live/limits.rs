@@ -1,13 +1,13 @@
 //! What the settings mean for guard, envelope, sink and model.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum as _;
 
 use super::inference::Loader;
-use super::{Decider, LoadError, SettingError, Settings};
+use super::{Decider, Following, LoadError, SettingError, Settings, policy_at_start};
 use crate::cli::model_args::{ModelArgs, parse_device};
 use crate::nav2::{ApplierLimits, OnConflict};
 use crate::planner::envelope::EnvelopeLimits;
@@ -84,6 +84,17 @@ impl Settings {
         if is_file { PlannerSpec::load(Path::new(&self.planner)) } else { PlannerSpec::builtin(&self.planner) }
     }
 
+    /// The folder whose policies are taken over while the node runs, if there is one.
+    pub fn following(&self) -> Option<Following> {
+        if self.policy_folder.is_empty() {
+            return None;
+        }
+        let folder = PathBuf::from(&self.policy_folder);
+        // Without another policy the model is loaded with what lies there; if that changes meanwhile, it is new.
+        let in_use = if self.policy.is_empty() { policy_at_start(&folder).ok().map(|(_, files)| files) } else { None };
+        Some(Following { folder, allow_large_change: self.allow_large_change, in_use })
+    }
+
     /// What loads the model, once everything that can be checked without reading it has been.
     ///
     /// # Errors
@@ -118,7 +129,15 @@ impl Settings {
             min_pixels: pixels(self.min_pixels),
             max_pixels: pixels(self.max_pixels),
         };
-        Ok(Box::new(move || match args.load() {
+        let folder = Some(&self.policy_folder).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let load = move || {
+            let mut args = args.clone();
+            if let (None, Some(folder)) = (&args.policy, &folder) {
+                args.policy = Some(policy_at_start(folder)?.0.path().to_owned());
+            }
+            args.load()
+        };
+        Ok(Box::new(move || match load() {
             Ok(tuner) => Ok(Box::new(tuner) as Box<dyn Decider>),
             Err(error) => Err(match error.downcast::<TunerError>() {
                 Ok(error) => LoadError::from(error),

@@ -1,16 +1,20 @@
 //! A tuner that runs: what the ROS node is made of, without ROS.
 //!
 //! [`LatestSlot`] lets only the newest image wait, [`inference`] is the thread that owns model, history and policy,
-//! [`Settings`] are the node's parameters. What may leave is decided by [`crate::planner::guard`].
+//! [`PolicyFollower`] loads the policies that training leaves in a folder, [`Settings`] are the node's parameters. What may leave is decided by [`crate::planner::guard`].
 
 mod decider;
+mod follower;
 pub mod inference;
 mod intake;
 mod limits;
 mod setting_value;
 mod settings;
+mod takeover;
 
 pub use decider::{Decider, LoadError};
+pub use follower::{POLL_INTERVAL, PolicyFollower, Refusal, policy_at_start};
 pub use intake::{ArrivalCounts, Arrived, LatestSlot};
 pub use setting_value::{Accepted, Change, Declaration, SettingError, SettingValue};
 pub use settings::Settings;
+pub use takeover::{Following, Kept, Takeover, take_over};

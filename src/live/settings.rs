@@ -55,6 +55,7 @@ settings! {
     base: String = "", AtStart, "", All, "Base model: a folder, or an id on the Hugging Face Hub (owner/name)";
     checkpoint: String = "", AtStart, "", All, "Folder of the supervised checkpoint";
     policy: String = "", AtStart, "", All, "Policy: prefix, folder or actor file; empty for the regression head";
+    policy_folder: String = "", AtStart, "", All, "Folder where training leaves policies: each new one that is complete and sound takes over while the node runs";
     head: String = "auto", AtStart, "", OneOf(&["auto", "actor", "regression"]), "Which head decides; auto takes the actor where there is a policy";
     planner: String = "dwa", AtStart, "", All, "Planner that is tuned: dwa, teb, mppi, ddp, or a YAML file";
     device: String = "cpu", AtStart, "", All, "Where to compute: cpu or cuda:N";
@@ -89,6 +90,7 @@ settings! {
     apply_rate: f64 = 2.0, Live, "Hz", Between(0.01, 20.0), "Largest number of batches a second that are set on the planner";
     poll_interval: f64 = 0.5, Live, "s", Between(0.01, 1.0), "Time between two looks at the planner's parameters";
     on_conflict: String = "yield", Live, "", OneOf(&["yield", "insist", "stop"]), "What to do when someone else changes a parameter of ours";
+    allow_large_change: bool = false, Live, "", All, "Let a policy of policy_folder change a parameter by more than half of its range at once";
     use_sim_time: bool = false, AtStart, "", All, "Take the time from /clock";
 }
 
@@ -171,7 +173,7 @@ impl Settings {
         if self.max_pixels != 0 && self.min_pixels > self.max_pixels {
             return contradiction(format!("min_pixels {} is above max_pixels {}", self.min_pixels, self.max_pixels));
         }
-        if self.head == "actor" && self.policy.is_empty() {
+        if self.head == "actor" && self.policy.is_empty() && self.policy_folder.is_empty() {
             return contradiction("head 'actor' needs a policy; set the parameter policy".into());
         }
         Ok(())

@@ -1,7 +1,11 @@
-//! An action: what the policy makes of the feature.
+//! An action: what the policy makes of the feature. And what has to be true before another policy may take over.
 
 mod action;
 mod actor;
+mod change;
+mod watch;
 
 pub use action::Action;
 pub use actor::Actor;
+pub use change::{ParameterChange, PolicyChange};
+pub use watch::{Look, PolicyWatch};

@@ -52,6 +52,10 @@ pub(super) struct Control {
     pub(super) in_flight: Option<InFlight>,
     pub(super) schedule: DecisionSchedule,
     pub(super) any_velocity: bool,
+    /// Where the policy in use was read, once one of `policy_folder` has taken over.
+    pub(super) followed: Option<std::path::PathBuf>,
+    /// Why the last policy of `policy_folder` was not taken.
+    pub(super) policy_refused: Option<String>,
     pub(super) reload: Option<tokio::sync::oneshot::Sender<Outcome>>,
 
     /// From the moment that the model is there.
@@ -89,7 +93,7 @@ impl Control {
         settings.guard_limits().check()?;
         let schedule = settings.schedule();
         let reports = inputs.clone();
-        let orders = inference::spawn(loader, schedule.max_gap(), move |report| {
+        let orders = inference::spawn(loader, schedule.max_gap(), settings.following(), move |report| {
             // The node is on its way out if nobody listens any more.
             reports.blocking_send(Input::Inference(report)).ok();
         });
@@ -107,6 +111,8 @@ impl Control {
             in_flight: None,
             schedule,
             any_velocity: false,
+            followed: None,
+            policy_refused: None,
             reload: None,
             guard: None,
             sink,

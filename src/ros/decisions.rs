@@ -149,10 +149,19 @@ impl Control {
             return;
         };
         let (stamp, overhead_ms) = (decided.job.ticket.stamp(), overhead.as_secs_f64() * 1e3);
-        let policy = if self.settings.policy.is_empty() { &self.settings.checkpoint } else { &self.settings.policy };
-        let decision = decision_line(&self.name, &guard, &decided, overhead_ms, policy).done();
+        let decision = decision_line(&self.name, &guard, &decided, overhead_ms, &self.policy_in_use()).done();
         let parameters = statuses.iter().map(|parameter| parameter_line(&self.name, parameter));
         self.outlet.decision(stamp, std::iter::once(decision).chain(parameters).collect());
+    }
+}
+
+impl Control {
+    /// The files that the heads in use were read from.
+    pub(super) fn policy_in_use(&self) -> String {
+        let settings = &self.settings;
+        let at_start = [&settings.policy, &settings.policy_folder].into_iter().find(|policy| !policy.is_empty());
+        let followed = self.followed.as_ref().map(|policy| policy.display().to_string());
+        followed.unwrap_or_else(|| at_start.unwrap_or(&settings.checkpoint).clone())
     }
 }
 

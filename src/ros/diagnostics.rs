@@ -23,6 +23,7 @@ impl Control {
         }
         self.reported = Instant::now();
         let mut lines = vec![self.tuner_line().done(), self.images_line()];
+        lines.extend(self.policy_line());
         lines.extend(self.sink.status().iter().map(|parameter| parameter_line(&self.name, parameter)));
         self.outlet.diagnostics(self.clock.now(), lines);
         self.publish_status();
@@ -47,6 +48,17 @@ impl Control {
             .value("overhead_p99_ms", quantile(0.99))
             .value("other_tuner", self.graph.other_tuner.as_deref().unwrap_or("none"))
             .value("memory_mib", resident_mib().map_or("unknown".into(), |mib| format!("{mib:.1}")))
+    }
+
+    /// Which policy is in use where a folder of them is followed, and why a newer one is not.
+    fn policy_line(&self) -> Option<DiagnosticStatus> {
+        let folder = Some(&self.settings.policy_folder).filter(|folder| !folder.is_empty())?;
+        let (level, message) = match &self.policy_refused {
+            Some(why) => (Level::Warn, format!("the policy in use stays: {why}")),
+            None => (Level::Ok, format!("{} is in use", self.policy_in_use())),
+        };
+        let line = Line::new(&self.name, "policy", level, message);
+        Some(line.value("policy", self.policy_in_use()).value("folder", folder).done())
     }
 
     /// Whether images come, from whom, and how many of them.

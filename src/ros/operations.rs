@@ -38,11 +38,25 @@ impl Control {
                 let reaction = self.guard.as_mut().map(|guard| guard.failed(now, ticket, failure));
                 self.react_to(reaction);
             }
+            Report::PolicyFollowed(Ok(taken)) => {
+                log::info!("policy {} has taken over: {}", taken.policy.display(), taken.change);
+                self.followed = Some(taken.policy);
+                self.policy_refused = None;
+                self.publish_status();
+            }
+            Report::PolicyFollowed(Err(refusal)) => {
+                log::warn!("the policy in use stays: {refusal}");
+                self.policy_refused = Some(refusal.to_string());
+                self.publish_status();
+            }
             Report::PolicyReloaded(reloaded) => {
                 let outcome = reloaded
                     .map(|path| format!("{} is in use", path.display()))
                     .map_err(|error| format!("the policy in use stays: {error}"));
                 log::info!("{}", outcome.as_ref().unwrap_or_else(|kept| kept));
+                if outcome.is_ok() {
+                    self.policy_refused = None;
+                }
                 // Whoever asked may have gone.
                 self.reload.take().map(|asked| asked.send(outcome));
             }
@@ -74,14 +88,15 @@ impl Control {
                 self.operate(Operator::ResetHistory);
                 Ok("past frames are forgotten".into())
             }
-            Request::ReloadPolicy if self.settings.policy.is_empty() => {
+            Request::ReloadPolicy if self.settings.policy.is_empty() && self.settings.policy_folder.is_empty() => {
                 Err("no policy is in use; set the parameter policy and restart".into())
             }
             Request::ReloadPolicy if self.model != Model::Ready || self.reload.is_some() => {
                 Err("a model or policy is being loaded; try again".into())
             }
             Request::ReloadPolicy => {
-                self.order(Order::ReloadPolicy(self.settings.policy.clone().into()));
+                let followed = Some(&self.settings.policy_folder).filter(|folder| !folder.is_empty());
+                self.order(Order::ReloadPolicy(followed.unwrap_or(&self.settings.policy).into()));
                 self.reload = Some(answer);
                 return;
             }
@@ -116,6 +131,9 @@ impl Control {
         if settings.decision_rate != self.settings.decision_rate {
             self.schedule = settings.schedule();
             self.order(Order::MaxGap(self.schedule.max_gap()));
+        }
+        if settings.allow_large_change != self.settings.allow_large_change {
+            self.order(Order::AllowLargeChange(settings.allow_large_change));
         }
         let envelope = Envelope::new(self.planner.clone(), settings.envelope_limits());
         // The ranges of the settings lie within what these three take.

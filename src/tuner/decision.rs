@@ -42,13 +42,20 @@ pub enum HeadOutput {
     },
 }
 
+impl HeadOutput {
+    /// The planner parameters, in range.
+    pub fn parameters(&self) -> &PlannerParameters {
+        match self {
+            Self::Actor { parameters, .. } => parameters,
+            Self::Regression { values, .. } => &values.parameters,
+        }
+    }
+}
+
 impl Decision {
     /// The planner parameters, in range.
     pub fn parameters(&self) -> &PlannerParameters {
-        match &self.output {
-            HeadOutput::Actor { parameters, .. } => parameters,
-            HeadOutput::Regression { values, .. } => &values.parameters,
-        }
+        self.output.parameters()
     }
 
     /// The policy's output in [-1, 1]; `None` when the regression decided.

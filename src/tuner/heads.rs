@@ -5,7 +5,6 @@ use std::sync::Arc;
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 
-use super::TunerError;
 use crate::checkpoint::{HistoryConfig, PolicyCheckpoint, SupervisedCheckpoint, TensorTable};
 use crate::feature::{DptHead, DptSizes, FeatureExtractor, HistoryEncoder, HistorySizes};
 use crate::policy::Actor;
@@ -20,12 +19,23 @@ pub fn load_supervised(
     checkpoint: &SupervisedCheckpoint,
     hidden: usize,
     device: &Device,
-) -> Result<FeatureExtractor, TunerError> {
-    let table: Arc<TensorTable> = Arc::new(checkpoint.regression_head.clone());
+) -> Result<FeatureExtractor, WeightError> {
     let config = super::load::history(checkpoint);
+    let heads = (&checkpoint.regression_head, checkpoint.history_encoder.as_ref());
+    load_heads(heads, config, hidden, device)
+}
+
+/// A feature extractor of a DPT head with its regression and, where there is a configuration for it, a history encoder.
+pub fn load_heads(
+    (regression_head, history_encoder): (&TensorTable, Option<&TensorTable>),
+    config: Option<&HistoryConfig>,
+    hidden: usize,
+    device: &Device,
+) -> Result<FeatureExtractor, WeightError> {
+    let table: Arc<TensorTable> = Arc::new(regression_head.clone());
     let sizes = dpt_sizes(&table, "", hidden, config);
     let dpt_head = load_strictly(table, DType::F32, device, |vb| DptHead::new(sizes, vb))?;
-    let history = match (config, &checkpoint.history_encoder) {
+    let history = match (config, history_encoder) {
         (Some(config), Some(table)) => {
             let sizes = history_sizes(table, "", config);
             let build = |vb: VarBuilder| HistoryEncoder::new(sizes, vb);

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use candle_core::Device;
 
+use super::golden::GoldenFrames;
 use super::last_frame::LastFrame;
+use super::staged::{PolicyLoader, mismatch};
 use super::tuner::{HeadParts, Tuner};
 use super::{TunerError, heads};
-use crate::checkpoint::{Adapter, HistoryConfig, PolicyCheckpoint, SupervisedCheckpoint, TensorTable};
+use crate::checkpoint::{Adapter, HistoryConfig, PolicyCheckpoint, StoredPolicy, SupervisedCheckpoint, TensorTable};
 use crate::feature::HistoryImageProcessor;
 use crate::planner::PlannerSpec;
 use crate::vision_language::processor::{
@@ -61,22 +63,31 @@ impl TunerOptions {
     /// The first layer that does not fit, with all of its differences.
     pub fn load(self, progress: Option<LoadProgress>) -> Result<Tuner, TunerError> {
         let checkpoint = SupervisedCheckpoint::open(&self.checkpoint)?;
-        let policy = self.policy.as_deref().map(PolicyCheckpoint::open).transpose()?;
-        let head = self.head.unwrap_or(if policy.is_some() { Head::Actor } else { Head::Regression });
-        if let Some(policy) = &policy {
-            check_policy(policy, &checkpoint)?;
-        }
+        let policy = self.policy.as_deref().map(StoredPolicy::open).transpose()?;
+        let has_actor = matches!(policy, Some(StoredPolicy::Actor(_)));
+        let head = self.head.unwrap_or(if has_actor { Head::Actor } else { Head::Regression });
+        let actor = match &policy {
+            Some(StoredPolicy::Actor(policy)) => Some(&**policy),
+            _ => None,
+        };
 
         let config = ModelConfig::load(&self.base.join("config.json"))?;
-        let model = self.load_model(&config, &checkpoint, policy.as_ref(), progress)?;
         let hidden = config.text.hidden_size;
-        let (extractor, head) = match (head, policy) {
+        let history_config = history(&checkpoint).cloned();
+        let (planner, device) = (self.planner.clone(), self.device.clone());
+        let loader = PolicyLoader { history: history_config, hidden, planner, device };
+        if let Some(policy) = actor {
+            loader.check(policy)?;
+        }
+        let model = self.load_model(&config, &checkpoint, actor, progress)?;
+        let (extractor, head) = match (head, &policy) {
             (Head::Actor, None) => return Err(TunerError::NoPolicy),
-            (Head::Actor, Some(policy)) => {
-                let (history, actions) = (history(&checkpoint), self.planner.parameters().len());
-                let (extractor, actor) = heads::load_policy(&policy, history, hidden, actions, &self.device)?;
-                (extractor, HeadParts::Actor(actor))
+            (Head::Actor, Some(StoredPolicy::Actor(policy))) => loader.load_actor(policy)?,
+            (Head::Actor, Some(StoredPolicy::Heads(policy))) => {
+                return Err(mismatch(&policy.folder, "it has no actor; use the regression head, or leave out --head"));
             }
+            // A policy in the one-folder form is a regression head that was trained on.
+            (Head::Regression, Some(StoredPolicy::Heads(policy))) => loader.load_heads(policy)?,
             (Head::Regression, _) => {
                 let extractor = heads::load_supervised(&checkpoint, hidden, &self.device)?;
                 (extractor, HeadParts::Regression(checkpoint.normalization.clone()))
@@ -96,6 +107,7 @@ impl TunerOptions {
             extractor,
             head,
             last_frame: LastFrame::default(),
+            golden: GoldenFrames::default(),
             planner: self.planner,
             device: self.device,
         })
@@ -158,19 +170,4 @@ impl TunerOptions {
 /// The history configuration, if the checkpoint uses history at all.
 pub(super) fn history(checkpoint: &SupervisedCheckpoint) -> Option<&HistoryConfig> {
     checkpoint.history_encoder.is_some().then_some(&checkpoint.history_config)
-}
-
-/// What a policy says of its own training must agree with the checkpoint it is run on.
-fn check_policy(policy: &PolicyCheckpoint, checkpoint: &SupervisedCheckpoint) -> Result<(), TunerError> {
-    let Some(info) = &policy.vlm_info else { return Ok(()) };
-    let uses_history = history(checkpoint).is_some();
-    if info.use_history != uses_history {
-        let reason = format!(
-            "vlm_info says use_history {}, the supervised checkpoint's history_config.json says {uses_history}; \
-             use the checkpoint that the policy was trained from",
-            !uses_history
-        );
-        return Err(TunerError::PolicyMismatch { policy: policy.path.display().to_string(), reason });
-    }
-    Ok(())
 }

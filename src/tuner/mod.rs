@@ -2,13 +2,16 @@
 
 mod decision;
 mod error;
+mod golden;
 mod heads;
 mod last_frame;
 mod load;
+mod staged;
 #[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
 mod tuner;
 
 pub use decision::{Decision, HeadOutput, Stage, StageTimes};
 pub use error::TunerError;
 pub use load::{Head, LoadProgress, TunerOptions};
+pub use staged::{PolicyLoader, StagedPolicy};
 pub use tuner::Tuner;

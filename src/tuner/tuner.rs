@@ -5,15 +5,17 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 
 use super::decision::HeadOutput;
+use super::golden::{self, GoldenFrame, GoldenFrames};
 use super::last_frame::{ImageTokens, LastFrame, PooledPrompt};
-use super::{Decision, Stage, StageTimes, TunerError, heads};
-use crate::checkpoint::{HistoryConfig, Normalization, PolicyCheckpoint};
+use super::staged::{PolicyLoader, StagedPolicy, mismatch};
+use super::{Decision, Stage, StageTimes, TunerError};
+use crate::checkpoint::{HistoryConfig, Normalization, StoredPolicy, locate_live};
 use crate::feature::{AttentionMap, EncodedFrame, ExtractedFeature, FeatureExtractor, HistoryImageProcessor, Pooled};
 use crate::frame::{BodyVelocity, Frame};
 use crate::planner::PlannerSpec;
-use crate::policy::Actor;
-use crate::vision_language::VisionLanguageModel;
+use crate::policy::{Actor, PolicyChange};
 use crate::vision_language::processor::{GridThw, ImageProcessor, PromptTemplate, PromptTokenizer, TokenizedPrompt};
+use crate::vision_language::{HiddenStates, VisionLanguageModel};
 
 /// Turns frames into planner parameters. Loaded by [`super::TunerOptions::load`].
 #[derive(Debug)]
@@ -25,6 +27,7 @@ pub struct Tuner {
     pub(super) extractor: FeatureExtractor,
     pub(super) head: HeadParts,
     pub(super) last_frame: LastFrame,
+    pub(super) golden: GoldenFrames,
     pub(super) history_images: Option<HistoryImageProcessor>,
     /// The supervised checkpoint's, where it uses history.
     pub(super) history: Option<HistoryConfig>,
@@ -83,12 +86,14 @@ impl Tuner {
         self.last_frame.turn_to(frame);
         let image = self.image_tokens(frame, &mut times)?;
         let prompt = times.measure(Stage::Prompt, || self.prompt(velocity, image.grid))?;
-        let pooled = self.pooled(&image, &prompt, &mut times)?;
-        let (extracted, output) = times.measure(Stage::Heads, || {
-            let extracted = self.extractor.fuse(&pooled, newest_first)?;
-            let output = self.apply_head(&extracted)?;
-            Ok::<_, TunerError>((extracted, output))
-        })?;
+        let (pooled, hidden_states) = self.pooled(&image, &prompt, &mut times)?;
+        let (extracted, output) =
+            times.measure(Stage::Heads, || self.apply(&self.extractor, &self.head, &pooled, newest_first))?;
+        // Of what was known before, nothing new can be learned about a policy either.
+        if let Some(hidden_states) = hidden_states {
+            let (newest_first, decided) = (newest_first.to_vec(), output.parameters().clone());
+            self.golden.push(GoldenFrame { hidden_states, newest_first, decided });
+        }
         let attention_map = self.attention_map(&extracted, &prompt, image.grid)?;
         Ok(Decision { extracted, attention_map, output, sequence_length: prompt.len(), times })
     }
@@ -108,46 +113,88 @@ impl Tuner {
         Ok(self.last_frame.image.insert(ImageTokens { grid: patches.grid(), tokens }).clone())
     }
 
+    /// What the head pools of the frame, and of which hidden states, if they had to be computed.
     fn pooled(
         &mut self,
         image: &ImageTokens,
         prompt: &TokenizedPrompt,
         times: &mut StageTimes,
-    ) -> Result<Pooled, TunerError> {
+    ) -> Result<(Pooled, Option<HiddenStates>), TunerError> {
         if let Some(pooled) = self.last_frame.pooled_for(&prompt.input_ids) {
-            return Ok(pooled.clone());
+            return Ok((pooled.clone(), None));
         }
         let ImageTokens { grid, tokens } = image;
         let hidden_states = times.measure(Stage::Text, || self.model.hidden_states(prompt, tokens, *grid))?;
         let pooled = times.measure(Stage::Heads, || self.extractor.pool(&hidden_states))?;
         let input_ids = prompt.input_ids.clone();
         self.last_frame.pooled = Some(PooledPrompt { input_ids, pooled: pooled.clone() });
-        Ok(pooled)
+        Ok((pooled, Some(hidden_states)))
     }
 
-    /// Puts another policy's heads in place of those in use. Nothing changes unless all of it fits.
+    /// What loads policies that can take the place of the one in use.
+    pub fn policy_loader(&self) -> PolicyLoader {
+        PolicyLoader {
+            history: self.history.clone(),
+            hidden: self.model.config().text.hidden_size,
+            planner: self.planner.clone(),
+            device: self.device.clone(),
+        }
+    }
+
+    /// Lets a policy decide on the observations of the last decisions, and compares with what came of them. Before the
+    /// first one it gets a made-up observation, with nothing to compare.
     ///
     /// # Errors
-    /// Those of loading; [`TunerError::PolicyMismatch`] for a policy with an adapter of its own, which changes the
-    /// vision-language model and needs a restart, and for a tuner that runs the regression head.
-    pub fn reload_policy(&mut self, policy: &Path) -> Result<(), TunerError> {
-        let policy = PolicyCheckpoint::open(policy)?;
-        let mismatch = |reason: &str| TunerError::PolicyMismatch {
-            policy: policy.path.display().to_string(),
-            reason: reason.to_owned(),
+    /// [`TunerError::Feature`] for a NaN or an infinity, [`TunerError::PolicyMismatch`] for a policy with the other kind
+    /// of head.
+    pub fn examine(&self, policy: &StagedPolicy) -> Result<PolicyChange, TunerError> {
+        match (&self.head, &policy.head) {
+            (HeadParts::Regression(_), HeadParts::Actor(_)) => {
+                return Err(mismatch(policy.path(), "the regression head is in use; restart with a policy"));
+            }
+            (HeadParts::Actor(_), HeadParts::Regression(_)) => {
+                return Err(mismatch(policy.path(), "an actor is in use, and this policy has none; restart with it"));
+            }
+            _ => {}
+        }
+        let decide = |hidden_states: &HiddenStates, newest_first: &[EncodedFrame]| {
+            let pooled = policy.extractor.pool(hidden_states)?;
+            let (_, output) = self.apply(&policy.extractor, &policy.head, &pooled, newest_first)?;
+            Ok::<_, TunerError>(output.parameters().clone())
         };
-        if policy.lora_adapter.is_some() {
-            return Err(mismatch("it brings an adapter for the vision-language model; restart with this policy"));
+        let on_frame = |frame: &GoldenFrame| {
+            Ok::<_, TunerError>((frame.decided.clone(), decide(&frame.hidden_states, &frame.newest_first)?))
+        };
+        let decisions = self.golden.iter().map(on_frame).collect::<Result<Vec<_>, _>>()?;
+        if decisions.is_empty() {
+            let grey = self.history_images.as_ref().map_or(0, |images| images.size() as usize);
+            let pixels = Tensor::zeros((3, grey, grey), candle_core::DType::F32, &self.device)?;
+            let past = if grey == 0 { None } else { policy.extractor.encode_frame(&pixels)? };
+            let past = vec![past; policy.extractor.history_frames()].into_iter().flatten().collect::<Vec<_>>();
+            decide(&golden::made_up(self.model.config().text.hidden_size, &self.device)?, &past)?;
         }
-        if !matches!(self.head, HeadParts::Actor(_)) {
-            return Err(mismatch("the regression head is in use; restart with a policy"));
-        }
-        let (hidden, actions) = (self.model.config().text.hidden_size, self.planner.parameters().len());
-        let (extractor, actor) = heads::load_policy(&policy, self.history.as_ref(), hidden, actions, &self.device)?;
-        self.extractor = extractor;
-        self.head = HeadParts::Actor(actor);
+        Ok(PolicyChange::between(&decisions))
+    }
+
+    /// Puts a policy that has been [examined](Self::examine) in place of the one in use.
+    pub fn swap_policy(&mut self, policy: StagedPolicy) {
+        self.extractor = policy.extractor;
+        self.head = policy.head;
         self.last_frame.forget_heads();
-        Ok(())
+    }
+
+    /// Puts another policy's heads in place of those in use, however much they change. Nothing changes unless all of it
+    /// fits and gives numbers. A folder means the policy that a robot which follows it should have.
+    ///
+    /// # Errors
+    /// Those of [`PolicyLoader::load`] and [`Tuner::examine`].
+    pub fn reload_policy(&mut self, policy: &Path) -> Result<PolicyChange, TunerError> {
+        let live = if policy.is_dir() { locate_live(policy)? } else { None };
+        let stored = live.map_or_else(|| StoredPolicy::open(policy), |located| located.open())?;
+        let staged = self.policy_loader().load(&stored)?;
+        let change = self.examine(&staged)?;
+        self.swap_policy(staged);
+        Ok(change)
     }
 
     fn prompt(&self, velocity: BodyVelocity, grid: GridThw) -> Result<TokenizedPrompt, TunerError> {
@@ -156,24 +203,33 @@ impl Tuner {
         Ok(self.tokenizer.encode(&prompt, grid.image_tokens(merge))?)
     }
 
-    fn apply_head(&self, extracted: &ExtractedFeature) -> Result<HeadOutput, TunerError> {
-        match &self.head {
+    /// The heads of a policy on what they pooled of one observation.
+    fn apply(
+        &self,
+        extractor: &FeatureExtractor,
+        head: &HeadParts,
+        pooled: &Pooled,
+        newest_first: &[EncodedFrame],
+    ) -> Result<(ExtractedFeature, HeadOutput), TunerError> {
+        let extracted = extractor.fuse(pooled, newest_first)?;
+        let output = match head {
             HeadParts::Actor(actor) => {
                 let action = actor.act(&extracted.feature)?;
                 let parameters = self.planner.from_action(action.values())?;
-                Ok(HeadOutput::Actor { action, parameters })
+                HeadOutput::Actor { action, parameters }
             }
             HeadParts::Regression(normalization) => {
-                let normalised = self.extractor.regress(&extracted.feature, &self.device)?;
+                let normalised = extractor.regress(&extracted.feature, &self.device)?;
                 let (outputs, means) = (normalised.len(), normalization.len());
                 if outputs != means {
                     return Err(TunerError::Normalization { outputs, means });
                 }
                 let denormalised = normalization.denormalise(&normalised);
                 let values = self.planner.from_regression(&denormalised)?;
-                Ok(HeadOutput::Regression { normalised, denormalised, values })
+                HeadOutput::Regression { normalised, denormalised, values }
             }
-        }
+        };
+        Ok((extracted, output))
     }
 
     fn attention_map(

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::super::infer::TRAINED_SIZE;
 use super::super::model_args::{ModelArgs, missing};
+use super::follow::FollowArgs;
 use super::lines::Form;
 use crate::recording::{DecisionSchedule, RecordingOptions};
 
@@ -21,6 +22,7 @@ Examples:
   planner_tuner replay --demo                           a small drive with an untrained model
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --policy policy/ --plot drive.png
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --csv > drive.csv
+  planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --follow runs/live   (policies as they are trained)
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --rate every --json | jq .parameters
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --mcap decisions.mcap    (opens in Foxglove)")]
 pub struct ReplayArgs {
@@ -32,6 +34,8 @@ pub struct ReplayArgs {
     pub(super) demo: bool,
     #[command(flatten)]
     pub(super) model: ModelArgs,
+    #[command(flatten)]
+    pub(super) follow: FollowArgs,
     /// Image topic [default: the only one there is]
     #[arg(long, value_name = "TOPIC", help_heading = "Recording")]
     image_topic: Option<String>,

@@ -1,6 +1,7 @@
 //! `planner_tuner replay`: parameters for every decision frame of a recording.
 
 mod args;
+mod follow;
 mod lines;
 mod outputs;
 mod summary;
@@ -39,7 +40,7 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
     let args = args.with_demo()?;
     args.model.required()?;
     let mut recording = Recording::open(args.recording()?, &args.recording_options())?;
-    let mut tuner = args.model.load()?;
+    let (mut tuner, mut follow) = args.follow.load(&args.model)?;
     let mut replay = Replay::new(&tuner, args.schedule()?)?;
     let mut outputs = Outputs::create(&args)?;
     let mut lines = Lines::new(args.form(), tuner.planner());
@@ -54,6 +55,9 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
         // Skipped frames are logged and counted by the recording.
         let Ok(recorded) = item else { continue };
         let decoded = start.elapsed();
+        if let Some(follow) = &mut follow {
+            bar.suspend(|| follow.between_decisions(&mut tuner));
+        }
         let Some(mut replayed) = replay.step(&mut tuner, recorded).unwrap_or_else(|error| {
             bar.suspend(|| log::error!("no decision: {error}"));
             summary.count_failure();

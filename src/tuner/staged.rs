@@ -1,0 +1,114 @@
+//! A policy that is loaded beside the one in use.
+
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+
+use super::tuner::HeadParts;
+use super::{TunerError, heads};
+use crate::checkpoint::{HeadsPolicy, HistoryConfig, PolicyCheckpoint, StoredPolicy};
+use crate::feature::FeatureExtractor;
+use crate::planner::PlannerSpec;
+
+/// Loads policies for a tuner, on any thread, while that one goes on deciding.
+#[derive(Debug, Clone)]
+pub struct PolicyLoader {
+    pub(super) history: Option<HistoryConfig>,
+    pub(super) hidden: usize,
+    pub(super) planner: PlannerSpec,
+    pub(super) device: Device,
+}
+
+/// A policy that fits the tuner's model. Whether it is any good shows on frames: [`super::Tuner::examine`].
+#[derive(Debug)]
+pub struct StagedPolicy {
+    pub(super) extractor: FeatureExtractor,
+    pub(super) head: HeadParts,
+    path: PathBuf,
+    step: Option<u64>,
+}
+
+impl StagedPolicy {
+    /// The actor's file, or the folder of a policy in the one-folder form.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The training step, when known.
+    pub fn step(&self) -> Option<u64> {
+        self.step
+    }
+}
+
+impl PolicyLoader {
+    /// Loads a policy that has been opened. Everything that can be said without a frame is checked.
+    ///
+    /// # Errors
+    /// [`TunerError::PolicyMismatch`] for a policy of another planner or another use of history, and for one with an
+    /// adapter of its own, which changes the vision-language model and needs a restart; otherwise those of loading.
+    pub fn load(&self, policy: &StoredPolicy) -> Result<StagedPolicy, TunerError> {
+        let (extractor, head, step) = match policy {
+            StoredPolicy::Actor(policy) => {
+                if policy.lora_adapter.is_some() {
+                    let reason = "it brings an adapter for the vision-language model; restart with this policy";
+                    return Err(mismatch(&policy.path, reason));
+                }
+                let (extractor, head) = self.load_actor(policy)?;
+                (extractor, head, policy.step)
+            }
+            StoredPolicy::Heads(policy) => {
+                let (extractor, head) = self.load_heads(policy)?;
+                (extractor, head, None)
+            }
+        };
+        Ok(StagedPolicy { extractor, head, path: policy.path().into(), step })
+    }
+
+    /// An actor with its heads, whatever adapter it came with.
+    pub(super) fn load_actor(&self, policy: &PolicyCheckpoint) -> Result<(FeatureExtractor, HeadParts), TunerError> {
+        self.check(policy)?;
+        let actions = self.planner.parameters().len();
+        let history = self.history.as_ref();
+        let (extractor, actor) = heads::load_policy(policy, history, self.hidden, actions, &self.device)?;
+        Ok((extractor, HeadParts::Actor(actor)))
+    }
+
+    pub(super) fn load_heads(&self, policy: &HeadsPolicy) -> Result<(FeatureExtractor, HeadParts), TunerError> {
+        if self.history.is_some() != policy.history_encoder.is_some() {
+            let (has, wants) = if self.history.is_some() { ("no", "a") } else { ("a", "no") };
+            let reason =
+                format!("it has {has} history encoder, the supervised checkpoint's configuration wants {wants}");
+            return Err(mismatch(&policy.folder, &reason));
+        }
+        let tables = (&policy.regression_head, policy.history_encoder.as_ref());
+        let extractor = heads::load_heads(tables, self.history.as_ref(), self.hidden, &self.device)?;
+        Ok((extractor, HeadParts::Regression(policy.normalization.clone())))
+    }
+
+    /// What a policy says of its own training must agree with what it is run on.
+    pub(super) fn check(&self, policy: &PolicyCheckpoint) -> Result<(), TunerError> {
+        let uses_history = self.history.is_some();
+        if let Some(info) = policy.vlm_info.as_ref().filter(|info| info.use_history != uses_history) {
+            let reason = format!(
+                "vlm_info says use_history {}, the supervised checkpoint's history_config.json says {uses_history}; \
+                 use the checkpoint that the policy was trained from",
+                info.use_history
+            );
+            return Err(mismatch(&policy.path, &reason));
+        }
+        let trained = policy.manifest.as_ref().map_or(&[][..], |manifest| manifest.origin.parameters.as_slice());
+        let names: Vec<&str> = self.planner.parameters().iter().map(|parameter| parameter.name()).collect();
+        if !trained.is_empty() && trained != names {
+            let (trained, names) = (trained.join(", "), names.join(", "));
+            let planner = self.planner.name();
+            let reason = format!("its actions are {trained}; those of planner {planner} are {names}");
+            return Err(mismatch(&policy.path, &reason));
+        }
+        Ok(())
+    }
+}
+
+/// A policy that contradicts what it is run on.
+pub(super) fn mismatch(policy: &Path, reason: &str) -> TunerError {
+    TunerError::PolicyMismatch { policy: policy.display().to_string(), reason: reason.to_owned() }
+}

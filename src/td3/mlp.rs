@@ -142,7 +142,7 @@ impl Mlp {
                 if index == last {
                     row.iter_mut().zip(layer.bias).for_each(|(value, bias)| *value += bias);
                 } else {
-                    row.iter_mut().zip(layer.bias).for_each(|(value, bias)| *value = (*value + bias).max(0.0));
+                    row.iter_mut().zip(layer.bias).for_each(|(value, bias)| *value = relu(*value + bias));
                 }
             }
             input = Matrix::new(output, batch, layer.outputs)?;
@@ -192,7 +192,13 @@ impl Mlp {
             match below {
                 Some(below) => {
                     next.resize(batch * width, 0.0);
-                    multiply(MatrixMut::new(next, batch, width, width)?, false, upstream, layer.weight, Workers::Caller)?;
+                    multiply(
+                        MatrixMut::new(next, batch, width, width)?,
+                        false,
+                        upstream,
+                        layer.weight,
+                        Workers::Caller,
+                    )?;
                     // The ReLU lets through where it gave something.
                     for (value, activation) in next.iter_mut().zip(below) {
                         *value = if *activation > 0.0 { *value } else { 0.0 };
@@ -228,6 +234,11 @@ impl Activations {
     pub fn output(&self) -> &[f32] {
         self.layers.last().map_or(&[], Vec::as_slice)
     }
+}
+
+/// NaN passes, so that the loss shows it; `f32::max` would swallow it.
+fn relu(value: f32) -> f32 {
+    if value < 0.0 { 0.0 } else { value }
 }
 
 fn pairs(sizes: &[usize]) -> impl Iterator<Item = (usize, usize)> {

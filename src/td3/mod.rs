@@ -1,7 +1,37 @@
-//! An updated policy: twin delayed deterministic policy gradients from logged steps.
+//! An updated policy: twin delayed deterministic policy gradients (TD3) from logged steps.
+//!
+//! | step | file | what comes out |
+//! | --- | --- | --- |
+//! | logs are let in | `mixed_logs` | steps of one planner, one extractor, one policy |
+//! | steps wait | [`ReplayBuffer`] | features in memory, the oldest overwritten |
+//! | windows are drawn | [`Sampler`], [`n_step`] | a [`Batch`]: rewards summed, never across an end, a cut or a lost step |
+//! | an update | [`Learner`] | a critic that estimates better, an actor that it likes better |
 
+mod action_space;
+mod batch;
+mod config;
+mod critic;
+mod error;
+mod learner;
+mod mixed_logs;
 mod mlp;
+pub mod n_step;
+mod optimizer;
 mod random;
+mod replay_buffer;
+mod sampler;
+mod update;
 
+pub use action_space::{ActionSpace, Axis};
+pub use batch::Batch;
+pub use config::{Automatic, LearnerSettings, RewardScale, TrainConfig};
+pub use critic::{CriticNumbers, CriticPass, TwinCritic};
+pub use error::TrainError;
+pub use learner::{CriticMoments, Learner, Optimizer};
+pub use mixed_logs::{LogGate, MixedLogs, Mixing};
 pub use mlp::{Activations, Mlp, NamedTensor};
+pub use optimizer::Moments;
 pub use random::Random;
+pub use replay_buffer::{ReplayBuffer, StepRefused};
+pub use sampler::Sampler;
+pub use update::{ActorUpdate, GradientNorm, Skipped, Update};

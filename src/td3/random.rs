@@ -57,7 +57,8 @@ mod tests {
     fn the_published_sequence() {
         // From the reference implementation with state 1, 2, 3, 4.
         let mut random = Random { state: [1, 2, 3, 4] };
-        let expected = [41_943_041, 58_720_359, 3_588_806_011_781_223, 3_591_011_842_654_386, 9_228_616_714_210_784_205];
+        let expected =
+            [41_943_041, 58_720_359, 3_588_806_011_781_223, 3_591_011_842_654_386, 9_228_616_714_210_784_205];
         assert_eq!(expected.map(|_| random.bits()), expected);
     }
 

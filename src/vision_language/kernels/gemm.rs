@@ -148,7 +148,8 @@ mod tests {
         let mut out = [0.0; 4];
         let identity = || Matrix::new(&one, 2, 2).unwrap();
         let mut product = |lhs: Matrix| {
-            multiply(MatrixMut::new(&mut out, lhs.rows, 2, 2).unwrap(), false, lhs, identity(), Workers::Caller).unwrap();
+            multiply(MatrixMut::new(&mut out, lhs.rows, 2, 2).unwrap(), false, lhs, identity(), Workers::Caller)
+                .unwrap();
             out.to_vec()
         };
         assert_eq!(product(matrix.columns(1..3).unwrap()), [2.0, 3.0, 5.0, 6.0]);

@@ -15,6 +15,22 @@ pub enum CheckpointError {
         /// The system's reason.
         reason: std::io::Error,
     },
+    /// The operating system refused to write.
+    #[error("cannot write {}: {reason}; what was there before is untouched", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        reason: std::io::Error,
+    },
+    /// A state dict that a file cannot hold.
+    #[error("tensor '{name}' cannot be written: {reason}")]
+    NotWritable {
+        /// The tensor.
+        name: String,
+        /// Why.
+        reason: String,
+    },
     /// A file shorter than its own header, index or container says.
     #[error("{} is truncated: {what} takes {expected} bytes, found {found}; copy or download it again", path.display())]
     Truncated {
@@ -65,6 +81,28 @@ pub enum CheckpointError {
         name: String,
         /// Its type, as the file spells it.
         dtype: String,
+    },
+    /// A file that its manifest does not know.
+    #[error(
+        "{} has {found}, {} says {expected}: it is being copied, or was put there without its manifest; copy all files \
+         again, or remove the manifest if the file is meant",
+        path.display(), manifest.display()
+    )]
+    NotAsInManifest {
+        /// The file.
+        path: PathBuf,
+        /// The manifest.
+        manifest: PathBuf,
+        /// What the manifest says.
+        expected: String,
+        /// What the file is.
+        found: String,
+    },
+    /// Files that another program replaces all the time.
+    #[error("{} is being written: its files changed each time they were read; try again", path.display())]
+    Changing {
+        /// The actor.
+        path: PathBuf,
     },
     /// A weight matrix without a single value in it.
     #[error(
@@ -138,6 +176,11 @@ impl CheckpointError {
     pub(super) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         |reason| Self::Io { path, reason }
+    }
+
+    pub(super) fn write(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        |reason| Self::Write { path, reason }
     }
 
     pub(super) fn malformed(path: impl Into<PathBuf>, what: impl Into<String>) -> Self {

@@ -7,10 +7,13 @@
 //! | --- | --- |
 //! | a base model's shards, or any one tensor file | [`TensorTable`] |
 //! | what supervised training leaves | [`SupervisedCheckpoint`] |
-//! | what reinforcement learning leaves | [`PolicyCheckpoint`] |
+//! | what reinforcement learning leaves | [`PolicyCheckpoint`], or [`HeadsPolicy`] in its one-folder form |
+//!
+//! What is written is a [`StateDict`] in a [`PolicySet`]: all files of a policy, replaced at one instant ([`FileSet`]).
 
 mod adapter;
 mod error;
+mod file_set;
 mod history_config;
 mod json;
 mod normalization;
@@ -19,6 +22,7 @@ mod pickle;
 mod policy;
 mod safetensors_file;
 mod sharded;
+mod state_dict;
 mod supervised;
 mod tensor_source;
 mod tensor_table;
@@ -27,10 +31,15 @@ mod torch_zip;
 
 pub use adapter::{Adapter, LoraConfig};
 pub use error::CheckpointError;
+pub use file_set::{FileSet, SetFile};
 pub use history_config::HistoryConfig;
 pub use normalization::Normalization;
 pub use pickle::PickleError;
-pub use policy::{PolicyCheckpoint, VlmInfo};
+pub use policy::{
+    Fingerprint, HeadsPolicy, LocatedPolicy, PolicyCheckpoint, PolicyForm, PolicyManifest, PolicyOrigin, PolicySet,
+    SavedPolicy, VlmInfo, locate_live, sha256_of,
+};
+pub use state_dict::StateDict;
 pub use supervised::{AdapterRequirement, Heads, SupervisedCheckpoint};
 pub use tensor_source::TensorMeta;
 pub use tensor_table::{TensorFormat, TensorTable};

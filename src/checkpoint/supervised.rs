@@ -8,10 +8,10 @@ use super::tensor_table::TensorTable;
 use std::path::{Path, PathBuf};
 
 /// Where a supervised checkpoint keeps its regression head, the preferred file first.
-const REGRESSION_HEAD: [&str; 3] =
+pub(super) const REGRESSION_HEAD: [&str; 3] =
     ["regression_head/pytorch_model.bin", "regression_head/model.safetensors", "regression_head.pth"];
 /// Where it keeps its history encoder.
-const HISTORY_ENCODER: [&str; 4] = [
+pub(super) const HISTORY_ENCODER: [&str; 4] = [
     "history_encoder/pytorch_model.bin",
     "history_encoder/model.safetensors",
     "history_encoder.pth",

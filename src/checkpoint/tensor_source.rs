@@ -92,6 +92,11 @@ impl TensorEntry {
         &self.path
     }
 
+    /// File and place in it, for putting tensors in the order in which their files hold them.
+    pub(super) fn place(&self) -> (&Path, u64) {
+        (&self.path, self.source.position())
+    }
+
     pub(super) fn read(&self, name: &str, zeros: Zeros, device: &Device) -> Result<Tensor, CheckpointError> {
         let shape = self.meta.shape.as_slice();
         let tensor = match self.meta.dtype {
@@ -192,6 +197,15 @@ impl Source {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::File { len, .. } | Self::Zip { len, .. } | Self::Memory { len, .. } => *len,
+        }
+    }
+
+    /// Where it lies among the others of its file, for putting them in the file's order.
+    fn position(&self) -> u64 {
+        match self {
+            Self::File { offset, .. } => *offset,
+            Self::Zip { index, .. } => *index as u64,
+            Self::Memory { start, .. } => *start as u64,
         }
     }
 

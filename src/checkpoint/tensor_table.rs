@@ -81,6 +81,14 @@ impl TensorTable {
         self.entries.keys().map(String::as_str)
     }
 
+    /// The names in the order in which the file holds the tensors: that of the network they were saved from.
+    pub fn names_in_file_order(&self) -> Vec<&str> {
+        let mut entries: Vec<_> = self.entries.iter().collect();
+        // Stable: tensors that share their numbers, or have none, stay sorted by name.
+        entries.sort_by_key(|(_, entry)| entry.place());
+        entries.into_iter().map(|(name, _)| name.as_str()).collect()
+    }
+
     /// Number of tensors.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -1,6 +1,7 @@
 //! The command line, one file a subcommand. Results go to stdout, talk to stderr.
 
 pub mod bench;
+pub mod convert;
 pub mod infer;
 pub mod inspect;
 pub(crate) mod model_args;
@@ -37,6 +38,7 @@ enum Command {
     Infer(Box<infer::InferArgs>),
     Replay(Box<replay::ReplayArgs>),
     Inspect(inspect::InspectArgs),
+    Convert(convert::ConvertArgs),
     Render(render::RenderArgs),
     Bench(Box<bench::BenchArgs>),
 }
@@ -61,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Infer(args) => infer::run(*args).map(|()| Outcome::Complete),
         Command::Replay(args) => replay::run(*args),
         Command::Inspect(args) => inspect::run(&args).map(|()| Outcome::Complete),
+        Command::Convert(args) => convert::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Bench(args) => bench::run(*args).map(|()| Outcome::Complete),
     };

@@ -9,6 +9,9 @@
 //! does not recurse. Strings and storages are spans of the file's bytes: nothing is allocated from a length the file
 //! only claims.
 //!
+//! Writing ([`PickleWriter`]) is the other way round: plain data and tensors, in the form that Python's own pickler gives
+//! them.
+//!
 //! References: `pickletools.py` of CPython for the opcodes, `torch/serialization.py` for the two torch containers.
 
 mod error;
@@ -18,6 +21,8 @@ mod opcode;
 mod parsed;
 mod tensor;
 mod value;
+mod write;
+mod write_tensors;
 
 pub use error::PickleError;
 pub(super) use legacy_torch::{is_legacy_torch, read_legacy_torch};
@@ -25,3 +30,5 @@ pub(super) use machine::{Budget, Container, run};
 pub(super) use parsed::Pickle;
 pub(super) use tensor::{Storage, StorageBytes};
 pub(super) use value::{Object, Span, Value};
+pub(super) use write::PickleWriter;
+pub(super) use write_tensors::{TensorBytes, write_tensor};

@@ -92,7 +92,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
 }
 
 /// A half-sentence naming the known key that is nearest to an unknown one: serde's message quotes both.
-pub(crate) fn nearest_key(problem: &str) -> String {
+pub(super) fn nearest_key(problem: &str) -> String {
     let Some((_, quoted)) = problem.split_once("unknown field `") else { return String::new() };
     let mut names = quoted.split('`').step_by(2);
     let unknown = names.next().unwrap_or_default();

@@ -29,7 +29,6 @@ pub use call::{CallId, Command, Event, SetOutcome, SetService};
 pub use controller_bank::{BankedController, ControllerBank, ControllerChoice};
 pub use error::{InvalidMapping, MappingError};
 pub use mapping::{Mapping, MappingKind};
-pub(crate) use mapping_file::nearest_key;
 pub use notice::Notice;
 pub use plan::{Batch, PlannedValue, plan};
 pub use sink::{ParameterStatus, PlannerSink};

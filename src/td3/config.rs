@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
-use crate::nav2::nearest_key;
+use crate::planner::nearest_quoted_key;
 
 /// How training learns. The keys are described in `config/td3.yaml`.
 ///
@@ -116,7 +116,7 @@ impl TrainConfig {
     pub fn from_yaml(text: &str, file: &str) -> Result<Self, TrainError> {
         // A file without any key is null, not a map.
         let given = serde_yaml::from_str::<Option<Self>>(text).map_err(|problem| {
-            let hint = nearest_key(&problem.to_string());
+            let hint = nearest_quoted_key(&problem.to_string());
             TrainError::Config { file: file.to_owned(), problem, hint }
         })?;
         let config = given.unwrap_or_default();

@@ -69,6 +69,15 @@ pub enum TrainError {
         /// The last of them.
         iteration: u64,
     },
+    /// A folder without a training.
+    #[error("{} holds no saved training; give the folder that -o named, or leave --resume out", folder.display())]
+    NothingToResume {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A checkpoint, or what a training saves, cannot be read or written.
+    #[error(transparent)]
+    Checkpoint(#[from] crate::checkpoint::CheckpointError),
     /// A matrix operation failed.
     #[error("an update failed: {0}")]
     Tensor(#[from] candle_core::Error),

@@ -6,12 +6,17 @@
 //! | steps wait | [`ReplayBuffer`] | features in memory, the oldest overwritten |
 //! | windows are drawn | [`Sampler`], [`n_step`] | a [`Batch`]: rewards summed, never across an end, a cut or a lost step |
 //! | an update | [`Learner`] | a critic that estimates better, an actor that it likes better |
+//! | many of them | [`Training`], [`SavedTraining`] | curves, and a state to go on from |
+//! | the result | [`compare_actors`] | what changed, parameter by parameter |
 
 mod action_space;
 mod batch;
+mod comparison;
 mod config;
 mod critic;
+mod curves;
 mod error;
+mod exploration;
 mod learner;
 mod mixed_logs;
 mod mlp;
@@ -20,13 +25,18 @@ mod optimizer;
 mod random;
 mod replay_buffer;
 mod sampler;
+mod saved_training;
+mod training;
 mod update;
 
 pub use action_space::{ActionSpace, Axis};
 pub use batch::Batch;
+pub use comparison::{ParameterChange, compare_actors};
 pub use config::{Automatic, LearnerSettings, RewardScale, TrainConfig};
 pub use critic::{CriticNumbers, CriticPass, TwinCritic};
+pub use curves::{Averages, CurvePoint, curve_names};
 pub use error::TrainError;
+pub use exploration::exploration_noise;
 pub use learner::{CriticMoments, Learner, Optimizer};
 pub use mixed_logs::{LogGate, MixedLogs, Mixing};
 pub use mlp::{Activations, Mlp, NamedTensor};
@@ -34,4 +44,6 @@ pub use optimizer::Moments;
 pub use random::Random;
 pub use replay_buffer::{ReplayBuffer, StepRefused};
 pub use sampler::Sampler;
+pub use saved_training::SavedTraining;
+pub use training::{Progress, Training};
 pub use update::{ActorUpdate, GradientNorm, Skipped, Update};

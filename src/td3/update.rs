@@ -56,6 +56,15 @@ pub enum Skipped {
     Actor,
 }
 
+impl std::fmt::Display for Skipped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Critic => "critic",
+            Self::Actor => "actor",
+        })
+    }
+}
+
 impl Learner {
     /// Learns from a batch; `noise` holds a standard normal number for every number of the batch's actions.
     ///

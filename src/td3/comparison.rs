@@ -46,7 +46,8 @@ pub fn compare_actors(space: &ActionSpace, old: &Mlp, new: &Mlp, features: &[f32
         act(new, rows, rows.len() / width, &mut activations, &mut after)?;
         let count = space.len().max(1);
         for (before, after) in before.chunks_exact(count).zip(after.chunks_exact(count)) {
-            for ((change, axis), (before, after)) in changes.iter_mut().zip(space.axes()).zip(before.iter().zip(after)) {
+            for ((change, axis), (before, after)) in changes.iter_mut().zip(space.axes()).zip(before.iter().zip(after))
+            {
                 let (before, after) = (f64::from(axis.parameter(*before)), f64::from(axis.parameter(*after)));
                 let difference = after - before;
                 change.old += before;

@@ -52,6 +52,15 @@ pub enum TrainError {
     /// Two logs, or a log and the policy, do not belong together.
     #[error(transparent)]
     Mixed(#[from] super::MixedLogs),
+    /// A log cannot be read at all.
+    #[error(transparent)]
+    Log(#[from] crate::transition::TransitionError),
+    /// A folder without a log.
+    #[error("{} holds no transition log (*.mcap); write some with planner_tuner replay --log", path.display())]
+    NoLogs {
+        /// The folder.
+        path: PathBuf,
+    },
     /// There is nothing to learn from.
     #[error("the logs hold {steps} steps and no window of them can be learned from; log a drive of several decisions")]
     NothingToLearn {
@@ -78,6 +87,14 @@ pub enum TrainError {
     /// A checkpoint, or what a training saves, cannot be read or written.
     #[error(transparent)]
     Checkpoint(#[from] crate::checkpoint::CheckpointError),
+    /// A file of curves cannot be read or written.
+    #[error("{}: {problem}", path.display())]
+    Curves {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// A matrix operation failed.
     #[error("an update failed: {0}")]
     Tensor(#[from] candle_core::Error),

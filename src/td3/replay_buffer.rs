@@ -76,6 +76,18 @@ pub enum StepRefused {
     },
 }
 
+impl StepRefused {
+    /// What of the step is wrong, in a word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Reward { .. } => "reward",
+            Self::Action { .. } => "action",
+            Self::Feature { .. } => "feature",
+            Self::Parameter { .. } => "parameters",
+        }
+    }
+}
+
 impl ReplayBuffer {
     /// An empty ring for features of a length and the parameters of a planner.
     pub fn new(space: ActionSpace, feature: usize, capacity: usize, reward_limit: f32) -> Self {

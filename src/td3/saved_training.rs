@@ -112,14 +112,13 @@ impl SavedTraining {
         let read = |prefix: &str, name: &str, shape: &[usize]| self.values(&format!("{prefix}.{name}"), shape);
         let actor = |prefix: &str| Mlp::load(&sizes, "fc", |name, shape| read(prefix, name, shape));
         let critic = |prefix: &str| TwinCritic::load(feature, actions, |name, shape| read(prefix, name, shape));
-        let (actors, critics) = ([actor("actor")?, actor("actor_target")?], [critic("critic")?, critic("critic_target")?]);
+        let (actors, critics) =
+            ([actor("actor")?, actor("actor_target")?], [critic("critic")?, critic("critic_target")?]);
         let mut learner = Learner::from_networks(self.rest.config.learner(), space, actors, critics);
         let [actor_steps, critic_steps] = self.rest.adam_steps;
         let [first, second] = [actor("actor_adam.first")?, actor("actor_adam.second")?];
-        let moments = |first: &Mlp, second: &Mlp| Moments {
-            first: first.values().to_vec(),
-            second: second.values().to_vec(),
-        };
+        let moments =
+            |first: &Mlp, second: &Mlp| Moments { first: first.values().to_vec(), second: second.values().to_vec() };
         learner.actor_optimizer = Optimizer { steps: actor_steps, moments: moments(&first, &second) };
         let [first, second] = [critic("critic_adam.first")?, critic("critic_adam.second")?];
         let [q1, q2] = &first.heads;

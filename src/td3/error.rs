@@ -52,6 +52,12 @@ pub enum TrainError {
     /// Two logs, or a log and the policy, do not belong together.
     #[error(transparent)]
     Mixed(#[from] super::MixedLogs),
+    /// The start policy's actor cannot be trained.
+    #[error("the start policy does not fit: {problem}")]
+    Actor {
+        /// What was expected and what was found.
+        problem: String,
+    },
     /// A log cannot be read at all.
     #[error(transparent)]
     Log(#[from] crate::transition::TransitionError),

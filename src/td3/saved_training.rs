@@ -102,11 +102,17 @@ impl SavedTraining {
         &self.rest.logs
     }
 
-    /// Goes on, with steps that were read again.
+    /// Goes on under the settings it began with (how long it lasts may be another), with steps that were read again.
     ///
     /// # Errors
     /// When a tensor is missing or of another shape; [`TrainError::NothingToLearn`].
-    pub fn resume(self, space: ActionSpace, feature: usize, buffer: ReplayBuffer) -> Result<Training, TrainError> {
+    pub fn resume(
+        self,
+        config: TrainConfig,
+        space: ActionSpace,
+        feature: usize,
+        buffer: ReplayBuffer,
+    ) -> Result<Training, TrainError> {
         let actions = space.len();
         let sizes = [feature, actions];
         let read = |prefix: &str, name: &str, shape: &[usize]| self.values(&format!("{prefix}.{name}"), shape);
@@ -114,7 +120,7 @@ impl SavedTraining {
         let critic = |prefix: &str| TwinCritic::load(feature, actions, |name, shape| read(prefix, name, shape));
         let (actors, critics) =
             ([actor("actor")?, actor("actor_target")?], [critic("critic")?, critic("critic_target")?]);
-        let mut learner = Learner::from_networks(self.rest.config.learner(), space, actors, critics);
+        let mut learner = Learner::from_networks(config.learner(), space, actors, critics);
         let [actor_steps, critic_steps] = self.rest.adam_steps;
         let [first, second] = [actor("actor_adam.first")?, actor("actor_adam.second")?];
         let moments =
@@ -128,7 +134,7 @@ impl SavedTraining {
         learner.critic_optimizer = Optimizer { steps: critic_steps, moments };
         learner.iteration = self.rest.step;
         let start = actor("start")?;
-        Training::go_on(self.rest.config.clone(), learner, start, self.rest.progress.clone(), buffer)
+        Training::go_on(config, learner, start, self.rest.progress.clone(), buffer)
     }
 
     fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, TrainError> {

@@ -1,5 +1,6 @@
 //! What was decided over a drive: a panel for every parameter, one for the velocities, a strip of frames under them.
 
+mod curves;
 mod panel;
 mod strip;
 mod style;
@@ -11,6 +12,7 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use plotters::prelude::*;
 
+pub use curves::{Curve, CurveSheet, plot_curves};
 pub use strip::FrameStrip;
 
 use super::{PictureError, save_png};

@@ -25,6 +25,7 @@ pub mod picture;
 pub mod planner;
 pub mod policy;
 pub mod recording;
+pub mod td3;
 pub mod transition;
 pub mod tuner;
 pub mod vision_language;

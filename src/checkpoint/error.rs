@@ -173,21 +173,21 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
-    pub(super) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         |reason| Self::Io { path, reason }
     }
 
-    pub(super) fn write(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn write(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         |reason| Self::Write { path, reason }
     }
 
-    pub(super) fn malformed(path: impl Into<PathBuf>, what: impl Into<String>) -> Self {
+    pub(crate) fn malformed(path: impl Into<PathBuf>, what: impl Into<String>) -> Self {
         Self::Malformed { path: path.into(), what: what.into() }
     }
 
-    pub(super) fn pickle(path: impl Into<PathBuf>) -> impl FnOnce(PickleError) -> Self {
+    pub(crate) fn pickle(path: impl Into<PathBuf>) -> impl FnOnce(PickleError) -> Self {
         let path = path.into();
         |reason| Self::Pickle { path, reason }
     }

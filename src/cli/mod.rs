@@ -9,6 +9,7 @@ pub mod render;
 pub mod replay;
 mod report;
 mod stdout;
+pub mod train;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Convert(convert::ConvertArgs),
     Render(render::RenderArgs),
+    Train(train::TrainArgs),
     Bench(Box<bench::BenchArgs>),
 }
 
@@ -65,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args).map(|()| Outcome::Complete),
         Command::Convert(args) => convert::run(&args),
         Command::Render(args) => render::run(&args),
+        Command::Train(args) => train::run(&args),
         Command::Bench(args) => bench::run(*args).map(|()| Outcome::Complete),
     };
     match outcome {

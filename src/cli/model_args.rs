@@ -111,7 +111,7 @@ impl ModelArgs {
             checkpoint: checkpoint.to_owned(),
             policy: self.policy.clone(),
             head: self.head,
-            planner: self.planner()?,
+            planner: planner_named(&self.planner)?,
             device: self.device.open()?,
             format: self.dtype,
             quantize: self.quantize,
@@ -154,11 +154,15 @@ impl ModelArgs {
         }
         Ok((base, checkpoint))
     }
+}
 
-    fn planner(&self) -> anyhow::Result<PlannerSpec> {
-        let is_file = Path::new(&self.planner).exists() || self.planner.contains(['/', '.']);
-        Ok(if is_file { PlannerSpec::load(Path::new(&self.planner))? } else { PlannerSpec::builtin(&self.planner)? })
-    }
+/// A planner by name or file.
+///
+/// # Errors
+/// When there is none, or the file is wrong.
+pub fn planner_named(name: &str) -> anyhow::Result<PlannerSpec> {
+    let is_file = Path::new(name).exists() || name.contains(['/', '.']);
+    Ok(if is_file { PlannerSpec::load(Path::new(name))? } else { PlannerSpec::builtin(name)? })
 }
 
 /// A bar on stderr; without a terminal nothing is drawn.

@@ -1,4 +1,4 @@
-//! Pictures for people: where the model looks, and what was decided over a drive.
+//! Pictures for people: where the model looks, what was decided over a drive, and how a training went.
 
 mod attention;
 mod error;
@@ -7,5 +7,8 @@ mod png;
 
 pub use attention::attention_overlay;
 pub use error::PictureError;
-pub use plot::{DecisionSeries, FrameStrip, PlottedDecision, StageBar, StageChart, plot_decisions, plot_stages};
+pub use plot::{
+    Curve, CurveSheet, DecisionSeries, FrameStrip, PlottedDecision, StageBar, StageChart, plot_curves, plot_decisions,
+    plot_stages,
+};
 pub use png::{frame_to_png, save_png};

@@ -1,6 +1,7 @@
 //! What was decided over a drive: a panel for every parameter, one for the velocities, a strip of frames under them.
 //! And where the time of a decision goes.
 
+mod curves;
 mod panel;
 mod stages;
 mod strip;
@@ -13,6 +14,7 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use plotters::prelude::*;
 
+pub use curves::{Curve, CurveSheet, plot_curves};
 pub use stages::{StageBar, StageChart, plot_stages};
 pub use strip::FrameStrip;
 

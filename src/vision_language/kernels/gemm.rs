@@ -37,6 +37,18 @@ impl<'a> Matrix<'a> {
         Ok(Self { values, rows, cols, row_stride: cols, col_stride: 1 })
     }
 
+    /// Some neighbouring columns of it.
+    ///
+    /// # Errors
+    /// When it has fewer.
+    pub fn columns(self, columns: std::ops::Range<usize>) -> Result<Self> {
+        let values = columns.start.checked_mul(self.col_stride).and_then(|start| self.values.get(start..));
+        match (columns.end.checked_sub(columns.start), values) {
+            (Some(cols), Some(values)) if columns.end <= self.cols => Ok(Self { values, cols, ..self }),
+            _ => bail!("a matrix of {} columns has none from {} to {}", self.cols, columns.start, columns.end),
+        }
+    }
+
     /// The same values, rows and columns exchanged.
     pub fn t(self) -> Self {
         Self {
@@ -83,9 +95,9 @@ pub fn multiply(dst: MatrixMut, accumulate: bool, lhs: Matrix, rhs: Matrix, work
         Workers::Pool => gemm::Parallelism::Rayon(rayon::current_num_threads()),
     };
     // SAFETY: `check` has made sure, when the three views were made, that every element they name lies inside its
-    // slice; transposing exchanges the strides together with the sizes. The shapes fit each other as tested above. `dst`
-    // is borrowed mutably, so that it overlaps neither of the others. Strides below isize::MAX follow from the slices'
-    // lengths.
+    // slice; transposing exchanges the strides together with the sizes, and `columns` leaves a part. The shapes fit each
+    // other as tested above. `dst` is borrowed mutably, so that it overlaps neither of the others. Strides below
+    // isize::MAX follow from the slices' lengths.
     unsafe {
         gemm::gemm(
             dst.rows,
@@ -127,6 +139,24 @@ mod tests {
         assert_eq!(wide, [9.0, 7.0, 11.0, 9.0, 9.0, 16.0, 23.0, 9.0]);
         multiply(MatrixMut::new(&mut wide[1..], 2, 2, 4).unwrap(), true, lhs, rhs, Workers::Pool).unwrap();
         assert_eq!(wide, [9.0, 14.0, 22.0, 9.0, 9.0, 32.0, 46.0, 9.0]);
+    }
+
+    #[test]
+    fn columns_of_a_matrix_and_of_its_transpose() {
+        let (values, one) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 0.0, 0.0, 1.0]);
+        let matrix = Matrix::new(&values, 2, 3).unwrap();
+        let mut out = [0.0; 4];
+        let identity = || Matrix::new(&one, 2, 2).unwrap();
+        let mut product = |lhs: Matrix| {
+            multiply(MatrixMut::new(&mut out, lhs.rows, 2, 2).unwrap(), false, lhs, identity(), Workers::Caller)
+                .unwrap();
+            out.to_vec()
+        };
+        assert_eq!(product(matrix.columns(1..3).unwrap()), [2.0, 3.0, 5.0, 6.0]);
+        assert_eq!(product(matrix.columns(1..3).unwrap().t()), [2.0, 5.0, 3.0, 6.0]);
+        assert!(matrix.columns(2..4).is_err());
+        assert!(matrix.t().columns(1..3).is_err());
+        assert!(matrix.columns(0..0).is_ok());
     }
 
     #[test]

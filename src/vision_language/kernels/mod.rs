@@ -3,7 +3,7 @@
 
 mod attention;
 mod exp;
-mod gemm;
+pub mod gemm;
 mod panel_matmul;
 mod silu_mul;
 mod vectors;

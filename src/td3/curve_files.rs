@@ -1,0 +1,120 @@
+//! Curves on disk: a table for people and scripts, events for TensorBoard.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::curves::CurvePoint;
+use super::event_file::{Event, framed};
+use super::{ActionSpace, TrainError, curve_names};
+
+/// Name of the table.
+const TABLE: &str = "curves.csv";
+
+/// Both files of a training, open for more points.
+#[derive(Debug)]
+pub struct CurveFiles {
+    names: Vec<String>,
+    table: PathBuf,
+    rows: csv::Writer<File>,
+    events: BufWriter<File>,
+    events_path: PathBuf,
+    /// Everything that is in the table, for the picture at the end.
+    points: Vec<CurvePoint>,
+}
+
+impl CurveFiles {
+    /// Begins or continues the files in a folder. Points after update `step`, which a training that goes on makes once
+    /// more, are taken out of the table, and TensorBoard is told to forget them. `now` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// [`TrainError::Curves`] when a file cannot be read or written.
+    pub fn open(folder: &Path, space: &ActionSpace, step: u64, now: f64) -> Result<Self, TrainError> {
+        let names = curve_names(space);
+        let table = folder.join(TABLE);
+        let points = if step > 0 && table.exists() { read_table(&table, &names, step)? } else { Vec::new() };
+        let mut rows = csv::Writer::from_writer(File::create(&table).map_err(wrong(&table))?);
+        let header = std::iter::once("step").chain(names.iter().map(String::as_str));
+        rows.write_record(header).map_err(wrong(&table))?;
+
+        let events_path = folder.join(format!("events.out.tfevents.{:010}.planner_tuner.{step}", now as u64));
+        let events = BufWriter::new(File::create(&events_path).map_err(wrong(&events_path))?);
+        let mut files = Self { names, table, rows, events, events_path, points: Vec::new() };
+        files.write_event(&Event::version(now))?;
+        if step > 0 {
+            files.write_event(&Event::restart(now, step + 1))?;
+        }
+        for point in points {
+            files.write_row(&point)?;
+            files.points.push(point);
+        }
+        files.flush()?;
+        Ok(files)
+    }
+
+    /// Adds a point. It is in both files when this returns.
+    ///
+    /// # Errors
+    /// [`TrainError::Curves`] when a file cannot be written.
+    pub fn add(&mut self, point: CurvePoint, now: f64) -> Result<(), TrainError> {
+        self.write_row(&point)?;
+        let scalars = self.names.iter().zip(&point.values);
+        let scalars: Vec<(&str, f32)> =
+            scalars.filter_map(|(name, value)| Some((name.as_str(), (*value)? as f32))).collect();
+        let event = Event::scalars(now, point.step, &scalars);
+        self.write_event(&event)?;
+        self.points.push(point);
+        self.flush()
+    }
+
+    /// The curves' names.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// All points of the table.
+    pub fn points(&self) -> &[CurvePoint] {
+        &self.points
+    }
+
+    fn write_row(&mut self, point: &CurvePoint) -> Result<(), TrainError> {
+        let values = point.values.iter().map(|value| value.map(|value| value.to_string()).unwrap_or_default());
+        let row = std::iter::once(point.step.to_string()).chain(values);
+        self.rows.write_record(row).map_err(wrong(&self.table))
+    }
+
+    fn write_event(&mut self, event: &Event) -> Result<(), TrainError> {
+        self.events.write_all(&framed(event)).map_err(wrong(&self.events_path))
+    }
+
+    fn flush(&mut self) -> Result<(), TrainError> {
+        self.rows.flush().map_err(wrong(&self.table))?;
+        self.events.flush().map_err(wrong(&self.events_path))
+    }
+}
+
+/// The points of a table up to a step.
+fn read_table(path: &Path, names: &[String], last: u64) -> Result<Vec<CurvePoint>, TrainError> {
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(wrong(path))?;
+    let header = reader.headers().map_err(wrong(path))?;
+    if !header.iter().skip(1).eq(names.iter().map(String::as_str)) {
+        let problem = "its columns are not those of this planner; move it away".to_owned();
+        return Err(TrainError::Curves { path: path.to_owned(), problem });
+    }
+    let mut points = Vec::new();
+    for row in reader.records() {
+        let row = row.map_err(wrong(path))?;
+        let Some(step) = row.get(0).and_then(|step| step.parse().ok()) else { continue };
+        // A row that was being written when the program was killed belongs to an update that is made again.
+        if step > last || row.len() != names.len() + 1 {
+            continue;
+        }
+        points.push(CurvePoint { step, values: row.iter().skip(1).map(|value| value.parse().ok()).collect() });
+    }
+    Ok(points)
+}
+
+fn wrong<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> TrainError {
+    let path = path.to_owned();
+    move |error| TrainError::Curves { path, problem: error.to_string() }
+}

@@ -1,0 +1,107 @@
+//! Why nothing was learned.
+
+use std::path::PathBuf;
+
+/// What can go wrong between logs and a better actor.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The statistics are not those of this planner.
+    #[error(
+        "{planner} has {expected} parameters, the checkpoint's normalization describes {found}; give the supervised \
+         checkpoint that was trained for this planner"
+    )]
+    Normalization {
+        /// The planner.
+        planner: String,
+        /// Its parameters.
+        expected: usize,
+        /// Entries of the statistics.
+        found: usize,
+    },
+    /// The training's settings cannot be read.
+    #[error("cannot read training settings {}: {source}", path.display())]
+    ReadConfig {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The training's settings are wrong.
+    #[error("{file}: {problem}{hint}")]
+    Config {
+        /// The file.
+        file: String,
+        /// What the YAML reader found, with line and column.
+        problem: serde_yaml::Error,
+        /// The nearest key, or nothing.
+        hint: String,
+    },
+    /// A setting has a value that cannot be.
+    #[error("{file}: {key} is {found}, expected {expected}")]
+    Setting {
+        /// The file.
+        file: String,
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        found: String,
+        /// What would do.
+        expected: &'static str,
+    },
+    /// Two logs, or a log and the policy, do not belong together.
+    #[error(transparent)]
+    Mixed(#[from] super::MixedLogs),
+    /// The start policy's actor cannot be trained.
+    #[error("the start policy does not fit: {problem}")]
+    Actor {
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// A log cannot be read at all.
+    #[error(transparent)]
+    Log(#[from] crate::transition::TransitionError),
+    /// A folder without a log.
+    #[error("{} holds no transition log (*.mcap); write some with planner_tuner replay --log", path.display())]
+    NoLogs {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// There is nothing to learn from.
+    #[error("the logs hold {steps} steps and no window of them can be learned from; log a drive of several decisions")]
+    NothingToLearn {
+        /// Steps that were taken up.
+        steps: usize,
+    },
+    /// Training went astray.
+    #[error(
+        "the last {skipped} updates gave NaN or infinite numbers, the last one at update {iteration}; the policy saved \
+         before is kept. Lower actor_lr and critic_lr, or look for wild rewards in the logs"
+    )]
+    Diverged {
+        /// Updates skipped in a row.
+        skipped: u32,
+        /// The last of them.
+        iteration: u64,
+    },
+    /// A folder without a training.
+    #[error("{} holds no saved training; give the folder that -o named, or leave --resume out", folder.display())]
+    NothingToResume {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A checkpoint, or what a training saves, cannot be read or written.
+    #[error(transparent)]
+    Checkpoint(#[from] crate::checkpoint::CheckpointError),
+    /// A file of curves cannot be read or written.
+    #[error("{}: {problem}", path.display())]
+    Curves {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A matrix operation failed.
+    #[error("an update failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+}

@@ -1,0 +1,138 @@
+//! Logs that do not belong together are not learned from by accident.
+
+use std::path::{Path, PathBuf};
+
+use crate::planner::PlannerSpec;
+use crate::transition::{ExtractorId, PolicyId, Session};
+
+/// Whether logs of several policies or extractors are taken together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mixing {
+    /// All logs come from one policy and one extractor.
+    #[default]
+    Refused,
+    /// Any policy, any extractor (`--allow-mixed`). Planner, parameters and feature length must agree all the same.
+    Allowed,
+}
+
+/// Compares each log with the planner and the actor that are trained, and with the first log.
+#[derive(Debug, Clone)]
+pub struct LogGate {
+    planner: PlannerSpec,
+    feature: usize,
+    mixing: Mixing,
+    first: Option<(PathBuf, PolicyId, ExtractorId)>,
+}
+
+/// Two logs, or a log and what is trained, do not belong together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MixedLogs {
+    /// Another planner.
+    #[error("{} was logged with planner {found}, the training is for {expected}; it cannot be used", log.display())]
+    Planner {
+        /// The log.
+        log: PathBuf,
+        /// The planner that is trained for.
+        expected: String,
+        /// The log's.
+        found: String,
+    },
+    /// Other parameters, or another order.
+    #[error(
+        "{}: its action stands for {found}, the training's for {expected}; it cannot be used: the numbers would change \
+         places", log.display()
+    )]
+    Parameters {
+        /// The log.
+        log: PathBuf,
+        /// The planner's parameters.
+        expected: String,
+        /// The log's.
+        found: String,
+    },
+    /// Another length of the feature.
+    #[error("{}: its features have {found} numbers, the actor takes {expected}; it cannot be used", log.display())]
+    Feature {
+        /// The log.
+        log: PathBuf,
+        /// The actor's.
+        expected: usize,
+        /// The log's.
+        found: usize,
+    },
+    /// Features of another extractor.
+    #[error(
+        "{} has features of extractor {found}, {} of extractor {expected}; their numbers do not mean the same. Train \
+         on one of them, or insist with --allow-mixed", log.display(), first.display()
+    )]
+    Extractor {
+        /// The log.
+        log: PathBuf,
+        /// The first log.
+        first: PathBuf,
+        /// The first log's extractor.
+        expected: ExtractorId,
+        /// The log's.
+        found: ExtractorId,
+    },
+    /// Actions of another policy.
+    #[error(
+        "{} was driven by policy {found}, {} by policy {expected}; to learn from several policies' drives, \
+         add --allow-mixed", log.display(), first.display()
+    )]
+    Policy {
+        /// The log.
+        log: PathBuf,
+        /// The first log.
+        first: PathBuf,
+        /// The first log's policy.
+        expected: PolicyId,
+        /// The log's.
+        found: PolicyId,
+    },
+}
+
+impl LogGate {
+    /// For an actor that takes features of a length.
+    pub fn new(planner: PlannerSpec, feature: usize, mixing: Mixing) -> Self {
+        Self { planner, feature, mixing, first: None }
+    }
+
+    /// Lets a log in.
+    ///
+    /// # Errors
+    /// [`MixedLogs`] with both sides when it does not belong to the others.
+    pub fn admit(&mut self, session: &Session, log: &Path) -> Result<(), MixedLogs> {
+        let path = || log.to_owned();
+        if !session.planner.eq_ignore_ascii_case(self.planner.name()) {
+            let (expected, found) = (self.planner.name().to_owned(), session.planner.clone());
+            return Err(MixedLogs::Planner { log: path(), expected, found });
+        }
+        let names: Vec<&str> = self.planner.parameters().iter().map(|parameter| parameter.name()).collect();
+        if names != session.parameters {
+            let (expected, found) = (names.join(", "), session.parameters.join(", "));
+            return Err(MixedLogs::Parameters { log: path(), expected, found });
+        }
+        let (expected, found) = (self.feature, session.feature_length);
+        if expected != found {
+            return Err(MixedLogs::Feature { log: path(), expected, found });
+        }
+        let Some((first, policy, extractor)) = &self.first else {
+            self.first = Some((path(), session.policy.clone(), session.extractor.clone()));
+            return Ok(());
+        };
+        if self.mixing == Mixing::Allowed {
+            return Ok(());
+        }
+        let first = first.clone();
+        if *extractor != session.extractor {
+            let (expected, found) = (extractor.clone(), session.extractor.clone());
+            return Err(MixedLogs::Extractor { log: path(), first, expected, found });
+        }
+        if *policy != session.policy {
+            let (expected, found) = (policy.clone(), session.policy.clone());
+            return Err(MixedLogs::Policy { log: path(), first, expected, found });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! An updated policy: twin delayed deterministic policy gradients (TD3) from logged steps.
+//!
+//! | step | file | what comes out |
+//! | --- | --- | --- |
+//! | logs are let in | `mixed_logs` | steps of one planner, one extractor, one policy |
+//! | steps wait | [`ReplayBuffer`] | features in memory, the oldest overwritten |
+//! | windows are drawn | [`Sampler`], [`n_step`] | a [`Batch`]: rewards summed, never across an end, a cut or a lost step |
+//! | an update | [`Learner`] | a critic that estimates better, an actor that it likes better |
+//! | many of them | [`Training`], [`SavedTraining`] | curves, and a state to go on from |
+//! | the result | [`compare_actors`] | what changed, parameter by parameter |
+
+mod action_space;
+mod batch;
+mod comparison;
+mod config;
+mod critic;
+mod curve_files;
+mod curves;
+mod error;
+mod event_file;
+mod exploration;
+mod learner;
+mod logs;
+mod mixed_logs;
+mod mlp;
+pub mod n_step;
+mod optimizer;
+mod policy_tensors;
+mod random;
+mod replay_buffer;
+mod sampler;
+mod saved_training;
+mod training;
+mod update;
+
+pub use action_space::{ActionSpace, Axis};
+pub use batch::Batch;
+pub use comparison::{ParameterChange, compare_actors};
+pub use config::{Automatic, LearnerSettings, RewardScale, TrainConfig};
+pub use critic::{CriticNumbers, CriticPass, TwinCritic};
+pub use curve_files::CurveFiles;
+pub use curves::{Averages, CurvePoint, curve_names};
+pub use error::TrainError;
+pub use exploration::exploration_noise;
+pub use learner::{CriticMoments, Learner, Optimizer};
+pub use logs::{LogSummary, read_logs};
+pub use mixed_logs::{LogGate, MixedLogs, Mixing};
+pub use mlp::{Activations, Mlp, NamedTensor};
+pub use optimizer::Moments;
+pub use policy_tensors::{actor_of, changes_of, trained_policy};
+pub use random::Random;
+pub use replay_buffer::{ReplayBuffer, StepRefused};
+pub use sampler::Sampler;
+pub use saved_training::SavedTraining;
+pub use training::{Progress, Training};
+pub use update::{ActorUpdate, GradientNorm, Skipped, Update};

@@ -1,0 +1,94 @@
+//! Between a policy's files and the layer that is trained.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::{LogSummary, Mlp, ParameterChange, TrainError, Training};
+use crate::checkpoint::{PolicyOrigin, PolicySet, StateDict};
+use crate::planner::{ParameterSpec, PlannerSpec};
+
+/// Name of the actor's layer in a policy.
+const FC: &str = "fc";
+
+/// The actor's layer of a policy.
+///
+/// # Errors
+/// [`TrainError::Actor`] when it is missing or not that of this planner.
+pub fn actor_of(policy: &StateDict, planner: &PlannerSpec) -> Result<Mlp, TrainError> {
+    let wrong = |problem: String| TrainError::Actor { problem };
+    let dims = policy.get("fc.weight").map(Tensor::dims).unwrap_or_default();
+    let &[actions, feature] = dims else {
+        return Err(wrong(format!("fc.weight has shape {dims:?}, expected [parameters, feature]")));
+    };
+    let parameters = planner.parameters().len();
+    if actions != parameters {
+        return Err(wrong(format!("it gives {actions} numbers, {} has {parameters} parameters", planner.name())));
+    }
+    Mlp::load(&[feature, actions], FC, |name, shape| {
+        let tensor = policy.get(name).filter(|tensor| tensor.dims() == shape);
+        let tensor = tensor.ok_or_else(|| wrong(format!("there is no {name} of shape {shape:?}")))?;
+        let values: Vec<f32> = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+        if values.iter().all(|value| value.is_finite()) {
+            Ok(values)
+        } else {
+            Err(wrong(format!("{name} holds numbers that are none")))
+        }
+    })
+}
+
+/// The policy that a training began with, its actor's layer replaced by that of now; all other tensors stay bit for bit.
+///
+/// # Errors
+/// [`TrainError::Checkpoint`], [`TrainError::Tensor`].
+pub fn trained_policy(
+    start: &PolicySet,
+    training: &Training,
+    planner: &PlannerSpec,
+    logs: &LogSummary,
+) -> Result<PolicySet, TrainError> {
+    let layer = training.learner().actor().named(FC);
+    let replaced = |(name, tensor): (&str, &Tensor)| {
+        let trained = layer.iter().find(|trained| trained.name == name);
+        let tensor = match trained {
+            Some(trained) => Tensor::from_slice(trained.values, trained.shape.as_slice(), &Device::Cpu)?,
+            None => tensor.clone(),
+        };
+        Ok((name.to_owned(), tensor))
+    };
+    let tensors = start.actor.iter().map(replaced).collect::<candle_core::Result<Vec<_>>>()?;
+    let one = |names: &std::collections::BTreeSet<String>| names.iter().next().filter(|_| names.len() == 1).cloned();
+    let mut summary = serde_json::Map::new();
+    summary.insert("updates".to_owned(), training.iteration().into());
+    summary.insert("skipped_updates".to_owned(), training.skipped().into());
+    summary.insert("reward_scale".to_owned(), training.reward_scale().into());
+    summary.insert("config".to_owned(), serde_json::to_value(training.config()).unwrap_or_default());
+    summary.insert("log_steps".to_owned(), logs.steps.into());
+    summary.insert("logs_sha256".to_owned(), logs.digest.clone().into());
+    let policies: Vec<_> = logs.policies.iter().cloned().collect();
+    summary.insert("logged_policies".to_owned(), policies.into());
+    Ok(PolicySet {
+        actor: StateDict::new(tensors)?,
+        noise: Some(training.exploration_noise()),
+        vlm_info: start.vlm_info.clone(),
+        step: Some(training.iteration()),
+        origin: PolicyOrigin {
+            planner: Some(planner.name().to_owned()),
+            parameters: planner
+                .parameters()
+                .iter()
+                .map(|parameter| ParameterSpec::name(parameter).to_owned())
+                .collect(),
+            extractor: one(&logs.extractors),
+            summary,
+        },
+    })
+}
+
+/// What a training changed on the features that were logged.
+///
+/// # Errors
+/// [`TrainError::Tensor`].
+pub fn changes_of(training: &Training) -> Result<Vec<ParameterChange>, TrainError> {
+    let learner = training.learner();
+    let features = training.sampler().buffer().features();
+    Ok(super::compare_actors(learner.space(), training.start_actor(), learner.actor(), features)?)
+}

@@ -1,0 +1,178 @@
+//! A training on disk: what `--resume` takes up again, to the last bit.
+
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::training::Progress;
+use super::{
+    ActionSpace, CriticMoments, CriticNumbers, Learner, Mlp, Moments, NamedTensor, Optimizer, ReplayBuffer,
+    TrainConfig, TrainError, Training, TwinCritic,
+};
+use crate::checkpoint::{CheckpointError, FileSet, SetFile, StateDict, TensorTable};
+
+const PREFIX: &str = "training_state";
+const TENSORS: &str = ".safetensors";
+const REST: &str = ".json";
+const FORMAT: &str = "vlm_planner_tuner training 1";
+
+/// The file beside the tensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rest {
+    format: String,
+    /// Updates so far; the policy of that moment is `policy_step_N`.
+    step: u64,
+    /// Steps of Adam: the actor's, the critic's.
+    adam_steps: [u64; 2],
+    /// Of the logs that were learned from.
+    logs: String,
+    config: TrainConfig,
+    progress: Progress,
+}
+
+/// A training as it was saved.
+#[derive(Debug, Clone)]
+pub struct SavedTraining {
+    rest: Rest,
+    tensors: TensorTable,
+    path: PathBuf,
+}
+
+impl Training {
+    /// Writes everything that is needed to go on into a folder, at one instant. `logs` says what was learned from, so
+    /// that going on with other logs is noticed.
+    ///
+    /// # Errors
+    /// [`TrainError::Checkpoint`] when it cannot be written; what was saved before is then still there.
+    pub fn save(&self, folder: &Path, logs: &str) -> Result<(), TrainError> {
+        let learner = &self.learner;
+        let rest = Rest {
+            format: FORMAT.to_owned(),
+            step: self.iteration(),
+            adam_steps: [learner.actor_optimizer.steps, learner.critic_optimizer.steps],
+            logs: logs.to_owned(),
+            config: self.config.clone(),
+            progress: self.progress.clone(),
+        };
+        let set = FileSet::new(folder, PREFIX);
+        let json = serde_json::to_vec_pretty(&rest)
+            .map_err(|error| CheckpointError::malformed(set.path(REST), error.to_string()))?;
+        let tensors = StateDict::new(tensors(learner, &self.start)?)?.to_safetensors()?;
+        let files = [SetFile { suffix: TENSORS, bytes: &tensors }, SetFile { suffix: REST, bytes: &json }];
+        Ok(set.save(&files, &[TENSORS, REST])?)
+    }
+}
+
+impl SavedTraining {
+    /// Finds what was saved in a folder.
+    ///
+    /// # Errors
+    /// [`TrainError::NothingToResume`] when there is nothing; what cannot be read of it.
+    pub fn open(folder: &Path) -> Result<Self, TrainError> {
+        let set = FileSet::new(folder, PREFIX);
+        let Some(current) = set.current() else {
+            return Err(TrainError::NothingToResume { folder: folder.to_owned() });
+        };
+        let path = current.join(format!("{PREFIX}{REST}"));
+        let text = std::fs::read(&path).map_err(CheckpointError::io(&path))?;
+        let rest: Rest =
+            serde_json::from_slice(&text).map_err(|error| CheckpointError::malformed(&path, error.to_string()))?;
+        if rest.format != FORMAT {
+            let what = format!("format is '{}', expected '{FORMAT}'", rest.format);
+            return Err(CheckpointError::malformed(&path, what).into());
+        }
+        let path = current.join(format!("{PREFIX}{TENSORS}"));
+        Ok(Self { rest, tensors: TensorTable::open_safetensors(&[path.clone()])?, path })
+    }
+
+    /// Updates that were done.
+    pub fn step(&self) -> u64 {
+        self.rest.step
+    }
+
+    /// The settings that it began with.
+    pub fn config(&self) -> &TrainConfig {
+        &self.rest.config
+    }
+
+    /// What it learned from.
+    pub fn logs(&self) -> &str {
+        &self.rest.logs
+    }
+
+    /// Goes on under the settings it began with (how long it lasts may be another), with steps that were read again.
+    ///
+    /// # Errors
+    /// When a tensor is missing or of another shape; [`TrainError::NothingToLearn`].
+    pub fn resume(
+        self,
+        config: TrainConfig,
+        space: ActionSpace,
+        feature: usize,
+        buffer: ReplayBuffer,
+    ) -> Result<Training, TrainError> {
+        let actions = space.len();
+        let sizes = [feature, actions];
+        let read = |prefix: &str, name: &str, shape: &[usize]| self.values(&format!("{prefix}.{name}"), shape);
+        let actor = |prefix: &str| Mlp::load(&sizes, "fc", |name, shape| read(prefix, name, shape));
+        let critic = |prefix: &str| TwinCritic::load(feature, actions, |name, shape| read(prefix, name, shape));
+        let (actors, critics) =
+            ([actor("actor")?, actor("actor_target")?], [critic("critic")?, critic("critic_target")?]);
+        let mut learner = Learner::from_networks(config.learner(), space, actors, critics);
+        let [actor_steps, critic_steps] = self.rest.adam_steps;
+        let [first, second] = [actor("actor_adam.first")?, actor("actor_adam.second")?];
+        let moments =
+            |first: &Mlp, second: &Mlp| Moments { first: first.values().to_vec(), second: second.values().to_vec() };
+        learner.actor_optimizer = Optimizer { steps: actor_steps, moments: moments(&first, &second) };
+        let [first, second] = [critic("critic_adam.first")?, critic("critic_adam.second")?];
+        let [q1, q2] = &first.heads;
+        let [r1, r2] = &second.heads;
+        let heads = [moments(q1, r1), moments(q2, r2)];
+        let moments = CriticMoments { encoder: moments(&first.encoder, &second.encoder), heads };
+        learner.critic_optimizer = Optimizer { steps: critic_steps, moments };
+        learner.iteration = self.rest.step;
+        let start = actor("start")?;
+        Training::go_on(config, learner, start, self.rest.progress.clone(), buffer)
+    }
+
+    fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, TrainError> {
+        let tensor = self.tensors.read(name, &Device::Cpu)?;
+        if tensor.dims() != shape {
+            let what = format!("tensor '{name}' has shape {:?}, expected {shape:?}", tensor.dims());
+            return Err(CheckpointError::malformed(&self.path, what).into());
+        }
+        Ok(tensor.flatten_all()?.to_vec1()?)
+    }
+}
+
+/// All numbers of a learner under names that say what they are.
+fn tensors(learner: &Learner, start: &Mlp) -> Result<Vec<(String, Tensor)>, TrainError> {
+    let (actor, critic) = (&learner.actor, &learner.critic);
+    let CriticMoments { encoder, heads: [q1, q2] } = &learner.critic_optimizer.moments;
+    let numbers = |of: fn(&Moments) -> &Vec<f32>| CriticNumbers {
+        encoder: of(encoder).clone(),
+        heads: [of(q1).clone(), of(q2).clone()],
+    };
+    let (first, second) = (numbers(|moments| &moments.first), numbers(|moments| &moments.second));
+    let moments = &learner.actor_optimizer.moments;
+    let groups: [(&str, Vec<NamedTensor<'_>>); 9] = [
+        ("start", start.named("fc")),
+        ("actor", actor.named("fc")),
+        ("actor_target", learner.actor_target.named("fc")),
+        ("critic", critic.named()),
+        ("critic_target", learner.critic_target.named()),
+        ("actor_adam.first", actor.split(&moments.first, "fc")),
+        ("actor_adam.second", actor.split(&moments.second, "fc")),
+        ("critic_adam.first", critic.split(&first)),
+        ("critic_adam.second", critic.split(&second)),
+    ];
+    let mut all = Vec::new();
+    for (group, tensors) in groups {
+        for NamedTensor { name, shape, values } in tensors {
+            all.push((format!("{group}.{name}"), Tensor::from_slice(values, shape, &Device::Cpu)?));
+        }
+    }
+    Ok(all)
+}

@@ -6,4 +6,4 @@ mod step;
 
 pub use reward_terms::RewardTerms;
 pub use session::{ExtractorId, PolicyId, Session};
-pub use step::{Ending, FrameNumber, ParameterOutcome, Position, Pose, SentParameter, Step, Truncation};
+pub use step::{Ending, FrameNumber, ParameterOutcome, Pose, Position, SentParameter, Step, Truncation};

@@ -91,7 +91,7 @@ impl Renderer {
         }
         rgb.copy_from_slice(&self.grid);
         let mut canvas = Canvas::on(rgb);
-        let nan_ranges = laser::draw(&mut canvas, &scene.scan);
+        let nan_ranges = laser::draw(&mut canvas, &scene.scan, scene.laser_mount.as_ref());
         let unusable_path_points = path::draw(&mut canvas, &scene.robot, &scene.path);
         overlay::draw(&mut canvas);
         Ok(RenderReport { nan_ranges, unusable_path_points })

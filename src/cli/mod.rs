@@ -1,6 +1,7 @@
 //! The command line, one file a subcommand. Results go to stdout, talk to stderr.
 
 pub mod bench;
+mod drawing_args;
 pub mod infer;
 pub mod inspect;
 pub(crate) mod model_args;

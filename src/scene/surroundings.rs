@@ -1,5 +1,7 @@
 //! The last of everything, and scenes of it.
 
+use std::time::Duration;
+
 use nalgebra::{Isometry2, Isometry3, Point2};
 
 use super::message::on_ground;
@@ -64,6 +66,9 @@ impl PlanLayer {
 }
 
 impl Surroundings {
+    /// How long a scan should wait for the odometry behind it, see [`Self::has_pose_for`].
+    pub const ODOMETRY_MAY_FOLLOW: Duration = Duration::from_millis(100);
+
     /// Nothing is known yet.
     pub fn new(rules: SceneRules) -> Self {
         Self { rules, ..Self::default() }

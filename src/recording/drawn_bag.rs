@@ -77,7 +77,8 @@ impl DrawnBag {
             let are_static = topic.name.ends_with("static");
             messages.extend(of(topic, Input::Transforms { are_static }));
         }
-        messages.sort();
+        // What was recorded in the same moment as a scan is known when the scan is drawn.
+        messages.sort_by_key(|(place, input)| (place.log_time, *input, *place));
         Ok(Self {
             files,
             scan_topic,

@@ -106,7 +106,7 @@ impl Surroundings {
             self.robot_frame.clone_from(&message.child_frame);
         }
         if self.odometry.push(message.stamp, pose).is_err() {
-            self.clock_was_set_back();
+            self.clock_was_set_back(message.stamp);
             // Into an empty track: nothing to be set back from.
             self.odometry.push(message.stamp, pose).ok();
         }
@@ -120,22 +120,20 @@ impl Surroundings {
     pub fn take_transform(&mut self, message: &TransformMessage) -> Result<(), Refused> {
         let taken = self.transforms.take(message).inspect_err(|_| self.counts.add(Issue::InvalidTransform))?;
         if taken.is_err() {
-            self.clock_was_set_back();
+            self.clock_was_set_back(message.stamp);
             self.transforms.take(message)?.ok();
         }
         Ok(())
     }
 
-    /// Forgets all that has a stamp: time does not run on from there.
-    pub fn forget(&mut self) {
-        self.plan = None;
+    /// Forgets what was known of a time that has not come yet: the clock was set back to `now`. It is noticed here, too,
+    /// where stamps fall by a second or more.
+    pub fn clock_was_set_back(&mut self, now: Stamp) {
+        self.counts.add(Issue::ClockSetBack);
         self.odometry = PoseTrack::default();
         self.transforms.forget_moving();
-    }
-
-    fn clock_was_set_back(&mut self) {
-        self.counts.add(Issue::ClockSetBack);
-        self.forget();
+        // One that came a moment before the first odometry of the new time is kept.
+        self.plan.take_if(|plan| plan.stamp.seconds_since(now) > 1.0);
     }
 
     /// Whether odometry has come that is as new as this stamp: a scene composed now is final.

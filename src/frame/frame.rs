@@ -86,6 +86,11 @@ impl Frame {
         self.height
     }
 
+    /// The buffer of the pixels, for another frame.
+    pub fn into_rgb(self) -> Vec<u8> {
+        self.rgb
+    }
+
     /// The pixels: `height` rows of `width` times (red, green, blue).
     pub fn rgb(&self) -> &[u8] {
         &self.rgb

@@ -72,7 +72,11 @@ impl Control {
             return;
         }
         if !self.any_velocity && !self.settings.assume_stationary && arrived.at.elapsed() < ODOMETRY_MAY_FOLLOW {
-            images.slot.put_back(arrived);
+            match arrived.message {
+                // Kept: scans come so often that none would ever have waited for long enough.
+                ImageMessage::Scan(_) => self.waiting = Some(arrived),
+                _ => images.slot.put_back(arrived),
+            }
             return;
         }
         if let ImageMessage::Scan(_) = &arrived.message
@@ -167,6 +171,9 @@ impl Control {
         let decision = decision_line(&self.name, &guard, &decided, overhead_ms, policy).done();
         let parameters = statuses.iter().map(|parameter| parameter_line(&self.name, parameter));
         self.outlet.decision(stamp, std::iter::once(decision).chain(parameters).collect());
+        if self.settings.draws_images() {
+            self.painter.recycle(decided.job.frame);
+        }
     }
 }
 

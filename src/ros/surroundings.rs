@@ -121,10 +121,15 @@ fn refused(what: &str, taken: Result<(), Refused>) {
     }
 }
 
+/// Frames that are around at a time: one that is decided on, one whose decision waits for the planner's answers.
+const SPARE: usize = 2;
+
 /// Draws what is decided on.
 pub(super) struct Painter {
     surroundings: SharedSurroundings,
     renderer: Renderer,
+    /// Buffers of frames that have been decided on.
+    spare: Vec<Vec<u8>>,
     drawn: u64,
     plan: &'static str,
     /// What is wrong with the last image, or why there is none.
@@ -141,7 +146,14 @@ pub(super) struct PainterReport {
 
 impl Painter {
     pub(super) fn new(surroundings: SharedSurroundings) -> Self {
-        Self { surroundings, renderer: Renderer::new(), drawn: 0, plan: PlanLayer::None.name(), problem: None }
+        Self {
+            surroundings,
+            renderer: Renderer::new(),
+            spare: Vec::new(),
+            drawn: 0,
+            plan: PlanLayer::None.name(),
+            problem: None,
+        }
     }
 
     pub(super) fn set_rules(&mut self, rules: SceneRules) {
@@ -172,9 +184,10 @@ impl Painter {
 
     /// The image, and what was left out of it.
     fn try_draw(&mut self, scan: ScanMessage) -> Result<(Frame, Option<String>), String> {
+        let spare = self.spare.pop().unwrap_or_default();
         // Drawn without the lock: the thread that spins waits for it.
         let composed = self.surroundings.lock().compose(scan).map_err(|no| no.to_string())?;
-        let (frame, report) = self.renderer.draw(&composed.scene).map_err(|error| error.to_string())?;
+        let (frame, report) = self.renderer.draw_reusing(spare, &composed.scene).map_err(|error| error.to_string())?;
         self.drawn += 1;
         self.plan = composed.plan.name();
         let mut problems = Vec::new();
@@ -195,6 +208,15 @@ impl Painter {
             problems.push(format!("{} points of the plan are not finite or out of reach", report.unusable_path_points));
         }
         Ok((frame, (!problems.is_empty()).then(|| problems.join("; "))))
+    }
+
+    /// Takes back the frame of a decision that is over.
+    pub(super) fn recycle(&mut self, frame: Arc<Frame>) {
+        if let Some(frame) = Arc::into_inner(frame)
+            && self.spare.len() < SPARE
+        {
+            self.spare.push(frame.into_rgb());
+        }
     }
 
     pub(super) fn report(&self) -> PainterReport {

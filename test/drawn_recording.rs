@@ -331,6 +331,39 @@ fn the_command_writes_a_picture_a_decision() {
 }
 
 #[test]
+fn pictures_are_compared_with_recorded_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut messages = drive(2, "odom");
+    for turn in 0..20 {
+        let ms = turn * 100;
+        // The second half was drawn without the plan.
+        let path = if ms < 1000 { path() } else { Vec::new() };
+        let scene = Scene { scan: beams(ms), laser_mount: None, robot: as_sent(&robot(ms)), path };
+        let (frame, _) = Renderer::new().draw(&scene).unwrap();
+        let payload = small_bag::image(nanos(ms), 600, 400, "rgb8", 1800, frame.rgb());
+        messages.push(Recorded { topic: "/costmap_image", type_name: small_bag::IMAGE, log_ms: ms, payload });
+    }
+    let bag = saved(folder.path(), &messages);
+    let output = planner_tuner(&[
+        "render",
+        bag.to_str().unwrap(),
+        "-o",
+        folder.path().join("pictures").to_str().unwrap(),
+        "--compare",
+        "--json",
+    ]);
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{talk}");
+    assert!(talk.contains("4 compared with recorded images, 2 equal in every pixel"), "{talk}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for (line, differs) in lines.iter().zip([false, false, true, true]) {
+        let of = |layer: &str| line["differs"][layer].as_i64().unwrap();
+        assert_eq!((of("pixels") > 300, of("laser"), of("other")), (differs, 0, 0), "{line}");
+    }
+}
+
+#[test]
 fn replay_decides_on_drawn_frames_as_on_the_same_pictures() {
     let Some(model) = support::fixture_set("tiny_vlm") else { return };
     let folder = tempfile::tempdir().unwrap();

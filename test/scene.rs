@@ -98,9 +98,11 @@ fn a_pose_is_final_once_odometry_has_passed_it() {
     assert_eq!(surroundings.compose(scan(25)).unwrap().scene.robot.translation.x, 1.5);
 }
 
+type Spoil = fn(&mut LaserScan);
+
 #[test]
 fn scans_that_cannot_be_placed() {
-    let cases: [(&str, fn(&mut LaserScan)); 5] = [
+    let cases: [(&str, Spoil); 5] = [
         ("1000000 ranges", |scan| scan.ranges = vec![1.0; 1_000_000]),
         ("angle_min is NaN", |scan| scan.angle_min = f32::NAN),
         ("angle_increment is inf", |scan| scan.angle_increment = f32::INFINITY),
@@ -119,7 +121,7 @@ fn scans_that_cannot_be_placed() {
 
 #[test]
 fn scans_that_are_odd_are_drawn() {
-    let cases: [fn(&mut LaserScan); 5] = [
+    let cases: [Spoil; 5] = [
         |scan| scan.angle_increment = 0.0,
         |scan| (scan.angle_min, scan.angle_increment) = (3.0, -0.1),
         |scan| scan.ranges = vec![f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -1.0, f32::MAX, 0.0],

@@ -20,7 +20,9 @@ pub fn scan(ms: i64, scan: &LaserScan) -> Recorded {
     let mut cdr = Cdr::new(false);
     cdr.header_in(nanos(ms), "laser").f32(scan.angle_min).f32(0.0).f32(scan.angle_increment);
     cdr.f32(0.0).f32(0.1).f32(scan.range_min).f32(scan.range_max).u32(scan.ranges.len() as u32);
-    scan.ranges.iter().for_each(|range| drop(cdr.f32(*range)));
+    for range in &scan.ranges {
+        cdr.f32(*range);
+    }
     recorded("/scan", LASER_SCAN, ms, cdr.u32(0).finish())
 }
 
@@ -47,9 +49,9 @@ pub fn odometry_with(ms: i64, robot: SpatialPose) -> Recorded {
     let mut cdr = Cdr::new(false);
     cdr.header_in(nanos(ms), "odom").text("base_link");
     pose(&mut cdr, robot);
-    (0..36).for_each(|_| drop(cdr.f64(0.0)));
-    [0.5, 0.0, 0.0, 0.0, 0.0, 0.1].iter().for_each(|value| drop(cdr.f64(*value)));
-    (0..36).for_each(|_| drop(cdr.f64(0.0)));
+    numbers(&mut cdr, &[0.0; 36]);
+    numbers(&mut cdr, &[0.5, 0.0, 0.0, 0.0, 0.0, 0.1]);
+    numbers(&mut cdr, &[0.0; 36]);
     recorded("/odom", ODOMETRY, ms, cdr.finish())
 }
 
@@ -61,5 +63,12 @@ pub fn transform(topic: &'static str, ms: i64, parent: &str, child: &str, at: Sp
 }
 
 fn pose(cdr: &mut Cdr, SpatialPose { position, orientation }: SpatialPose) {
-    position.iter().chain(&orientation).for_each(|value| drop(cdr.f64(*value)));
+    numbers(cdr, &position);
+    numbers(cdr, &orientation);
+}
+
+fn numbers(cdr: &mut Cdr, values: &[f64]) {
+    for value in values {
+        cdr.f64(*value);
+    }
 }

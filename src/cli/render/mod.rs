@@ -1,5 +1,6 @@
 //! `planner_tuner render`: the costmap pictures of a scene or of a recording.
 
+mod comparison;
 mod recording;
 mod scene;
 
@@ -27,7 +28,8 @@ Exit code 3 means that pictures were drawn, but something of the input could not
 Examples:
   planner_tuner render scene.json -o scene.png
   planner_tuner render bag/ -o pictures/
-  planner_tuner render bag/ -o pictures/ --rate every --scan-topic /front/scan --json | jq .plan")]
+  planner_tuner render bag/ -o pictures/ --rate every --scan-topic /front/scan --json | jq .plan
+  planner_tuner render bag/ -o pictures/ --compare                 where the bag has costmap images, too")]
 pub struct RenderArgs {
     /// The scene, a JSON file, or the recording
     #[arg(value_name = "SCENE|RECORDING")]
@@ -41,6 +43,12 @@ pub struct RenderArgs {
     /// Odometry topic [default: the only one there is]
     #[arg(long, value_name = "TOPIC", help_heading = "Recording")]
     odometry_topic: Option<String>,
+    /// Count the pixels that differ from the images in the recording
+    #[arg(long, help_heading = "Recording")]
+    compare: bool,
+    /// Image topic to compare with [default: the only one there is]
+    #[arg(long, value_name = "TOPIC", help_heading = "Recording", requires = "compare")]
+    image_topic: Option<String>,
     /// One JSON object a picture
     #[arg(long, help_heading = "Recording")]
     json: bool,

@@ -22,13 +22,17 @@ ARGUMENTS = [
     ('mapping', '', 'Where parameters go: nav2_dwb, nav2_mppi, topic, shadow, or a YAML file'),
     ('mode', '', 'shadow sets nothing until ~/enable is called; active sets from the start'),
     ('device', '', 'Where to compute: cpu or cuda:N'),
+    ('image_source', '', 'topic takes costmap images; render draws them from scan, plan and odometry'),
     ('image_transport', '', 'raw or compressed'),
     ('image_topic', 'costmap_image', 'Topic of the costmap images'),
+    ('scan_topic', 'sensors/lidar2d_0/scan', 'Topic of the laser scans that images are drawn from'),
+    ('plan_topic', '', 'Topic of the plan that is drawn'),
     ('odometry_topic', 'platform/odom/filtered', 'Topic of the odometry'),
     ('use_sim_time', 'false', 'Take the time from /clock'),
     ('log_level', 'info', 'debug, info, warn or error'),
 ]
-TEXT_PARAMETERS = ['base', 'checkpoint', 'policy', 'planner', 'mapping', 'mode', 'device', 'image_transport']
+TEXT_PARAMETERS = ['base', 'checkpoint', 'policy', 'planner', 'mapping', 'mode', 'device', 'image_source',
+                   'image_transport', 'plan_topic']
 
 
 def tuner(context):
@@ -49,6 +53,7 @@ def tuner(context):
         remappings=[
             ('costmap_image', images),
             ('costmap_image/compressed', f'{images}/compressed'),
+            ('scan', value['scan_topic']),
             ('odometry', value['odometry_topic']),
         ],
         additional_env={

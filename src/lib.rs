@@ -5,6 +5,7 @@
 //! | step | folder | what comes out |
 //! | --- | --- | --- |
 //! | an image comes in | [`frame`], [`recording`] | [`frame::Frame`], with its stamp and the robot's [`frame::BodyVelocity`] |
+//! | or is drawn | [`scene`] | the [`frame::render::Scene`] that scan, plan and pose make |
 //! | hidden states | [`vision_language`] | the last four hidden states of a frozen Qwen2.5-VL |
 //! | 256 numbers | [`feature`] | the pooled feature, and where the model looked |
 //! | an action | [`policy`] | seven numbers in [-1, 1] |
@@ -25,6 +26,7 @@ pub mod picture;
 pub mod planner;
 pub mod policy;
 pub mod recording;
+pub mod scene;
 pub mod td3;
 pub mod transition;
 pub mod tuner;

@@ -64,7 +64,7 @@ fn fixture_background_and_overlay_are_equal_in_every_pixel() {
 
 fn empty_scene() -> Scene {
     let scan = LaserScan { angle_min: 0.0, angle_increment: 0.0, range_min: 0.1, range_max: 30.0, ranges: Vec::new() };
-    Scene { scan, robot: Isometry2::identity(), path: Vec::new() }
+    Scene { scan, laser_mount: None, robot: Isometry2::identity(), path: Vec::new() }
 }
 
 fn range() -> impl Strategy<Value = f32> {
@@ -107,7 +107,7 @@ prop_compose! {
         let scan = LaserScan {
             angle_min: angles.0, angle_increment: angles.1, range_min: limits.0, range_max: limits.1, ranges,
         };
-        Scene { scan, robot, path }
+        Scene { scan, laser_mount: None, robot, path }
     }
 }
 
@@ -135,7 +135,7 @@ proptest! {
         let scan = LaserScan { angle_min, angle_increment, range_min, range_max, ranges: numbers.collect() };
         let path = points.into_iter().map(|(x, y)| Point2::new(f64::from_bits(x), f64::from_bits(y))).collect();
         let drawable = angle_min.is_finite() && angle_increment.is_finite() && !range_min.is_nan() && !range_max.is_nan();
-        let drawn = Renderer::new().draw(&Scene { scan, robot: Isometry2::identity(), path });
+        let drawn = Renderer::new().draw(&Scene { scan, laser_mount: None, robot: Isometry2::identity(), path });
         prop_assert_eq!(drawn.is_ok(), drawable);
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod convert;
+mod drawing_args;
 pub mod infer;
 pub mod inspect;
 pub(crate) mod model_args;

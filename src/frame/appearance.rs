@@ -77,7 +77,7 @@ mod tests {
             range_max: 30.0,
             ranges: vec![1.5; 700],
         };
-        Renderer::new().draw(&Scene { scan, robot, path }).unwrap().0
+        Renderer::new().draw(&Scene { scan, laser_mount: None, robot, path }).unwrap().0
     }
 
     fn painted(change: impl Fn(usize, &mut [u8; 3])) -> Option<OddAppearance> {

@@ -24,6 +24,12 @@ impl Stamp {
         self.0 as f64 * 1e-9
     }
 
+    /// Seconds to the nanosecond: a double would lose the last digits of today's stamps.
+    pub fn exact_seconds(self) -> String {
+        let (sign, nanos) = (if self.0 < 0 { "-" } else { "" }, self.0.unsigned_abs());
+        format!("{sign}{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000)
+    }
+
     /// Seconds from `earlier` to `self`; negative when `earlier` is the later one.
     pub fn seconds_since(self, earlier: Stamp) -> f64 {
         self.0.saturating_sub(earlier.0) as f64 * 1e-9
@@ -80,6 +86,11 @@ impl Frame {
         self.height
     }
 
+    /// The buffer of the pixels, for another frame.
+    pub fn into_rgb(self) -> Vec<u8> {
+        self.rgb
+    }
+
     /// The pixels: `height` rows of `width` times (red, green, blue).
     pub fn rgb(&self) -> &[u8] {
         &self.rgb
@@ -117,6 +128,13 @@ mod tests {
     fn refuses_bytes_that_do_not_fit() {
         let err = Frame::from_rgb8(2, 2, vec![0; 11]).unwrap_err();
         assert_eq!(err.to_string(), "RGB image of 2x2 pixels needs 12 bytes, found 11");
+    }
+
+    #[test]
+    fn stamps_keep_every_nanosecond() {
+        assert_eq!(Stamp::from_nanos(1_700_000_000_123_456_789).exact_seconds(), "1700000000.123456789");
+        assert_eq!(Stamp::from_nanos(-1).exact_seconds(), "-0.000000001");
+        assert_eq!(Stamp::from_nanos(i64::MIN).exact_seconds(), "-9223372036.854775808");
     }
 
     #[test]

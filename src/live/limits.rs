@@ -14,6 +14,7 @@ use crate::planner::envelope::EnvelopeLimits;
 use crate::planner::guard::{GuardLimits, Mode};
 use crate::planner::{PlannerError, PlannerSpec};
 use crate::recording::DecisionSchedule;
+use crate::scene::SceneRules;
 use crate::tuner::{Head, TunerError};
 use crate::vision_language::{Quantize, WeightFormat};
 
@@ -64,6 +65,16 @@ impl Settings {
     /// Which frames are decided on.
     pub fn schedule(&self) -> DecisionSchedule {
         DecisionSchedule::at_rate(self.decision_rate).unwrap_or_default()
+    }
+
+    /// How images are drawn.
+    pub fn scene_rules(&self) -> SceneRules {
+        SceneRules {
+            max_pose_age: Duration::from_secs_f64(self.max_pose_age),
+            max_plan_age: (self.max_plan_age > 0.0).then(|| Duration::from_secs_f64(self.max_plan_age)),
+            assume_same_frame: self.assume_same_frame,
+            apply_laser_mount: self.apply_laser_mount,
+        }
     }
 
     /// What the operator allows at start.
@@ -161,11 +172,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_are_those_of_guard_envelope_and_sink() {
+    fn the_defaults_are_those_of_guard_envelope_sink_and_scenes() {
         let settings = Settings::default();
         assert_eq!(settings.guard_limits(), GuardLimits::default());
         assert_eq!(settings.envelope_limits(), EnvelopeLimits::default());
         assert_eq!(settings.applier_limits(), ApplierLimits::default());
+        assert_eq!(settings.scene_rules(), SceneRules::default());
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! The node's settings: one table, from which the ROS parameters, their descriptions and the checks are made.
 
 use super::setting_value::{Accepted, Change, Declaration, SettingError, SettingType, SettingValue};
+use crate::frame::render::Renderer;
 use Accepted::{All, Between, OneOf};
 use Change::{AtStart, Live};
+
+/// Size of the images that are drawn, pixels.
+const TRAINED_SIZE: (u32, u32) = (Renderer::WIDTH, Renderer::HEIGHT);
 
 /// Makes [`Settings`] from the table: name, type, default, when it may change, unit, accepted values, description.
 macro_rules! settings {
@@ -64,6 +68,12 @@ settings! {
     threads: i64 = 0, AtStart, "", Between(0.0, 1024.0), "Threads that compute on the CPU; 0 takes one a core. Leave cores to the planner";
     min_pixels: i64 = 0, AtStart, "pixels", Between(0.0, 1e8), "Least size the image is resized to; 0 leaves it to preprocessor_config.json";
     max_pixels: i64 = 0, AtStart, "pixels", Between(0.0, 1e8), "Largest size the image is resized to; 0 leaves it to preprocessor_config.json";
+    image_source: String = "topic", AtStart, "", OneOf(&["topic", "render"]), "topic takes costmap images; render draws them from scan, plan and odometry";
+    plan_topic: String = "plan", AtStart, "", All, "Plan that is drawn with image_source render: nav_msgs/Path; empty for none";
+    assume_same_frame: bool = false, Live, "", All, "Draw the plan as if its frame were that of the odometry, without TF between them";
+    apply_laser_mount: bool = false, Live, "", All, "Draw beams from where TF says the laser is mounted; the training pictures ignored that";
+    max_pose_age: f64 = 0.2, Live, "s", Between(0.01, 10.0), "Oldest odometry and TF, measured from the scan, that a picture is drawn with";
+    max_plan_age: f64 = 5.0, Live, "s", Between(0.0, 86400.0), "Oldest plan, measured from the scan, that is drawn; 0 draws it until the next one comes";
     image_transport: String = "raw", AtStart, "", OneOf(&["raw", "compressed"]), "raw subscribes costmap_image, compressed costmap_image/compressed";
     image_width: i64 = 600, AtStart, "pixels", Between(0.0, 8192.0), "Width of the images the checkpoint was trained on; 0 takes all";
     image_height: i64 = 400, AtStart, "pixels", Between(0.0, 8192.0), "Height of the images the checkpoint was trained on; 0 takes all";
@@ -170,6 +180,12 @@ impl Settings {
         if (self.image_width == 0) != (self.image_height == 0) {
             return contradiction("image_width and image_height are either both 0 or both a size".into());
         }
+        if self.draws_images() && ![None, Some(TRAINED_SIZE)].contains(&self.expected_size()) {
+            return contradiction(format!(
+                "image_source render draws images of {}x{} pixels, but image_width and image_height are {} and {}",
+                TRAINED_SIZE.0, TRAINED_SIZE.1, self.image_width, self.image_height
+            ));
+        }
         if self.max_pixels != 0 && self.min_pixels > self.max_pixels {
             return contradiction(format!("min_pixels {} is above max_pixels {}", self.min_pixels, self.max_pixels));
         }
@@ -177,6 +193,11 @@ impl Settings {
             return contradiction("head 'actor' needs a policy; set the parameter policy".into());
         }
         Ok(())
+    }
+
+    /// Whether images are drawn, and not taken from a topic.
+    pub fn draws_images(&self) -> bool {
+        self.image_source == "render"
     }
 
     /// The size that images must have; `None` takes all.
@@ -226,6 +247,9 @@ mod tests {
             "parameter 'good_frames' is of type integer, found the double 3"
         );
         assert!(refusal("device", Text("cuda:0".into())).contains("read at start only"));
+        let (render, width) = (Text("render".into()), Integer(520));
+        let drawn = Settings::default().at_start([("image_source", &render), ("image_width", &width)]);
+        assert!(drawn.unwrap_err().to_string().contains("draws images of 600x400 pixels"));
         assert!(refusal("hold_timeout", Double(0.3)).contains("expected at least max_frame_age"));
     }
 

@@ -43,7 +43,7 @@ pub(super) struct FoundMessage {
     pub(super) log_time: Stamp,
     /// Where to find it again.
     pub(super) place: Place,
-    /// Its bytes, for odometry only: images stay in the file until their turn.
+    /// Its bytes, for odometry only: all else stays in the file until its turn.
     pub(super) payload: Option<Vec<u8>>,
 }
 

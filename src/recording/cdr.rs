@@ -15,6 +15,8 @@ pub(crate) enum CdrError {
     Text { field: &'static str },
     #[error("header.stamp of {seconds} s lies before the clock's zero")]
     Stamp { seconds: i32 },
+    #[error("'{field}' has {found} items, at most {max} are read")]
+    TooMany { field: &'static str, found: u32, max: usize },
 }
 
 #[derive(Debug, Clone)]
@@ -48,9 +50,32 @@ impl<'a> CdrReader<'a> {
         self.u32(field).map(u32::cast_signed)
     }
 
+    pub(super) fn f32(&mut self, field: &'static str) -> Result<f32, CdrError> {
+        self.u32(field).map(f32::from_bits)
+    }
+
     pub(super) fn f64(&mut self, field: &'static str) -> Result<f64, CdrError> {
         let bytes = self.array(field)?;
         Ok(if self.little_endian { f64::from_le_bytes(bytes) } else { f64::from_be_bytes(bytes) })
+    }
+
+    /// The length of a sequence whose items take at least `item_len` bytes each: never more than are there.
+    pub(super) fn length(&mut self, field: &'static str, item_len: usize, max: usize) -> Result<usize, CdrError> {
+        let found = self.u32(field)?;
+        let length = usize::try_from(found).unwrap_or(usize::MAX);
+        if length > max {
+            return Err(CdrError::TooMany { field, found, max });
+        }
+        let (needed, left) = (length as u64 * item_len as u64, self.body.len().saturating_sub(self.position));
+        if needed > left as u64 { Err(CdrError::CutShort { field, needed, left }) } else { Ok(length) }
+    }
+
+    /// A sequence of at most `max` numbers.
+    pub(super) fn f32s(&mut self, field: &'static str, max: usize) -> Result<Vec<f32>, CdrError> {
+        let length = self.length(field, 4, max)?;
+        let bytes = self.take(length as u64 * 4, field)?;
+        let number = if self.little_endian { f32::from_le_bytes } else { f32::from_be_bytes };
+        Ok(bytes.as_chunks().0.iter().map(|bytes| number(*bytes)).collect())
     }
 
     pub(super) fn text(&mut self, field: &'static str) -> Result<&'a str, CdrError> {

@@ -76,6 +76,16 @@ pub enum RecordingError {
         /// The topic or the table.
         topic: String,
     },
+    /// Pictures cannot be drawn from this kind of recording.
+    #[error(
+        "{path}: {found} cannot be drawn from, expected a bag with laser scans and odometry; leave --image-source at topic"
+    )]
+    NothingToDrawFrom {
+        /// The recording.
+        path: PathBuf,
+        /// What it holds.
+        found: String,
+    },
     /// The CSV table of an image folder is missing, ambiguous, or lacks columns.
     #[error("{path}: {problem}")]
     Table {

@@ -114,7 +114,7 @@ impl ImageFolder {
         let frame =
             Frame::from_image_bytes(&bytes).map_err(|error| Skipped::frame(&error, Some(stamp), path.display()))?;
         let frame = StampedFrame { stamp, frame: Arc::new(frame) };
-        Ok(Observation { frame, velocity, velocity_age_s: 0.0, age_s: 0.0, episode: self.episode })
+        Ok(Observation { frame, velocity, velocity_age_s: 0.0, age_s: 0.0, episode: self.episode, drawing: None })
     }
 }
 

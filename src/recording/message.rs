@@ -90,12 +90,17 @@ impl OdometryMessage {
 
 /// `std_msgs/msg/Header`: the stamp, or `None` where it is zero.
 fn header(cdr: &mut CdrReader<'_>) -> Result<Option<Stamp>, CdrError> {
+    stamp_and_frame(cdr).map(|(stamp, _)| stamp)
+}
+
+/// `std_msgs/msg/Header`: the stamp, or `None` where it is zero, and the frame.
+pub(super) fn stamp_and_frame<'a>(cdr: &mut CdrReader<'a>) -> Result<(Option<Stamp>, &'a str), CdrError> {
     let seconds = cdr.i32("header.stamp.sec")?;
     let nanos = cdr.u32("header.stamp.nanosec")?;
-    cdr.text("header.frame_id")?;
+    let frame = cdr.text("header.frame_id")?;
     if seconds < 0 {
         return Err(CdrError::Stamp { seconds });
     }
     let stamp = i64::from(seconds) * 1_000_000_000 + i64::from(nanos);
-    Ok((stamp != 0).then_some(Stamp::from_nanos(stamp)))
+    Ok(((stamp != 0).then_some(Stamp::from_nanos(stamp)), frame))
 }

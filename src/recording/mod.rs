@@ -1,13 +1,16 @@
 //! The same road, from a recording: bags and folders of images.
 //!
 //! [`Recording::open`] finds out what a path holds and yields [`RecordedFrame`]s in the order they were recorded, each
-//! with the velocity that the robot had. What cannot be used is skipped, counted and logged ([`SkipCounts`]), never
+//! with the velocity that the robot had; the images are those of the recording, or drawn from its laser scans
+//! ([`DrawingOptions`]). What cannot be used is skipped, counted and logged ([`SkipCounts`]), never
 //! passed over in silence. [`DecisionSchedule`] picks the frames to decide on.
 
 mod bag;
 pub(crate) mod bag_file;
 pub(crate) mod cdr;
 pub(crate) mod compressed_image;
+mod drawing;
+mod drawn_bag;
 mod error;
 mod image_folder;
 mod mcap_chunk;
@@ -19,12 +22,15 @@ mod output;
 #[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
 mod recording;
 mod rosbag2;
+mod scene_message;
 mod schedule;
 mod skip;
 mod sqlite_file;
+mod survey;
 mod topic;
 mod velocity_track;
 
+pub use drawing::{Drawing, DrawingOptions};
 pub use error::RecordingError;
 pub use output::{DECISION_TOPIC, DecisionLog, OVERLAY_TOPIC};
 pub use recording::{RecordedFrame, Recording, RecordingOptions};

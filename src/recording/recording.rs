@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::bag::Bag;
 use super::bag_file::Storage;
+use super::drawn_bag::DrawnBag;
 use super::image_folder::ImageFolder;
 use super::rosbag2::bag_files;
-use super::{RecordingError, SkipCounts, SkipReason, Skipped, Topic};
+use super::{Drawing, DrawingOptions, RecordingError, SkipCounts, SkipReason, Skipped, Topic};
 use crate::frame::{BodyVelocity, StampedFrame};
 
 /// Choices for [`Recording::open`]; the default leaves every choice to what is unambiguous in the recording.
@@ -21,6 +22,8 @@ pub struct RecordingOptions {
     /// Width and height, pixels, that the checkpoint was trained on: frames of another size are skipped. `None` takes
     /// every size.
     pub expected_size: Option<(u32, u32)>,
+    /// Draws the frames of a bag from its laser scans; `None` takes the images that it holds.
+    pub drawing: Option<DrawingOptions>,
 }
 
 /// A frame of a recording, ready to be decided on.
@@ -36,6 +39,8 @@ pub struct RecordedFrame {
     pub age_s: f64,
     /// Whether an episode starts here: at the first usable frame, and where the `run_id` of a table changes.
     pub episode_start: bool,
+    /// What the image was drawn from, where it was drawn.
+    pub drawing: Option<Drawing>,
 }
 
 /// What a source yields, before it is compared with its neighbours.
@@ -47,6 +52,7 @@ pub(super) struct Observation {
     pub(super) age_s: f64,
     /// Number of the episode; a change of it starts one.
     pub(super) episode: usize,
+    pub(super) drawing: Option<Drawing>,
 }
 
 /// An open recording: an iterator over its frames, in the order they were recorded.
@@ -54,7 +60,8 @@ pub(super) struct Observation {
 /// It reads
 /// - rosbag2 folders with MCAP or SQLite storage, of one or several files, and single .mcap and .db3 files:
 ///   `sensor_msgs/msg/Image` (rgb8, bgr8, rgba8, bgra8, mono8), `sensor_msgs/msg/CompressedImage` (PNG, JPEG) and
-///   `nav_msgs/msg/Odometry`;
+///   `nav_msgs/msg/Odometry`; with [`RecordingOptions::drawing`], `sensor_msgs/msg/LaserScan`, `nav_msgs/msg/Path` and
+///   `tf2_msgs/msg/TFMessage` in place of the images;
 /// - folders of images with a CSV table, or that table itself: the columns `file`, `linear_vel` (m/s) and
 ///   `angular_vel` (rad/s), optionally `stamp_ns` or `time_s`, and `run_id`, a change of which starts an episode.
 ///   Without stamps, rows are taken to be 0.5 s apart.
@@ -89,6 +96,7 @@ pub struct Recording {
 
 enum Source {
     Bag(Box<Bag>),
+    DrawnBag(Box<DrawnBag>),
     ImageFolder(ImageFolder),
 }
 
@@ -101,18 +109,29 @@ impl Recording {
     pub fn open(path: impl AsRef<Path>, options: &RecordingOptions) -> Result<Self, RecordingError> {
         let path = path.as_ref();
         let mut skips = SkipCounts::default();
+        let bag = |files, skips: &mut SkipCounts| match &options.drawing {
+            Some(drawing) => DrawnBag::open(path, files, options, drawing, skips).map(Box::new).map(Source::DrawnBag),
+            None => Bag::open(path, files, options, skips).map(Box::new).map(Source::Bag),
+        };
+        let folder_of_images = |folder: &Path, table: Option<&Path>| {
+            if options.drawing.is_some() {
+                let found = "images with a table".to_owned();
+                return Err(RecordingError::NothingToDrawFrom { path: path.to_owned(), found });
+            }
+            ImageFolder::open(folder, table).map(Source::ImageFolder)
+        };
         let is_table = path.extension().is_some_and(|extension| extension == "csv");
         let source = if path.metadata().map_err(RecordingError::io(path))?.is_dir() {
             let bag_files = if options.csv.is_some() { None } else { bag_files(path)? };
             match bag_files {
-                Some(files) => Source::Bag(Box::new(Bag::open(path, files, options, &mut skips)?)),
-                None => Source::ImageFolder(ImageFolder::open(path, options.csv.as_deref())?),
+                Some(files) => bag(files, &mut skips)?,
+                None => folder_of_images(path, options.csv.as_deref())?,
             }
         } else if is_table && Storage::of(path)?.is_none() {
             let folder = path.parent().unwrap_or(Path::new("."));
-            Source::ImageFolder(ImageFolder::open(folder, Some(path))?)
+            folder_of_images(folder, Some(path))?
         } else {
-            Source::Bag(Box::new(Bag::open(path, vec![path.to_owned()], options, &mut skips)?))
+            bag(vec![path.to_owned()], &mut skips)?
         };
         Ok(Self { source, expected_size: options.expected_size, skips, episode: None })
     }
@@ -126,14 +145,16 @@ impl Recording {
     pub fn remaining(&self) -> usize {
         match &self.source {
             Source::Bag(bag) => bag.remaining(),
+            Source::DrawnBag(bag) => bag.remaining(),
             Source::ImageFolder(folder) => folder.remaining(),
         }
     }
 
-    /// The image topic of a bag.
+    /// The image topic of a bag, or that of the laser scans where images are drawn.
     pub fn image_topic(&self) -> Option<&Topic> {
         match &self.source {
             Source::Bag(bag) => Some(bag.image_topic()),
+            Source::DrawnBag(bag) => Some(bag.scan_topic()),
             Source::ImageFolder(_) => None,
         }
     }
@@ -142,6 +163,7 @@ impl Recording {
     pub fn odometry_topic(&self) -> Option<&Topic> {
         match &self.source {
             Source::Bag(bag) => Some(bag.odometry_topic()),
+            Source::DrawnBag(bag) => Some(bag.odometry_topic()),
             Source::ImageFolder(_) => None,
         }
     }
@@ -168,13 +190,18 @@ impl Iterator for Recording {
     fn next(&mut self) -> Option<Self::Item> {
         let observation = match &mut self.source {
             Source::Bag(bag) => bag.next()?,
+            Source::DrawnBag(bag) => {
+                let observation = bag.next();
+                bag.take_losses().for_each(|lost| self.skips.record(&lost));
+                observation?
+            }
             Source::ImageFolder(folder) => folder.next()?,
         };
         let observation = observation.and_then(|observation| self.check_size(observation));
         let recorded = observation.inspect_err(|skipped| self.skips.record(skipped)).map(|observation| {
-            let Observation { frame, velocity, velocity_age_s, age_s, episode } = observation;
+            let Observation { frame, velocity, velocity_age_s, age_s, episode, drawing } = observation;
             let episode_start = self.episode.replace(episode) != Some(episode);
-            RecordedFrame { frame, velocity, velocity_age_s, age_s, episode_start }
+            RecordedFrame { frame, velocity, velocity_age_s, age_s, episode_start, drawing }
         });
         Some(recorded)
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::frame::{FrameError, Stamp};
+use crate::scene::Issue;
 
 /// Why something of a recording was lost. The names are stable: summaries and scripts count by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +35,12 @@ pub enum SkipReason {
     InvalidVelocity,
     /// An odometry message whose bytes are not those of an odometry message.
     UnreadableOdometry,
+    /// A plan whose bytes are not those of a plan, or that is absurdly long.
+    UnreadablePlan,
+    /// A message of transforms whose bytes are not those of one.
+    UnreadableTransforms,
+    /// A picture could not be drawn, or something was left out of it.
+    Drawing(Issue),
     /// A stretch of the recording's file is damaged or missing; how many messages it held is not known.
     DamagedFile,
 }
@@ -55,6 +62,9 @@ impl SkipReason {
             Self::StaleVelocity => "stale_velocity",
             Self::InvalidVelocity => "invalid_velocity",
             Self::UnreadableOdometry => "unreadable_odometry",
+            Self::UnreadablePlan => "unreadable_plan",
+            Self::UnreadableTransforms => "unreadable_transforms",
+            Self::Drawing(issue) => issue.name(),
             Self::DamagedFile => "damaged_file",
         }
     }

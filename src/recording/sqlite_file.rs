@@ -58,10 +58,10 @@ impl SqliteFile {
         kind: TopicKind,
         visit: &mut dyn FnMut(TopicKind, FoundMessage),
     ) -> rusqlite::Result<()> {
-        // Images stay where they are; what claims to be an odometry message of over a megabyte reads as an empty one.
+        // The others stay where they are; what claims to be an odometry message of over a megabyte reads as an empty one.
         let data = match kind {
             TopicKind::Odometry => "CASE WHEN length(data) <= 1048576 THEN CAST(data AS BLOB) ELSE x'' END",
-            TopicKind::Image | TopicKind::CompressedImage => "NULL",
+            _ => "NULL",
         };
         let sql = format!("SELECT id, timestamp, {data} FROM messages NOT INDEXED WHERE topic_id = ?1 ORDER BY id");
         let mut statement = self.connection.prepare(&sql)?;

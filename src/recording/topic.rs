@@ -1,9 +1,10 @@
-//! Which topics of a bag hold the images and the velocities.
+//! Which topics of a bag hold the images, the velocities, and what images are drawn from.
 
 use std::path::Path;
 
 use super::RecordingError;
 use super::message::{COMPRESSED_IMAGE, IMAGE, ODOMETRY};
+use super::scene_message::{LASER_SCAN, PATH, TRANSFORMS};
 
 /// A topic of a recording.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +23,9 @@ pub(super) enum TopicKind {
     Image,
     CompressedImage,
     Odometry,
+    Scan,
+    Plan,
+    Transforms,
 }
 
 impl Topic {
@@ -34,6 +38,9 @@ impl Topic {
             IMAGE => Some(TopicKind::Image),
             COMPRESSED_IMAGE => Some(TopicKind::CompressedImage),
             ODOMETRY => Some(TopicKind::Odometry),
+            LASER_SCAN => Some(TopicKind::Scan),
+            PATH => Some(TopicKind::Plan),
+            TRANSFORMS => Some(TopicKind::Transforms),
             _ => None,
         }
     }
@@ -55,7 +62,7 @@ impl<'a> TopicQuery<'a> {
             what: "image",
             option: "--image-topic",
             expected: "sensor_msgs/msg/Image or sensor_msgs/msg/CompressedImage",
-            fits: |kind| kind != TopicKind::Odometry,
+            fits: |kind| matches!(kind, TopicKind::Image | TopicKind::CompressedImage),
             chosen,
         }
     }
@@ -67,6 +74,40 @@ impl<'a> TopicQuery<'a> {
             expected: ODOMETRY,
             fits: |kind| kind == TopicKind::Odometry,
             chosen,
+        }
+    }
+
+    pub(super) fn scan(chosen: Option<&'a str>) -> Self {
+        Self {
+            what: "laser scan",
+            option: "--scan-topic",
+            expected: LASER_SCAN,
+            fits: |kind| kind == TopicKind::Scan,
+            chosen,
+        }
+    }
+
+    pub(super) fn plan(chosen: Option<&'a str>) -> Self {
+        Self { what: "plan", option: "--plan-topic", expected: PATH, fits: |kind| kind == TopicKind::Plan, chosen }
+    }
+
+    /// As [`Self::select`], for what may be absent. Where several fit and none is chosen, the one that goes by the usual
+    /// name is taken.
+    pub(super) fn select_if_any<'t>(
+        &self,
+        path: &Path,
+        topics: &'t [Topic],
+        usual: &str,
+    ) -> Result<Option<&'t Topic>, RecordingError> {
+        let mut fitting = topics.iter().filter(|topic| topic.kind().is_some_and(self.fits)).peekable();
+        if self.chosen.is_none() && fitting.peek().is_none() {
+            return Ok(None);
+        }
+        let named = |topic: &&Topic| topic.name.rsplit('/').next() == Some(usual);
+        let mut usual = fitting.filter(named);
+        match (self.chosen, usual.next(), usual.next()) {
+            (None, Some(only), None) => Ok(Some(only)),
+            _ => self.select(path, topics).map(Some),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Which velocity the robot had when an image was taken.
 
+use super::{SkipReason, Skipped, Topic};
 use crate::frame::{BodyVelocity, Stamp};
 
 /// Odometry over a recording, by stamp.
@@ -37,6 +38,25 @@ pub(super) enum NoVelocity {
     Unknown,
     /// The newest usable odometry is this old, seconds.
     Stale(f64),
+}
+
+impl NoVelocity {
+    /// The loss of the image of this stamp.
+    pub(super) fn skipped(&self, stamp: Stamp, odometry: &Topic) -> Skipped {
+        let (odometry, limit) = (&odometry.name, VelocityTrack::MAX_AGE as f64 * 1e-9);
+        match self {
+            Self::Unknown => {
+                let message =
+                    format!("{odometry}: no usable velocity at the image's stamp, nor within {limit} s of it");
+                Skipped::new(SkipReason::NoVelocity, Some(stamp), message)
+            }
+            Self::Stale(age) => {
+                let message =
+                    format!("{odometry}: the last usable velocity is {age:.3} s old, at most {limit} s is accepted");
+                Skipped::new(SkipReason::StaleVelocity, Some(stamp), message)
+            }
+        }
+    }
 }
 
 impl VelocityTrack {

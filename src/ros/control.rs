@@ -10,18 +10,19 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::clock::{ClockWatch, RosTime};
 use super::decisions::{Finished, InFlight, Latencies};
 use super::graph::GraphFacts;
-use super::intake::ImageInbox;
+use super::intake::{ImageInbox, ImageMessage};
 use super::logging::RosLogger;
 use super::outlet::Outlet;
 use super::planner_clients::PlannerClients;
 use super::services::Outcome;
 use super::spin::Spinning;
+use super::surroundings::{Painter, SharedSurroundings};
 use super::{Input, NodeError};
-use vlm_planner_tuner::live::Settings;
 use vlm_planner_tuner::live::inference::{self, Loader, Order};
+use vlm_planner_tuner::live::{Arrived, Settings};
 use vlm_planner_tuner::nav2::{Mapping, NodeName, PlannerSink};
 use vlm_planner_tuner::planner::envelope::Envelope;
-use vlm_planner_tuner::planner::guard::{Action, Guard, Level, Mode, Moment, Operator, Reaction};
+use vlm_planner_tuner::planner::guard::{Action, ClockEvent, Guard, Level, Mode, Moment, Operator, Reaction};
 use vlm_planner_tuner::planner::{PlannerParameters, PlannerSpec};
 use vlm_planner_tuner::recording::DecisionSchedule;
 
@@ -45,6 +46,9 @@ pub(super) struct Control {
     pub(super) clock_watch: ClockWatch,
     pub(super) logger: &'static RosLogger,
     pub(super) images: Arc<ImageInbox>,
+    pub(super) painter: Painter,
+    /// A scan that waits for the odometry behind it.
+    pub(super) waiting: Option<Arrived<ImageMessage>>,
     pub(super) outlet: Outlet,
 
     pub(super) model: Model,
@@ -83,7 +87,7 @@ impl Control {
         mapping: Mapping,
         loader: Loader,
         logger: &'static RosLogger,
-        images: Arc<ImageInbox>,
+        (images, surroundings): (Arc<ImageInbox>, SharedSurroundings),
         inputs: &Sender<Input>,
     ) -> Result<Self, NodeError> {
         let sink = PlannerSink::new(mapping, settings.applier_limits())?;
@@ -105,7 +109,9 @@ impl Control {
             clock_watch: ClockWatch::default(),
             logger,
             images,
-            outlet: Outlet::new(node)?,
+            painter: Painter::new(surroundings),
+            waiting: None,
+            outlet: Outlet::new(node, settings.draws_images())?,
             model: Model::Loading,
             orders: orders.map_err(NodeError::Thread)?,
             in_flight: None,
@@ -220,7 +226,12 @@ impl Control {
             if heard {
                 guard.frames_keep_coming(now);
             }
-            let jumped = self.clock_watch.read(now, ros_now).map(|event| guard.clock(now, event));
+            let event = self.clock_watch.read(now, ros_now);
+            if event == Some(ClockEvent::JumpedBack) {
+                self.painter.clock_was_set_back(ros_now);
+                self.waiting = None;
+            }
+            let jumped = event.map(|event| guard.clock(now, event));
             let ticked = guard.tick(now);
             self.react_to(jumped);
             self.react_to(Some(ticked));

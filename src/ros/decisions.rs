@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::control::{Control, Model};
-use super::intake::ImageMessage;
+use super::intake::{ImageMessage, decode_raw};
 use super::messages::{decision_line, parameter_line};
-use vlm_planner_tuner::frame::{Frame, odd_appearance};
+use vlm_planner_tuner::frame::{Frame, Stamp, odd_appearance};
 use vlm_planner_tuner::live::inference::{Decided, Job, Order};
 use vlm_planner_tuner::nav2::TargetStatus;
 use vlm_planner_tuner::planner::guard::{FrameArrival, FrameVerdict, Status, image_hash};
@@ -61,7 +61,7 @@ impl Control {
             return;
         }
         let images = Arc::clone(&self.images);
-        let Some(arrived) = images.slot.take() else { return };
+        let Some(arrived) = self.waiting.take().or_else(|| images.slot.take()) else { return };
         let (now, ros_now) = (self.now(), self.clock.now());
         let header_stamp = arrived.message.stamp();
         let stamp = if header_stamp.nanos() == 0 { ros_now } else { header_stamp };
@@ -72,10 +72,21 @@ impl Control {
             return;
         }
         if !self.any_velocity && !self.settings.assume_stationary && arrived.at.elapsed() < ODOMETRY_MAY_FOLLOW {
-            images.slot.put_back(arrived);
+            match arrived.message {
+                // Kept: scans come so often that none would ever have waited for long enough.
+                ImageMessage::Scan(_) => self.waiting = Some(arrived),
+                _ => images.slot.put_back(arrived),
+            }
             return;
         }
-        let decoded = self.decode(&arrived.message);
+        if let ImageMessage::Scan(_) = &arrived.message
+            && self.painter.should_wait(stamp, arrived.at)
+        {
+            self.waiting = Some(arrived);
+            return;
+        }
+        let (received, is_drawn) = (arrived.at, matches!(arrived.message, ImageMessage::Scan(_)));
+        let decoded = self.decode(arrived.message, stamp);
         let Some(guard) = &mut self.guard else { return };
         let frame = match decoded {
             Ok(frame) => Arc::new(frame),
@@ -99,15 +110,23 @@ impl Control {
         match admitted {
             Ok(ticket) => {
                 self.schedule = schedule;
-                self.in_flight = Some(InFlight { received: arrived.at });
+                self.in_flight = Some(InFlight { received });
+                if is_drawn {
+                    self.outlet.drawn(&frame, stamp);
+                }
                 self.order(Order::Decide(Job { frame, ticket }));
             }
             Err(reaction) => self.react_to(Some(reaction)),
         }
     }
 
-    fn decode(&self, message: &ImageMessage) -> Result<Frame, String> {
-        let frame = message.decode().map_err(|error| error.to_string())?;
+    fn decode(&mut self, message: ImageMessage, stamp: Stamp) -> Result<Frame, String> {
+        let frame = match message {
+            ImageMessage::Raw(image) => decode_raw(&image),
+            ImageMessage::Compressed(image) => Frame::from_compressed(&image.format, &image.data),
+            ImageMessage::Scan(scan) => return self.painter.draw(scan, stamp),
+        };
+        let frame = frame.map_err(|error| error.to_string())?;
         let found = (frame.width(), frame.height());
         match self.settings.expected_size() {
             Some(expected) if expected != found => Err(format!(
@@ -152,6 +171,9 @@ impl Control {
         let decision = decision_line(&self.name, &guard, &decided, overhead_ms, &self.policy_in_use()).done();
         let parameters = statuses.iter().map(|parameter| parameter_line(&self.name, parameter));
         self.outlet.decision(stamp, std::iter::once(decision).chain(parameters).collect());
+        if self.settings.draws_images() {
+            self.painter.recycle(decided.job.frame);
+        }
     }
 }
 

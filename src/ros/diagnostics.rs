@@ -24,6 +24,9 @@ impl Control {
         self.reported = Instant::now();
         let mut lines = vec![self.tuner_line().done(), self.images_line()];
         lines.extend(self.policy_line());
+        if self.settings.draws_images() {
+            lines.push(self.drawing_line());
+        }
         lines.extend(self.sink.status().iter().map(|parameter| parameter_line(&self.name, parameter)));
         self.outlet.diagnostics(self.clock.now(), lines);
         self.publish_status();
@@ -61,25 +64,46 @@ impl Control {
         Some(line.value("policy", self.policy_in_use()).value("folder", folder).done())
     }
 
+    /// What images are drawn from, and what is missing for them.
+    fn drawing_line(&self) -> DiagnosticStatus {
+        let (graph, report) = (&self.graph, self.painter.report());
+        let plan_topic = graph.plan_topic.as_deref().unwrap_or_default();
+        let level = if report.problem.is_some() { Level::Warn } else { Level::Ok };
+        let message = report.problem.unwrap_or_else(|| format!("{} images drawn", report.drawn));
+        let mut line = Line::new(&self.name, "drawing", level, message)
+            .value("plan_topic", plan_topic)
+            .value("plan_publishers", graph.plan_publishers)
+            .value("plan", report.plan)
+            .value("tf", if cfg!(tf2_msgs) { "heard" } else { "not heard: built without tf2_msgs" })
+            .value("drawn", report.drawn);
+        for (issue, count) in report.issues.iter() {
+            line = line.value(issue.name(), count);
+        }
+        line.done()
+    }
+
     /// Whether images come, from whom, and how many of them.
     fn images_line(&self) -> DiagnosticStatus {
         let counts = self.images.slot.counts();
         let rate = counts.rate(Instant::now(), SILENCE);
         let graph = &self.graph;
         let topic = &graph.image_topic;
+        let one = if self.settings.draws_images() { "scan" } else { "image" };
         let (level, message) = if rate == 0.0 && graph.image_publishers.is_empty() {
             (Level::Error, format!("NotReceived: nobody publishes {topic}; check the topic's name and the domain"))
         } else if rate == 0.0 && graph.image_publishers_of_our_type == 0 {
-            (Level::Error, format!("NotReceived: {topic} has another type; check image_transport"))
+            let remedy =
+                if self.settings.draws_images() { "check the remapping of scan" } else { "check image_transport" };
+            (Level::Error, format!("NotReceived: {topic} has another type; {remedy}"))
         } else if rate == 0.0 {
-            (Level::Error, format!("NotReceived: {topic} has publishers, but no image comes from them"))
+            (Level::Error, format!("NotReceived: {topic} has publishers, but no {one} comes from them"))
         } else if graph.image_publishers.len() > 1 {
             (Level::Warn, format!("{topic} has {} publishers; only one may be there", graph.image_publishers.len()))
         } else if let Some(sent) = counts.sent_rate.filter(|sent| *sent > rate * 1.5) {
             let remedy = "use image_transport compressed, or config/fastdds_images.xml on both sides";
-            (Level::Warn, format!("{rate:.1} of about {sent:.1} images a second arrive; {remedy}"))
+            (Level::Warn, format!("{rate:.1} of about {sent:.1} {one}s a second arrive; {remedy}"))
         } else {
-            (Level::Ok, format!("{rate:.1} images a second"))
+            (Level::Ok, format!("{rate:.1} {one}s a second"))
         };
         Line::new(&self.name, "images", level, message)
             .value("topic", topic)

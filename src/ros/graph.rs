@@ -32,6 +32,10 @@ pub(super) struct GraphFacts {
     pub(super) odometry_topic: String,
     /// How many publish odometry.
     pub(super) odometry_publishers: usize,
+    /// The plan topic's final name, where images are drawn.
+    pub(super) plan_topic: Option<String>,
+    /// How many publish plans.
+    pub(super) plan_publishers: usize,
     /// Another tuner that sets the same planner's parameters.
     pub(super) other_tuner: Option<String>,
     /// Whether this node has told others that the planner is its own.
@@ -74,12 +78,20 @@ impl GraphWatch {
         let facts = GraphFacts {
             image_topic: names.resolve(image_topic(settings)),
             odometry_topic: names.resolve("odometry"),
+            plan_topic: settings.draws_images().then(|| names.resolve(&settings.plan_topic)),
             ..GraphFacts::default()
         };
-        log::info!("images from {}, odometry from {}", facts.image_topic, facts.odometry_topic);
+        match &facts.plan_topic {
+            Some(plan) => log::info!("images drawn from {}, {plan} and {}", facts.image_topic, facts.odometry_topic),
+            None => log::info!("images from {}, odometry from {}", facts.image_topic, facts.odometry_topic),
+        }
         Ok(Self {
             facts,
-            image_type: if compressed { "sensor_msgs/msg/CompressedImage" } else { "sensor_msgs/msg/Image" },
+            image_type: match compressed {
+                _ if settings.draws_images() => "sensor_msgs/msg/LaserScan",
+                true => "sensor_msgs/msg/CompressedImage",
+                false => "sensor_msgs/msg/Image",
+            },
             own_name: node.fully_qualified_name()?,
             claim_topic: planner.first().map(|node| names.resolve(&format!("{}/tuned_by", node.as_str()))),
             claim: None,
@@ -121,6 +133,9 @@ impl GraphWatch {
             publishers.iter().filter(|publisher| publisher.topic_type == self.image_type).count();
         let odometry = node.get_publishers_info_by_topic(&self.facts.odometry_topic, false).unwrap_or_default();
         self.facts.odometry_publishers = odometry.len();
+        if let Some(topic) = &self.facts.plan_topic {
+            self.facts.plan_publishers = node.get_publishers_info_by_topic(topic, false).unwrap_or_default().len();
+        }
         self.look_for_other_tuners(node);
         // A full inbox has a newer look coming.
         self.inputs.try_send(Input::Graph(self.facts.clone())).ok();

@@ -9,12 +9,13 @@ use futures::{FutureExt as _, Stream, StreamExt as _};
 use r2r::QosProfile;
 use r2r::action_msgs::msg::{GoalStatus, GoalStatusArray};
 use r2r::nav_msgs::msg::Odometry;
-use r2r::sensor_msgs::msg::{CompressedImage, Image};
+use r2r::sensor_msgs::msg::{CompressedImage, Image, LaserScan};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::clock::stamp;
+use super::surroundings::{SceneIntake, SharedSurroundings};
 use super::{Input, NodeError};
 use vlm_planner_tuner::frame::{Frame, FrameError, RawImage, Stamp};
 use vlm_planner_tuner::live::{LatestSlot, Settings};
@@ -24,6 +25,8 @@ use vlm_planner_tuner::live::{LatestSlot, Settings};
 pub(super) enum ImageMessage {
     Raw(Image),
     Compressed(CompressedImage),
+    /// What an image is drawn from.
+    Scan(LaserScan),
 }
 
 impl ImageMessage {
@@ -32,17 +35,14 @@ impl ImageMessage {
         stamp(match self {
             Self::Raw(image) => &image.header.stamp,
             Self::Compressed(image) => &image.header.stamp,
+            Self::Scan(scan) => &scan.header.stamp,
         })
     }
+}
 
-    pub(super) fn decode(&self) -> Result<Frame, FrameError> {
-        match self {
-            Self::Raw(Image { height, width, encoding, step, data, .. }) => {
-                Frame::from_raw(&RawImage { height: *height, width: *width, encoding, step: *step, data })
-            }
-            Self::Compressed(CompressedImage { format, data, .. }) => Frame::from_compressed(format, data),
-        }
-    }
+pub(super) fn decode_raw(image: &Image) -> Result<Frame, FrameError> {
+    let Image { height, width, encoding, step, data, .. } = image;
+    Frame::from_raw(&RawImage { height: *height, width: *width, encoding, step: *step, data })
 }
 
 /// The newest image, and how to wake the one who decides.
@@ -52,11 +52,12 @@ pub(super) struct ImageInbox {
     pub(super) arrived: Notify,
 }
 
-type Messages<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
+pub(super) type Messages<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
 
 enum Images {
     Raw(Messages<Image>),
     Compressed(Messages<CompressedImage>),
+    Scans(Messages<LaserScan>, SceneIntake),
 }
 
 /// The subscriptions.
@@ -69,8 +70,11 @@ pub(super) struct Intake {
     inputs: Sender<Input>,
 }
 
-/// The image topic of a transport, before remapping.
+/// The topic of the images, or of the scans that they are drawn from, before remapping.
 pub(super) fn image_topic(settings: &Settings) -> &'static str {
+    if settings.draws_images() {
+        return "scan";
+    }
     if settings.image_transport == "compressed" { "costmap_image/compressed" } else { "costmap_image" }
 }
 
@@ -79,11 +83,16 @@ impl Intake {
         node: &mut r2r::Node,
         settings: &Settings,
         inbox: Arc<ImageInbox>,
+        surroundings: SharedSurroundings,
         inputs: Sender<Input>,
     ) -> Result<Self, NodeError> {
         let sensor = QosProfile::sensor_data;
         let topic = image_topic(settings);
         let images = match settings.image_transport.as_str() {
+            _ if settings.draws_images() => {
+                let scans = Box::pin(node.subscribe(topic, sensor())?);
+                Images::Scans(scans, SceneIntake::subscribe(node, settings, surroundings)?)
+            }
             "compressed" => Images::Compressed(Box::pin(node.subscribe(topic, sensor())?)),
             _ => Images::Raw(Box::pin(node.subscribe(topic, sensor())?)),
         };
@@ -97,9 +106,16 @@ impl Intake {
 
     /// Takes all that has come. Call after every spin.
     pub(super) fn drain(&mut self) {
-        while let Some(Some(Odometry { header, twist, .. })) = self.odometry.next().now_or_never() {
+        while let Some(Some(odometry)) = self.odometry.next().now_or_never() {
+            let Odometry { header, twist, .. } = &odometry;
             let (linear, angular) = (twist.twist.linear.x, twist.twist.angular.z);
             self.tell(Input::Velocity { linear, angular, stamp: stamp(&header.stamp) });
+            if let Images::Scans(_, scene) = &mut self.images {
+                scene.take_odometry(odometry);
+            }
+        }
+        if let Images::Scans(_, scene) = &mut self.images {
+            scene.drain();
         }
         while let Some(Some(Some(status))) = self.goals.as_mut().map(|goals| goals.next().now_or_never()) {
             if self.has_new_goal(&status) {
@@ -118,6 +134,7 @@ impl Intake {
         match &mut self.images {
             Images::Raw(images) => images.next().now_or_never().flatten().map(ImageMessage::Raw),
             Images::Compressed(images) => images.next().now_or_never().flatten().map(ImageMessage::Compressed),
+            Images::Scans(scans, _) => scans.next().now_or_never().flatten().map(ImageMessage::Scan),
         }
     }
 

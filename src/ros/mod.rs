@@ -26,6 +26,7 @@ mod planner_clients;
 mod planner_side;
 mod services;
 mod spin;
+mod surroundings;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -42,6 +43,7 @@ use self::graph::GraphFacts;
 use self::intake::ImageInbox;
 use self::logging::RosLogger;
 use self::services::{Outcome, Request};
+use self::surroundings::SharedSurroundings;
 use vlm_planner_tuner::frame::Stamp;
 use vlm_planner_tuner::live::inference::{Loader, Report};
 use vlm_planner_tuner::live::{SettingError, Settings};
@@ -117,11 +119,14 @@ fn start(loader: impl FnOnce(&Settings) -> Result<Loader, SettingError>) -> Resu
     runtime.block_on(async {
         let (inputs, received) = mpsc::channel(INPUTS);
         let images = Arc::new(ImageInbox::default());
+        let surroundings = SharedSurroundings::new(&settings);
         #[cfg(not(feature = "doc-only"))]
         operator_services::start(&mut node, &inputs)?;
         parameter_server::ParameterServer::start(&mut node, settings.clone(), inputs.clone())?;
-        let control = Control::new(&mut node, settings, planner, mapping, loader, logger, images.clone(), &inputs)?;
-        let spinning = spin::Spinning::start(node, control.settings(), control.planner_nodes(), images, inputs)?;
+        let seen = (images.clone(), surroundings.clone());
+        let control = Control::new(&mut node, settings, planner, mapping, loader, logger, seen, &inputs)?;
+        let intake = intake::Intake::subscribe(&mut node, control.settings(), images, surroundings, inputs.clone())?;
+        let spinning = spin::Spinning::start(node, control.settings(), control.planner_nodes(), intake, inputs)?;
         let ended = control.run(received, &spinning, &stop).await;
         spinning.end();
         ended

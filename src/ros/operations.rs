@@ -149,6 +149,7 @@ impl Control {
             guard.set_envelope(envelope);
         }
         refusals.iter().flatten().for_each(|refusal| log::error!("{refusal}"));
+        self.painter.set_rules(settings.scene_rules());
         self.settings = settings;
     }
 }

@@ -8,7 +8,7 @@ use r2r::{Publisher, QosProfile, WrappedTypesupport};
 
 use super::messages::{image_message, labelled};
 use super::{NodeError, clock};
-use vlm_planner_tuner::frame::Stamp;
+use vlm_planner_tuner::frame::{Frame, Stamp};
 use vlm_planner_tuner::live::inference::Decided;
 use vlm_planner_tuner::picture::attention_overlay;
 use vlm_planner_tuner::planner::PlannerParameters;
@@ -19,6 +19,8 @@ pub(super) struct Outlet {
     decision: Publisher<DiagnosticArray>,
     feature: Publisher<Float32MultiArray>,
     attention: Publisher<Image>,
+    /// Where images are drawn.
+    drawn: Option<Publisher<Image>>,
     status: Publisher<DiagnosticStatus>,
     diagnostics: Publisher<DiagnosticArray>,
     rosout: Publisher<RosLog>,
@@ -26,7 +28,7 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    pub(super) fn new(node: &mut r2r::Node) -> Result<Self, NodeError> {
+    pub(super) fn new(node: &mut r2r::Node, draws_images: bool) -> Result<Self, NodeError> {
         let reliable = QosProfile::default;
         let latched = || QosProfile::default().keep_last(1).transient_local();
         Ok(Self {
@@ -34,6 +36,10 @@ impl Outlet {
             decision: node.create_publisher("~/decision", reliable())?,
             feature: node.create_publisher("~/feature", reliable())?,
             attention: node.create_publisher("~/attention", reliable().keep_last(1))?,
+            drawn: match draws_images {
+                true => Some(node.create_publisher("~/costmap_image", reliable().keep_last(1))?),
+                false => None,
+            },
             status: node.create_publisher("~/status", latched())?,
             diagnostics: node.create_publisher("/diagnostics", reliable())?,
             rosout: node.create_publisher("/rosout", QosProfile::default().keep_last(1000).transient_local())?,
@@ -53,9 +59,17 @@ impl Outlet {
         publish("~/decision", &self.decision, &diagnostic_array(stamp, status));
     }
 
+    /// The image that a decision is being made on, for whoever listens.
+    pub(super) fn drawn(&self, frame: &Frame, stamp: Stamp) {
+        if let Some(publisher) = &self.drawn
+            && has_listener(publisher.get_inter_process_subscription_count())
+        {
+            publish("~/costmap_image", publisher, &image_message(frame, stamp));
+        }
+    }
+
     /// Feature and attention overlay, for whoever listens.
     pub(super) fn insight(&self, decided: &Decided) {
-        let has_listener = |count: r2r::Result<usize>| count.is_ok_and(|count| count > 0);
         if has_listener(self.feature.get_inter_process_subscription_count()) {
             let data = decided.decision.extracted.feature.values().to_vec();
             let layout = labelled("feature", data.len());
@@ -88,6 +102,10 @@ impl Outlet {
     pub(super) fn controller(&self, id: &str) {
         publish("controller_selector", &self.controller, &RosString { data: id.to_owned() });
     }
+}
+
+fn has_listener(count: r2r::Result<usize>) -> bool {
+    count.is_ok_and(|count| count > 0)
 }
 
 fn diagnostic_array(stamp: Stamp, status: Vec<DiagnosticStatus>) -> DiagnosticArray {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Sender;
 
 use super::graph::GraphWatch;
-use super::intake::{ImageInbox, Intake};
+use super::intake::Intake;
 use super::{Input, NodeError};
 use vlm_planner_tuner::live::Settings;
 use vlm_planner_tuner::nav2::NodeName;
@@ -27,10 +27,9 @@ impl Spinning {
         mut node: r2r::Node,
         settings: &Settings,
         planner: Vec<NodeName>,
-        images: Arc<ImageInbox>,
+        mut intake: Intake,
         inputs: Sender<Input>,
     ) -> Result<Self, NodeError> {
-        let mut intake = Intake::subscribe(&mut node, settings, images, inputs.clone())?;
         let mut graph = GraphWatch::new(&node, settings, planner, inputs)?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);

@@ -30,6 +30,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Float32MultiArray, Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
 
+from scenes import Scenes
+
 TUNER = os.environ.get('TUNER', '/planner_tuner')
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -71,7 +73,9 @@ class Frames:
         return CompressedImage(format='png', data=array.array('B', self.files[index % len(self.files)]))
 
 
-class Peer(Node):
+class Peer(Scenes, Node):
+    report, tuner = staticmethod(report), TUNER
+
     def __init__(self):
         super().__init__(os.environ.get('PEER', 'peer'))
         self.frames = None
@@ -81,6 +85,8 @@ class Peer(Node):
         self.callers = {}
         self.stopped = threading.Event()
         self.player = None
+        self.scanning = threading.Event()
+        self.scanner = None
         listen = self.create_subscription
         listen(Float64MultiArray, TUNER + '/parameters', self.on_parameters, 100)
         listen(DiagnosticArray, TUNER + '/decision', self.on_decision, 100)

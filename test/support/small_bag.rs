@@ -106,8 +106,16 @@ impl Cdr {
         self
     }
 
+    pub fn f32(&mut self, value: f32) -> &mut Self {
+        self.u32(value.to_bits())
+    }
+
     pub fn header(&mut self, stamp: i64) -> &mut Self {
-        self.u32((stamp / 1_000_000_000) as u32).u32((stamp % 1_000_000_000) as u32).text("base_link")
+        self.header_in(stamp, "base_link")
+    }
+
+    pub fn header_in(&mut self, stamp: i64, frame: &str) -> &mut Self {
+        self.u32((stamp / 1_000_000_000) as u32).u32((stamp % 1_000_000_000) as u32).text(frame)
     }
 
     pub fn finish(&mut self) -> Vec<u8> {

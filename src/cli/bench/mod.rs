@@ -1,5 +1,6 @@
 //! `planner_tuner bench`: where the time of a decision goes.
 
+mod drawing;
 mod operations;
 mod random_model;
 
@@ -28,17 +29,21 @@ Examples:
   planner_tuner bench --base model/ --checkpoint checkpoint/ --policy policy/ --image frame.png --runs 100 --json
   planner_tuner bench --random-weights s --runs 5            a small shape, no checkpoint needed
   planner_tuner bench --random-weights 3b --dtype bf16 --runs 2    the published 3B shape
-  planner_tuner bench --random-weights s --growth --chart stages.png")]
+  planner_tuner bench --random-weights s --growth --chart stages.png
+  planner_tuner bench --render --runs 1000   drawing the picture of 720 beams and a plan of 200 points")]
 pub struct BenchArgs {
     #[command(flatten)]
     model: ModelArgs,
     /// The costmap image, PNG or JPEG; also used as its own history
-    #[arg(long, value_name = "FILE", required_unless_present = "random_weights")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["random_weights", "render"])]
     image: Option<PathBuf>,
     /// Measure the vision-language model alone with random weights: 3b, s, or a config.json
     #[arg(long, value_name = "SHAPE", conflicts_with_all = ["image", "base", "checkpoint", "policy"])]
     random_weights: Option<String>,
-    /// Decisions to measure, after one that is not counted
+    /// Measure the drawing of a frame from scan, plan and odometry, on one core
+    #[arg(long, conflicts_with_all = ["random_weights", "image", "base", "checkpoint", "policy"])]
+    render: bool,
+    /// Decisions, or frames, to measure, after one that is not counted
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// Measure other sizes of the image, too: how the time grows with its tokens
@@ -59,6 +64,12 @@ pub struct BenchArgs {
 pub fn run(args: BenchArgs) -> anyhow::Result<()> {
     if let Some(shape) = &args.random_weights {
         return random_weights(&args, shape);
+    }
+    if args.render {
+        let rows = drawing::bench(args.runs)?;
+        let text = if args.json { as_json(&rows, args.runs) } else { as_table(&rows, args.runs, "frames") };
+        stdout::write(&text)?;
+        return Ok(());
     }
     args.model.required()?;
     let image = args.image.as_deref().ok_or_else(|| missing("--image <FILE>"))?;
@@ -89,7 +100,7 @@ pub fn run(args: BenchArgs) -> anyhow::Result<()> {
         let bar = |row: &Row| StageBar { name: row.name.into(), milliseconds: row.milliseconds(), ideal: None };
         plot_stages(path, &StageChart { title, subtitle, stages: rows.iter().map(bar).collect() })?;
     }
-    let text = if args.json { as_json(&rows, args.runs) } else { as_table(&rows, args.runs) };
+    let text = if args.json { as_json(&rows, args.runs) } else { as_table(&rows, args.runs, "decisions") };
     stdout::write(&text)?;
     Ok(())
 }
@@ -135,8 +146,8 @@ impl Row {
     }
 }
 
-fn as_table(rows: &[Row], runs: u32) -> String {
-    let mut text = format!("{:<10} {:>9} {:>9} {:>9}   ms, {runs} decisions\n", "stage", "min", "median", "p99");
+fn as_table(rows: &[Row], runs: u32, what: &str) -> String {
+    let mut text = format!("{:<10} {:>9} {:>9} {:>9}   ms, {runs} {what}\n", "stage", "min", "median", "p99");
     for row in rows {
         let [min, median, p99] = row.milliseconds();
         let _ = writeln!(text, "{:<10} {min:>9.2} {median:>9.2} {p99:>9.2}", row.name);

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
+use super::super::drawing_args::DrawingArgs;
 use super::super::infer::TRAINED_SIZE;
 use super::super::model_args::{ModelArgs, missing};
 use super::follow::FollowArgs;
@@ -24,6 +25,7 @@ Examples:
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --csv > drive.csv
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --follow runs/live   (policies as they are trained)
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --rate every --json | jq .parameters
+  planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --image-source render      no images needed
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --mcap decisions.mcap    (opens in Foxglove)")]
 pub struct ReplayArgs {
     /// The recording
@@ -36,6 +38,11 @@ pub struct ReplayArgs {
     pub(super) model: ModelArgs,
     #[command(flatten)]
     pub(super) follow: FollowArgs,
+    /// Where the frames come from: the recording's images, or drawn from its laser scans, plan and odometry
+    #[arg(long, value_name = "SOURCE", value_enum, default_value_t, help_heading = "Recording")]
+    image_source: ImageSource,
+    #[command(flatten)]
+    drawing: DrawingArgs,
     /// Image topic [default: the only one there is]
     #[arg(long, value_name = "TOPIC", help_heading = "Recording")]
     image_topic: Option<String>,
@@ -66,10 +73,22 @@ pub struct ReplayArgs {
     pub(super) mcap: Option<PathBuf>,
 }
 
+/// Where the frames come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum ImageSource {
+    /// The recording's images
+    #[default]
+    Topic,
+    /// Drawn from laser scans, plan and odometry
+    Render,
+}
+
 /// When to decide.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Rate {
+pub enum Rate {
+    /// So many times a second.
     Hertz(f64),
+    /// Whenever there is a frame.
     EveryFrame,
 }
 
@@ -80,7 +99,8 @@ enum ImageSizeRule {
     Any,
 }
 
-fn parse_rate(text: &str) -> Result<Rate, String> {
+/// A rate from the command line.
+pub fn parse_rate(text: &str) -> Result<Rate, String> {
     if text == "every" {
         return Ok(Rate::EveryFrame);
     }
@@ -101,7 +121,8 @@ fn parse_size(text: &str) -> Result<ImageSizeRule, String> {
 }
 
 impl Rate {
-    fn schedule(self) -> Option<DecisionSchedule> {
+    /// The schedule of this rate.
+    pub fn schedule(self) -> Option<DecisionSchedule> {
         match self {
             Self::Hertz(rate) => DecisionSchedule::at_rate(rate),
             Self::EveryFrame => Some(DecisionSchedule::every_frame()),
@@ -148,6 +169,7 @@ impl ReplayArgs {
                 ImageSizeRule::Exactly(width, height) => Some((width, height)),
                 ImageSizeRule::Any => None,
             },
+            drawing: (self.image_source == ImageSource::Render).then(|| self.drawing.options()),
         }
     }
 

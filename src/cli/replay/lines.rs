@@ -65,7 +65,7 @@ impl Lines {
             Form::Csv => {
                 // All digits: what is rounded here cannot be compared later.
                 let values: String = values.map(|(_, value)| format!("{value},")).collect();
-                format!("{},{values}{age_s:.6},{took_ms:.3}\n", exact_seconds(frame.stamp))
+                format!("{},{values}{age_s:.6},{took_ms:.3}\n", frame.stamp.exact_seconds())
             }
             Form::Table => {
                 let first = *self.first_stamp.get_or_insert(frame.stamp);
@@ -82,24 +82,6 @@ impl Lines {
     }
 }
 
-/// Seconds to the nanosecond: a double would lose the last digits of today's stamps.
-fn exact_seconds(stamp: Stamp) -> String {
-    let nanos = stamp.nanos();
-    let sign = if nanos < 0 { "-" } else { "" };
-    format!("{sign}{}.{:09}", nanos.unsigned_abs() / 1_000_000_000, nanos.unsigned_abs() % 1_000_000_000)
-}
-
 fn width(name: &str) -> usize {
     name.len().max(8)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stamps_keep_every_nanosecond() {
-        assert_eq!(exact_seconds(Stamp::from_nanos(1_700_000_000_123_456_789)), "1700000000.123456789");
-        assert_eq!(exact_seconds(Stamp::from_nanos(-1)), "-0.000000001");
-    }
 }

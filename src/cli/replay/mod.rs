@@ -22,7 +22,7 @@ use crate::frame::{BodyVelocity, Frame, HistoryRing, StampedFrame};
 use crate::recording::{DecisionSchedule, RecordedFrame, Recording};
 use crate::tuner::{Decision, Stage, Tuner, TunerError};
 
-pub use args::ReplayArgs;
+pub use args::{Rate, ReplayArgs, parse_rate};
 
 /// A decision with the moment it belongs to.
 struct ReplayedDecision {

@@ -1,6 +1,6 @@
 //! Obstacles: a red disc where a laser beam ended.
 
-use nalgebra::Point2;
+use nalgebra::{Isometry3, Point2, Point3};
 
 use super::LaserScan;
 use super::canvas::{Canvas, Colour, SIDE, pixel};
@@ -11,10 +11,9 @@ const RADIUS: i64 = 5;
 
 /// Draws the beams and returns how many ranges were NaN.
 ///
-/// The angle is summed up beam by beam as the reference does, so that its rounding errors are the same; beams are drawn
-/// from the robot's centre, wherever the laser is mounted. A hit outside the canvas is left out even where its disc would
-/// reach in.
-pub(super) fn draw(canvas: &mut Canvas<'_>, scan: &LaserScan) -> usize {
+/// The angle is summed up beam by beam as the reference does, so that its rounding errors are the same. Without a mount,
+/// beams are drawn from the robot's centre. A hit outside the canvas is left out even where its disc would reach in.
+pub(super) fn draw(canvas: &mut Canvas<'_>, scan: &LaserScan, mount: Option<&Isometry3<f64>>) -> usize {
     let on_canvas = 0..SIDE;
     let mut nan_ranges = 0;
     let mut angle = f64::from(scan.angle_min);
@@ -23,7 +22,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, scan: &LaserScan) -> usize {
             nan_ranges += 1;
         } else if range.is_finite() && range >= scan.range_min && range <= scan.range_max {
             let (range, (sin, cos)) = (f64::from(range), angle.sin_cos());
-            let hit = pixel(&Point2::new(range * cos, range * sin));
+            let hit = Point2::new(range * cos, range * sin);
+            let hit = pixel(&mount.map_or(hit, |mount| mount.transform_point(&Point3::new(hit.x, hit.y, 0.0)).xy()));
             if on_canvas.contains(&hit.x) && on_canvas.contains(&hit.y) {
                 canvas.disc(hit, RADIUS, HIT);
             }

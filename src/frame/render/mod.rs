@@ -74,7 +74,16 @@ impl Renderer {
     /// # Errors
     /// As [`Self::draw_into`].
     pub fn draw(&self, scene: &Scene) -> Result<(Frame, RenderReport), RenderError> {
-        let mut rgb = vec![0; Self::RGB_LEN];
+        self.draw_reusing(Vec::new(), scene)
+    }
+
+    /// As [`Self::draw`], on the buffer of a frame that is no longer needed ([`Frame::into_rgb`]). One that is large
+    /// enough is not allocated anew.
+    ///
+    /// # Errors
+    /// As [`Self::draw_into`]; the buffer is lost then.
+    pub fn draw_reusing(&self, mut rgb: Vec<u8>, scene: &Scene) -> Result<(Frame, RenderReport), RenderError> {
+        rgb.resize(Self::RGB_LEN, 0);
         let report = self.draw_into(scene, &mut rgb)?;
         Ok((Frame::from_rgb8(Self::WIDTH, Self::HEIGHT, rgb)?, report))
     }
@@ -91,7 +100,7 @@ impl Renderer {
         }
         rgb.copy_from_slice(&self.grid);
         let mut canvas = Canvas::on(rgb);
-        let nan_ranges = laser::draw(&mut canvas, &scene.scan);
+        let nan_ranges = laser::draw(&mut canvas, &scene.scan, scene.laser_mount.as_ref());
         let unusable_path_points = path::draw(&mut canvas, &scene.robot, &scene.path);
         overlay::draw(&mut canvas);
         Ok(RenderReport { nan_ranges, unusable_path_points })

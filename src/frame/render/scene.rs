@@ -1,6 +1,6 @@
 //! What is drawn.
 
-use nalgebra::{Isometry2, Point2};
+use nalgebra::{Isometry2, Isometry3, Point2};
 
 use super::RenderError;
 
@@ -44,8 +44,11 @@ impl LaserScan {
 /// A moment: what the laser saw, where the robot stood, and where it was told to go.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scene {
-    /// The scan, as seen from the robot's centre.
+    /// The scan.
     pub scan: LaserScan,
+    /// Pose of the laser in the robot's frame. `None` draws beams from the robot's centre, wherever the laser is mounted,
+    /// as the training pictures did.
+    pub laser_mount: Option<Isometry3<f64>>,
     /// Pose of the robot in the frame of the path, m and rad.
     pub robot: Isometry2<f64>,
     /// The global plan, m; empty when there is none.
@@ -57,8 +60,13 @@ impl Scene {
     pub const MAX_PATH_POINTS: usize = 100_000;
 
     /// Refuses what cannot be drawn (see the [module](super)).
-    pub(super) fn check(&self) -> Result<(), RenderError> {
+    pub(crate) fn check(&self) -> Result<(), RenderError> {
         self.scan.check()?;
+        if let Some(mount) = &self.laser_mount
+            && let Some(value) = mount.to_matrix().iter().find(|value| !value.is_finite())
+        {
+            return Err(RenderError::Pose { field: "of the laser's mount", value: *value });
+        }
         let position = self.robot.translation;
         for (field, value) in [("x", position.x), ("y", position.y), ("yaw", self.robot.rotation.angle())] {
             if !value.is_finite() {

@@ -33,6 +33,7 @@ impl Scene {
                 range_max: scan.range_max,
                 ranges: scan.ranges.into_iter().map(|Range(range)| range).collect(),
             },
+            laser_mount: None,
             robot: Isometry2::new(Vector2::new(pose.x, pose.y), pose.yaw),
             path: path.unwrap_or_default().into_iter().map(Point2::from).collect(),
         })

@@ -40,8 +40,12 @@ pub fn record() -> Result<Vec<Moment>, RenderError> {
     let mut robot = Robot::at_the_start_of(&world.course);
     let mut moments = Vec::with_capacity(MOMENTS);
     for index in 0..MOMENTS {
-        let scene =
-            Scene { scan: world.scan(&robot.pose, index as u64), robot: robot.pose, path: plan(&world, &robot) };
+        let scene = Scene {
+            scan: world.scan(&robot.pose, index as u64),
+            laser_mount: None,
+            robot: robot.pose,
+            path: plan(&world, &robot),
+        };
         let (frame, _) = renderer.draw(&scene)?;
         moments.push(Moment {
             file: format!("frames/{index:03}.png"),

@@ -1,45 +1,25 @@
-//! `planner_tuner render`: the costmap picture of a scene.
+//! The picture of one scene.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::Outcome;
+use crate::cli::Outcome;
 use crate::frame::render::{RenderReport, Renderer, Scene};
 use crate::picture;
 
 /// Largest scene file that is read: room for the longest scan and path that are drawn.
 const MAX_FILE_BYTES: u64 = 64 << 20;
 
-/// Draw the 600x400 costmap picture of a scene: laser scan, pose and path in, PNG out.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-The scene is a JSON file:
-  {\"scan\": {\"angle_min\": -2.36, \"angle_increment\": 0.0066, \"range_min\": 0.1, \"range_max\": 30.0,
-            \"ranges\": [5.72, 5.77, \"inf\"]},
-   \"pose\": {\"x\": 0.0, \"y\": 0.0, \"yaw\": 0.0},
-   \"path\": [[0.0, 0.0], [1.0, 0.5]]}
-Angles in rad, distances in m; pose and path are in the same frame; path may be null.
-
-Examples:
-  planner_tuner render scene.json -o scene.png")]
-pub struct RenderArgs {
-    /// The scene, a JSON file
-    scene: PathBuf,
-    /// Where to write the picture
-    #[arg(short, long, value_name = "PNG")]
-    output: PathBuf,
-}
-
 /// Draws the scene and says what was left out of it.
 ///
 /// # Errors
 /// When the scene cannot be read or drawn, or the picture cannot be written.
-pub fn run(args: &RenderArgs) -> anyhow::Result<Outcome> {
-    let file = args.scene.display().to_string();
-    let bytes = std::fs::metadata(&args.scene).with_context(|| format!("cannot read scene file {file}"))?.len();
+pub(super) fn run(scene: &Path, output: &Path) -> anyhow::Result<Outcome> {
+    let file = scene.display().to_string();
+    let bytes = std::fs::metadata(scene).with_context(|| format!("cannot read scene file {file}"))?.len();
     anyhow::ensure!(bytes <= MAX_FILE_BYTES, "scene file {file} has {bytes} bytes, expected at most {MAX_FILE_BYTES}");
-    let text = std::fs::read_to_string(&args.scene).with_context(|| format!("cannot read scene file {file}"))?;
+    let text = std::fs::read_to_string(scene).with_context(|| format!("cannot read scene file {file}"))?;
     let scene = Scene::from_json(&text, &file)?;
     let (frame, report) = Renderer::new().draw(&scene).with_context(|| format!("cannot draw scene file {file}"))?;
     if report.nan_ranges > 0 {
@@ -49,31 +29,21 @@ pub fn run(args: &RenderArgs) -> anyhow::Result<Outcome> {
         let (unusable, all) = (report.unusable_path_points, scene.path.len());
         log::error!("{file}: {unusable} of {all} path points are not finite or out of reach, the path has gaps");
     }
-    picture::save_png(&args.output, &frame)?;
-    log::info!("wrote {}", args.output.display());
+    picture::save_png(output, &frame)?;
+    log::info!("wrote {}", output.display());
     Ok(if report == RenderReport::default() { Outcome::Complete } else { Outcome::DataLost })
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Parser)]
-    struct Command {
-        #[command(flatten)]
-        render: RenderArgs,
-    }
 
     fn render(scene: &str) -> anyhow::Result<image::RgbImage> {
         let folder = tempfile::tempdir()?;
         let (input, output) = (folder.path().join("scene.json"), folder.path().join("scene.png"));
         std::fs::write(&input, scene)?;
-        run(
-            &Command::try_parse_from(["render".as_ref(), input.as_os_str(), "-o".as_ref(), output.as_os_str()])?.render
-        )?;
+        run(&input, &output)?;
         Ok(image::open(output)?.into_rgb8())
     }
 

@@ -1,0 +1,238 @@
+//! A rosbag2 recording whose pictures are drawn from its laser scans, plans, odometry and transforms.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::recording::Observation;
+use super::scene_message;
+use super::survey::{BagFiles, MessagePlace, Survey};
+use super::topic::{Topic, TopicKind, TopicQuery};
+use super::velocity_track::VelocityTrack;
+use super::{Drawing, DrawingOptions, RecordingError, RecordingOptions, SkipCounts, SkipReason, Skipped};
+use crate::frame::render::Renderer;
+use crate::frame::{Stamp, StampedFrame};
+use crate::scene::{Issue, PlanLayer, Refused, ScanMessage, Surroundings};
+
+/// An open bag. The messages are read one at a time, in the order of recording.
+pub(super) struct DrawnBag {
+    files: BagFiles,
+    scan_topic: Topic,
+    odometry_topic: Topic,
+    messages: std::iter::Peekable<std::vec::IntoIter<(MessagePlace, Input)>>,
+    velocities: VelocityTrack,
+    surroundings: Surroundings,
+    renderer: Renderer,
+    /// Scans that wait for the odometry behind them, with the times they were recorded.
+    waiting: VecDeque<(Stamp, ScanMessage)>,
+    /// Scans that have not been yielded.
+    scans_left: usize,
+    losses: VecDeque<Skipped>,
+}
+
+/// What a message is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Input {
+    Odometry,
+    Transforms { are_static: bool },
+    Plan,
+    Scan,
+}
+
+/// A scan waits this long for the odometry behind it, nanoseconds of recording time. As long as in the node.
+const ODOMETRY_MAY_FOLLOW: i64 = Surroundings::ODOMETRY_MAY_FOLLOW.as_nanos() as i64;
+/// Most scans that wait: a scanner of 300 Hz.
+const MAX_WAITING: usize = 30;
+
+impl DrawnBag {
+    /// Opens the files of one recording, given in the order they were recorded.
+    pub(super) fn open(
+        path: &Path,
+        files: Vec<PathBuf>,
+        options: &RecordingOptions,
+        drawing: &DrawingOptions,
+        skips: &mut SkipCounts,
+    ) -> Result<Self, RecordingError> {
+        let is_input = |kind| !matches!(kind, TopicKind::Image | TopicKind::CompressedImage);
+        let (files, mut survey) = Survey::of(files, is_input, skips)?;
+        let scan_topic = TopicQuery::scan(drawing.scan_topic.as_deref()).select(path, survey.topics())?.clone();
+        let odometry_topic =
+            TopicQuery::odometry(options.odometry_topic.as_deref()).select(path, survey.topics())?.clone();
+        let plan_topic = TopicQuery::plan(drawing.plan_topic.as_deref());
+        let plan_topic = plan_topic.select_if_any(path, survey.topics(), "plan")?.cloned();
+        if plan_topic.is_none() {
+            log::warn!("{}: no plan topic (of type nav_msgs/msg/Path); pictures have no plan", path.display());
+        }
+        let velocities = survey.velocities(&odometry_topic, skips);
+
+        let of = |topic: &Topic, input| survey.places(path, topic).into_iter().map(move |place| (place, input));
+        let mut messages: Vec<_> = of(&scan_topic, Input::Scan).collect();
+        let scans_left = messages.len();
+        if scans_left == 0 {
+            return Err(RecordingError::NoImages { path: path.to_owned(), topic: scan_topic.name });
+        }
+        messages.extend(of(&odometry_topic, Input::Odometry));
+        messages.extend(plan_topic.iter().flat_map(|topic| of(topic, Input::Plan)));
+        for topic in survey.topics().iter().filter(|topic| topic.kind() == Some(TopicKind::Transforms)) {
+            let are_static = topic.name.ends_with("static");
+            messages.extend(of(topic, Input::Transforms { are_static }));
+        }
+        // What was recorded in the same moment as a scan is known when the scan is drawn.
+        messages.sort_by_key(|(place, input)| (place.log_time, *input, *place));
+        Ok(Self {
+            files,
+            scan_topic,
+            odometry_topic,
+            messages: messages.into_iter().peekable(),
+            velocities,
+            surroundings: Surroundings::new(drawing.rules),
+            renderer: Renderer::new(),
+            waiting: VecDeque::new(),
+            scans_left,
+            losses: VecDeque::new(),
+        })
+    }
+
+    /// Scans that are still to come.
+    pub(super) fn remaining(&self) -> usize {
+        self.scans_left
+    }
+
+    pub(super) fn scan_topic(&self) -> &Topic {
+        &self.scan_topic
+    }
+
+    pub(super) fn odometry_topic(&self) -> &Topic {
+        &self.odometry_topic
+    }
+
+    /// What was lost beside whole frames since the last call.
+    pub(super) fn take_losses(&mut self) -> impl Iterator<Item = Skipped> + '_ {
+        self.losses.drain(..)
+    }
+
+    /// Whether the scan that has waited longest may be drawn.
+    fn is_ready(&mut self) -> bool {
+        let Some((log_time, scan)) = self.waiting.front() else { return false };
+        let deadline = log_time.nanos().saturating_add(ODOMETRY_MAY_FOLLOW);
+        self.surroundings.has_pose_for(scan.stamp)
+            || self.waiting.len() > MAX_WAITING
+            || self.messages.peek().is_none_or(|(next, _)| next.log_time.nanos() > deadline)
+    }
+
+    /// Takes a message; a scan that cannot be read is yielded as what was lost.
+    fn take(&mut self, place: MessagePlace, input: Input) -> Result<(), Skipped> {
+        let log_time = place.log_time;
+        let payload = self.files.payload(place);
+        let lost = |reason, what: &str, problem: String| {
+            Skipped::new(reason, Some(log_time), format!("{what} cannot be read: {problem}"))
+        };
+        match input {
+            Input::Scan => {
+                let lost = |problem| {
+                    lost(SkipReason::UnreadableMessage, &format!("{}: the scan", self.scan_topic.name), problem)
+                };
+                let message = scene_message::scan(&payload.map_err(lost)?, log_time);
+                self.waiting.push_back((log_time, message.map_err(|error| lost(error.to_string()))?));
+            }
+            Input::Odometry => {
+                // One that cannot be read has been counted with the velocities.
+                if let Some(message) = payload.ok().and_then(|payload| scene_message::odometry(&payload, log_time).ok())
+                {
+                    let taken = self.surroundings.take_odometry(&message);
+                    self.note(taken, Issue::InvalidPose, message.stamp, "odometry");
+                }
+            }
+            Input::Plan => {
+                let plan = payload
+                    .and_then(|payload| scene_message::plan(&payload, log_time).map_err(|error| error.to_string()));
+                match plan {
+                    Ok(plan) => self.surroundings.take_plan(plan),
+                    Err(problem) => self.losses.push_back(lost(SkipReason::UnreadablePlan, "a plan", problem)),
+                }
+            }
+            Input::Transforms { are_static } => {
+                let transforms = payload.and_then(|payload| {
+                    let transforms = scene_message::transforms(&payload, log_time, are_static);
+                    transforms.map_err(|error| error.to_string())
+                });
+                match transforms {
+                    Ok(transforms) => transforms.iter().for_each(|message| {
+                        let taken = self.surroundings.take_transform(message);
+                        let what = format!("transform of '{}'", message.child_frame);
+                        self.note(taken, Issue::InvalidTransform, message.stamp, &what);
+                    }),
+                    Err(problem) => {
+                        self.losses.push_back(lost(SkipReason::UnreadableTransforms, "transforms", problem));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, taken: Result<(), Refused>, issue: Issue, stamp: Stamp, what: &str) {
+        if let Err(refused) = taken {
+            self.lose(issue, stamp, format!("{what}: {refused}"));
+        }
+    }
+
+    fn lose(&mut self, issue: Issue, stamp: Stamp, message: String) {
+        self.losses.push_back(Skipped::new(SkipReason::Drawing(issue), Some(stamp), message));
+    }
+
+    fn draw(&mut self, log_time: Stamp, scan: ScanMessage) -> Result<Observation, Skipped> {
+        let stamp = scan.stamp;
+        let refuse = |issue, message: String| Skipped::new(SkipReason::Drawing(issue), Some(stamp), message);
+        let velocity = self.velocities.at(log_time, stamp);
+        let (velocity, velocity_age_s) = velocity.map_err(|no| no.skipped(stamp, &self.odometry_topic))?;
+        let composed = self.surroundings.compose(scan).map_err(|no| refuse(no.issue(), no.to_string()))?;
+        let scene = &composed.scene;
+        let (frame, report) =
+            self.renderer.draw(scene).map_err(|error| refuse(Issue::UndrawableScene, error.to_string()))?;
+        let drawing = Drawing {
+            robot: scene.robot,
+            pose_age_s: composed.pose_age_s,
+            ranges: scene.scan.ranges.len(),
+            path_points: scene.path.len(),
+            plan: composed.plan,
+            report,
+        };
+        if report.nan_ranges > 0 {
+            let message = format!("{} of {} ranges are NaN and were skipped", report.nan_ranges, drawing.ranges);
+            self.lose(Issue::NanRanges, stamp, message);
+        }
+        if report.unusable_path_points > 0 {
+            let (unusable, all) = (report.unusable_path_points, drawing.path_points);
+            let message = format!("{unusable} of {all} path points are not finite or out of reach, the path has gaps");
+            self.lose(Issue::UnusablePathPoints, stamp, message);
+        }
+        if let PlanLayer::WithoutTransform(no) = &drawing.plan {
+            let message = format!("the plan was left out: {no}; --assume-same-frame draws it all the same");
+            self.lose(Issue::PlanWithoutTransform, stamp, message);
+        }
+        let frame = StampedFrame { stamp, frame: Arc::new(frame) };
+        let age_s = log_time.seconds_since(stamp);
+        Ok(Observation { frame, velocity, velocity_age_s, age_s, episode: 0, drawing: Some(drawing) })
+    }
+}
+
+impl Iterator for DrawnBag {
+    type Item = Result<Observation, Skipped>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if self.is_ready()
+                && let Some((log_time, scan)) = self.waiting.pop_front()
+            {
+                self.scans_left = self.scans_left.saturating_sub(1);
+                return Some(self.draw(log_time, scan));
+            }
+            let (place, input) = self.messages.next()?;
+            if let Err(skipped) = self.take(place, input) {
+                self.scans_left = self.scans_left.saturating_sub(1);
+                return Some(Err(skipped));
+            }
+        }
+    }
+}

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod infer;
 pub mod inspect;
 pub(crate) mod model_args;
+pub mod relabel;
 pub mod render;
 pub mod replay;
 mod report;
@@ -37,6 +38,7 @@ enum Command {
     Infer(Box<infer::InferArgs>),
     Replay(Box<replay::ReplayArgs>),
     Inspect(inspect::InspectArgs),
+    Relabel(relabel::RelabelArgs),
     Render(render::RenderArgs),
     Bench(Box<bench::BenchArgs>),
 }
@@ -60,7 +62,8 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Infer(args) => infer::run(*args).map(|()| Outcome::Complete),
         Command::Replay(args) => replay::run(*args),
-        Command::Inspect(args) => inspect::run(&args).map(|()| Outcome::Complete),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Relabel(args) => relabel::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Bench(args) => bench::run(*args).map(|()| Outcome::Complete),
     };

@@ -8,6 +8,8 @@ mod bag;
 pub(crate) mod bag_file;
 pub(crate) mod cdr;
 pub(crate) mod compressed_image;
+mod drive;
+mod drive_message;
 mod error;
 mod image_folder;
 mod mcap_chunk;
@@ -25,6 +27,7 @@ mod sqlite_file;
 mod topic;
 mod velocity_track;
 
+pub use drive::{Drive, DriveEvent, DriveTopics, GoalWatch};
 pub use error::RecordingError;
 pub use output::{DECISION_TOPIC, DecisionLog, OVERLAY_TOPIC};
 pub use recording::{RecordedFrame, Recording, RecordingOptions};

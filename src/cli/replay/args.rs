@@ -7,6 +7,7 @@ use clap::Args;
 use super::super::infer::TRAINED_SIZE;
 use super::super::model_args::{ModelArgs, missing};
 use super::lines::Form;
+use super::log_args::LogArgs;
 use crate::recording::{DecisionSchedule, RecordingOptions};
 
 /// Compute planner parameters for every decision of a recorded drive
@@ -22,7 +23,8 @@ Examples:
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --policy policy/ --plot drive.png
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --csv > drive.csv
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --rate every --json | jq .parameters
-  planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --mcap decisions.mcap    (opens in Foxglove)")]
+  planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --mcap decisions.mcap    (opens in Foxglove)
+  planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --policy policy/ --log logs/    (to train on)")]
 pub struct ReplayArgs {
     /// The recording
     #[arg(value_name = "RECORDING", required_unless_present = "demo", conflicts_with = "demo")]
@@ -60,6 +62,8 @@ pub struct ReplayArgs {
     /// Write parameters and attention overlays for Foxglove
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) mcap: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
 }
 
 /// When to decide.

@@ -2,10 +2,12 @@
 
 mod args;
 mod lines;
+mod log_args;
 mod outputs;
 mod summary;
+mod transitions;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
@@ -13,6 +15,7 @@ use self::lines::Lines;
 use self::outputs::Outputs;
 use self::summary::Summary;
 pub use self::summary::percentile;
+use self::transitions::Transitions;
 use super::Outcome;
 use super::model_args::bar_style;
 use super::stdout::{self, Reader};
@@ -42,6 +45,7 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
     let mut tuner = args.model.load()?;
     let mut replay = Replay::new(&tuner, args.schedule()?)?;
     let mut outputs = Outputs::create(&args)?;
+    let mut transitions = Transitions::begin(&args, &tuner, replay.max_gap)?;
     let mut lines = Lines::new(args.form(), tuner.planner());
     let mut summary = Summary::default();
 
@@ -54,6 +58,9 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
         // Skipped frames are logged and counted by the recording.
         let Ok(recorded) = item else { continue };
         let decoded = start.elapsed();
+        if let Some(transitions) = &mut transitions {
+            transitions.reach(&recorded)?;
+        }
         let Some(mut replayed) = replay.step(&mut tuner, recorded).unwrap_or_else(|error| {
             bar.suspend(|| log::error!("no decision: {error}"));
             summary.count_failure();
@@ -64,6 +71,9 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
         replayed.decision.times.add(Stage::Decode, decoded);
         summary.add(&replayed.decision);
         outputs.add(&replayed)?;
+        if let Some(transitions) = &mut transitions {
+            transitions.add(&replayed)?;
+        }
         let line = lines.line(&replayed);
         if bar.suspend(|| stdout::write(&line))? == Reader::Gone {
             break;
@@ -72,6 +82,9 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
     bar.finish_and_clear();
     let skips = recording.skips();
     outputs.finish(&args, tuner.planner())?;
+    if let Some(transitions) = transitions {
+        transitions.finish()?;
+    }
     log::info!("{}", summary.describe(skips));
     Ok(if skips.is_empty() && !summary.has_failures() { Outcome::Complete } else { Outcome::DataLost })
 }
@@ -79,13 +92,15 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
 /// What carries over from one decision to the next.
 struct Replay {
     schedule: DecisionSchedule,
+    max_gap: Duration,
     ring: HistoryRing<Option<EncodedFrame>>,
 }
 
 impl Replay {
     fn new(tuner: &Tuner, schedule: DecisionSchedule) -> anyhow::Result<Self> {
-        let ring = HistoryRing::new(tuner.history_offsets(), schedule.max_gap())?;
-        Ok(Self { schedule, ring })
+        let max_gap = schedule.max_gap();
+        let ring = HistoryRing::new(tuner.history_offsets(), max_gap)?;
+        Ok(Self { schedule, max_gap, ring })
     }
 
     /// A decision, if one is due at this frame. Frames in between never become history: history frames are one decision

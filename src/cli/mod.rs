@@ -6,6 +6,7 @@ mod drawing_args;
 pub mod infer;
 pub mod inspect;
 pub(crate) mod model_args;
+pub mod relabel;
 pub mod render;
 pub mod replay;
 mod report;
@@ -41,6 +42,7 @@ enum Command {
     Replay(Box<replay::ReplayArgs>),
     Inspect(inspect::InspectArgs),
     Convert(convert::ConvertArgs),
+    Relabel(relabel::RelabelArgs),
     Render(render::RenderArgs),
     Train(train::TrainArgs),
     Bench(Box<bench::BenchArgs>),
@@ -65,7 +67,8 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Infer(args) => infer::run(*args).map(|()| Outcome::Complete),
         Command::Replay(args) => replay::run(*args),
-        Command::Inspect(args) => inspect::run(&args).map(|()| Outcome::Complete),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Relabel(args) => relabel::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Train(args) => train::run(&args),

@@ -96,17 +96,13 @@ impl DeviceChoice {
 }
 
 impl ModelArgs {
-    /// Loads the model, with a progress bar on stderr.
+    /// What to load.
     ///
     /// # Errors
-    /// A usage error when an option is missing; otherwise what does not fit.
-    pub fn load(&self) -> anyhow::Result<Tuner> {
+    /// A usage error when an option is missing; otherwise what is not there.
+    pub fn options(&self) -> anyhow::Result<TunerOptions> {
         let (base, checkpoint) = self.required()?;
-        self.start_threads();
-        if self.head == Some(Head::Regression) && self.policy.is_some() {
-            log::warn!("--head regression is the supervised checkpoint's head; of --policy only an adapter is used");
-        }
-        let options = TunerOptions {
+        Ok(TunerOptions {
             base: ModelSource::parse(base)?.resolve(&HubEnvironment::from_env())?,
             checkpoint: checkpoint.to_owned(),
             policy: self.policy.clone(),
@@ -117,7 +113,19 @@ impl ModelArgs {
             quantize: self.quantize,
             pixels: PixelBudget { min_pixels: self.min_pixels, max_pixels: self.max_pixels },
             memory: None,
-        };
+        })
+    }
+
+    /// Loads the model, with a progress bar on stderr.
+    ///
+    /// # Errors
+    /// A usage error when an option is missing; otherwise what does not fit.
+    pub fn load(&self) -> anyhow::Result<Tuner> {
+        if self.head == Some(Head::Regression) && self.policy.is_some() {
+            log::warn!("--head regression is the supervised checkpoint's head; of --policy only an adapter is used");
+        }
+        let options = self.options()?;
+        self.start_threads();
         let bar = ProgressBar::new(0).with_style(bar_style("loading weights {bar:30} {pos}/{len}"));
         let shown = bar.clone();
         let progress: LoadProgress = Box::new(move |read, total| {

@@ -20,6 +20,14 @@ pub(super) trait BagFile {
     /// Damage does not end the scan where the file allows to go on behind it; it is listed in the result.
     fn scan(&mut self, visit: &mut dyn FnMut(&Topic, TopicKind, FoundMessage)) -> Result<Scan, RecordingError>;
 
+    /// Goes through the file once more and hands over whole messages of the wanted topics with the time they were
+    /// recorded, in any order. What cannot be read is passed over: a scan has counted it.
+    fn messages(
+        &mut self,
+        wanted: &dyn Fn(&Topic) -> bool,
+        visit: &mut dyn FnMut(&Topic, Stamp, &[u8]),
+    ) -> Result<(), RecordingError>;
+
     /// The payload of a message that [`Self::scan`] found. Cheapest when asked in the order of the places.
     fn payload(&mut self, place: Place) -> Result<Vec<u8>, String>;
 

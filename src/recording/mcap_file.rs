@@ -92,6 +92,41 @@ impl BagFile for McapFile {
         Ok(Scan { topics: channels.topics, damage })
     }
 
+    fn messages(
+        &mut self,
+        wanted: &dyn Fn(&Topic) -> bool,
+        visit: &mut dyn FnMut(&Topic, Stamp, &[u8]),
+    ) -> Result<(), RecordingError> {
+        let mut channels = Channels::default();
+        for extent in self.walk(&mut channels, &mut Vec::new())? {
+            // Nothing is handed over before its chunk has proved whole.
+            let mut found: Vec<(usize, Stamp, Vec<u8>)> = Vec::new();
+            let mut take = |opcode: u8, content: &[u8]| {
+                if opcode != op::MESSAGE {
+                    return channels.learn(opcode, content);
+                }
+                let Some(record) = MessageRecord::read(content) else { return };
+                let topic = channels.topic_of.get(&record.channel_id).copied();
+                let is_wanted = |topic: &usize| channels.topics.get(*topic).is_some_and(wanted);
+                found.extend(topic.filter(is_wanted).map(|topic| (topic, log_time(&record), record.data.to_vec())));
+            };
+            let read = if extent.opcode == op::MESSAGE {
+                self.walk.content(extent).map(|content| take(op::MESSAGE, &content))
+            } else {
+                self.walk.chunk_records(extent, |opcode, _, content| take(opcode, content)).map(|_| ())
+            };
+            if read.is_err() {
+                continue;
+            }
+            for (topic, log_time, payload) in found {
+                if let Some(topic) = channels.topics.get(topic) {
+                    visit(topic, log_time, &payload);
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn payload(&mut self, place: Place) -> Result<Vec<u8>, String> {
         self.walk.payload(place)
     }
@@ -151,9 +186,13 @@ impl Channels {
             return None;
         };
         let kind = self.topics.get(topic)?.kind()?;
-        let log_time = Stamp::from_nanos(i64::try_from(record.log_time).unwrap_or(i64::MAX));
+        let log_time = log_time(&record);
         let place = extent.place(ordinal)?;
         let payload = (kind == TopicKind::Odometry).then(|| record.data.to_vec());
         Some(Message { topic, kind, found: FoundMessage { log_time, place, payload } })
     }
+}
+
+fn log_time(record: &MessageRecord<'_>) -> Stamp {
+    Stamp::from_nanos(i64::try_from(record.log_time).unwrap_or(i64::MAX))
 }

@@ -11,6 +11,8 @@ pub(crate) mod cdr;
 pub(crate) mod compressed_image;
 mod drawing;
 mod drawn_bag;
+mod drive;
+mod drive_message;
 mod error;
 mod image_folder;
 mod mcap_chunk;
@@ -31,6 +33,7 @@ mod topic;
 mod velocity_track;
 
 pub use drawing::{Drawing, DrawingOptions};
+pub use drive::{Drive, DriveEvent, DriveTopics, GoalWatch};
 pub use error::RecordingError;
 pub use output::{DECISION_TOPIC, DecisionLog, OVERLAY_TOPIC};
 pub use recording::{RecordedFrame, Recording, RecordingOptions};

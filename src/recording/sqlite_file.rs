@@ -112,6 +112,34 @@ impl BagFile for SqliteFile {
         Ok(Scan { topics: topics.into_iter().map(|(_, topic)| topic).collect(), damage })
     }
 
+    fn messages(
+        &mut self,
+        wanted: &dyn Fn(&Topic) -> bool,
+        visit: &mut dyn FnMut(&Topic, Stamp, &[u8]),
+    ) -> Result<(), RecordingError> {
+        let refuse = |error: rusqlite::Error| {
+            RecordingError::unreadable(&self.path, format!("the table of topics cannot be read: {error}"))
+        };
+        for (id, topic) in self.topics().map_err(refuse)?.iter().filter(|(_, topic)| wanted(topic)) {
+            let mut read = || -> rusqlite::Result<()> {
+                let mut statement = self.connection.prepare(
+                    "SELECT timestamp, CASE WHEN length(data) <= ?2 THEN CAST(data AS BLOB) ELSE x'' END \
+                     FROM messages NOT INDEXED WHERE topic_id = ?1 ORDER BY id",
+                )?;
+                let mut rows = statement.query([*id, MAX_MESSAGE_LEN as i64])?;
+                while let Some(row) = rows.next()? {
+                    let payload: Vec<u8> = row.get(1)?;
+                    visit(topic, Stamp::from_nanos(row.get(0)?), &payload);
+                }
+                Ok(())
+            };
+            if let Err(error) = read() {
+                log::debug!("{}: {} breaks off: {error}", self.path.display(), topic.name);
+            }
+        }
+        Ok(())
+    }
+
     fn payload(&mut self, place: Place) -> Result<Vec<u8>, String> {
         let read = || -> rusqlite::Result<(i64, Option<Vec<u8>>)> {
             let mut statement = self.connection.prepare_cached(

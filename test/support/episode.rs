@@ -38,8 +38,8 @@ pub fn step(index: u64, ending: Ending) -> Step {
     let feature =
         |offset: f32| Feature::from_values((0..FEATURE).map(|i| (number + offset + i as f32) * 0.1).collect());
     let terms = RewardTerms {
-        progress_m: (index % 3 != 0).then_some(0.1 * index as f64),
-        nearest_laser_m: (index % 2 != 0).then_some(0.3),
+        progress_m: (!index.is_multiple_of(3)).then_some(0.1 * index as f64),
+        nearest_laser_m: (!index.is_multiple_of(2)).then_some(0.3),
         success: ending == Ending::Success,
         collision: ending == Ending::Collision,
         time_out: false,

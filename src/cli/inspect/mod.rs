@@ -3,7 +3,9 @@
 mod report;
 mod summary;
 mod table;
+mod transition_log;
 
+use super::Outcome;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use std::io::{ErrorKind, Write as _};
@@ -18,10 +20,11 @@ Examples:
   planner_tuner inspect policy/policy_step_1000                 a policy, by its prefix
   planner_tuner inspect regression_head/pytorch_model.bin       any one tensor file
   planner_tuner inspect normalization/param_mean.npy            a vector of statistics
+  planner_tuner inspect logs/                                   transition logs, and what they have lost (exit code 3)
   planner_tuner inspect checkpoint/ --base model/ --policy policy/policy_step_1000
                                                                 what is trained and what is frozen")]
 pub struct InspectArgs {
-    /// A tensor file, a .npy file, a checkpoint folder, or the prefix of a policy's files
+    /// A tensor file, a .npy file, a checkpoint folder, the prefix of a policy's files, or transition logs
     pub path: PathBuf,
     /// The base model's folder, for the summary of a supervised checkpoint
     #[arg(long, value_name = "DIR")]
@@ -38,20 +41,35 @@ pub struct InspectArgs {
 }
 
 /// Inspects, and prints the result on stdout.
-pub fn run(args: &InspectArgs) -> Result<()> {
-    let text = describe(args)?;
+///
+/// # Errors
+/// What cannot be read. A log that has lost something is no error, but [`Outcome::DataLost`].
+pub fn run(args: &InspectArgs) -> Result<Outcome> {
+    let (text, outcome) = inspect(args)?;
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         // The reader has seen enough: `inspect … | head`.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("stdout cannot be written"),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        other => other.context("stdout cannot be written")?,
     }
+    Ok(outcome)
 }
 
 /// What [`run`] prints: tables, or one JSON object on a line.
+///
+/// # Errors
+/// What cannot be read.
 pub fn describe(args: &InspectArgs) -> Result<String> {
-    let report = report::Report::of(args)?;
-    Ok(match args.json {
+    inspect(args).map(|(text, _)| text)
+}
+
+fn inspect(args: &InspectArgs) -> Result<(String, Outcome)> {
+    let (report, outcome) = match transition_log::is_log(&args.path) {
+        true => transition_log::report(&args.path)?,
+        false => (report::Report::of(args)?, Outcome::Complete),
+    };
+    let text = match args.json {
         true => serde_json::to_string(&report).context("the report cannot be written as JSON")? + "\n",
         false => table::render(&report, args.brief),
-    })
+    };
+    Ok((text, outcome))
 }

@@ -99,6 +99,12 @@ fn plain(value: &Value) -> String {
         Value::Null => "not there".into(),
         Value::Bool(value) => if *value { "yes" } else { "no" }.into(),
         Value::String(text) => text.clone(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join(", ")
+        }
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            items.iter().map(|item| format!("\n    {}", plain(item))).collect()
+        }
         other => other.to_string().replace(',', ", "),
     }
 }

@@ -9,6 +9,7 @@ use super::super::infer::TRAINED_SIZE;
 use super::super::model_args::{ModelArgs, missing};
 use super::follow::FollowArgs;
 use super::lines::Form;
+use super::log_args::LogArgs;
 use crate::recording::{DecisionSchedule, RecordingOptions};
 
 /// Compute planner parameters for every decision of a recorded drive
@@ -26,7 +27,8 @@ Examples:
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --follow runs/live   (policies as they are trained)
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --rate every --json | jq .parameters
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --image-source render      no images needed
-  planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --mcap decisions.mcap    (opens in Foxglove)")]
+  planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --mcap decisions.mcap    (opens in Foxglove)
+  planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --policy policy/ --log logs/    (to train on)")]
 pub struct ReplayArgs {
     /// The recording
     #[arg(value_name = "RECORDING", required_unless_present = "demo", conflicts_with = "demo")]
@@ -71,6 +73,8 @@ pub struct ReplayArgs {
     /// Write parameters and attention overlays for Foxglove
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) mcap: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
 }
 
 /// Where the frames come from.

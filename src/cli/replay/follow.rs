@@ -14,7 +14,7 @@ use crate::tuner::Tuner;
 pub struct FollowArgs {
     /// Look for new policies here four times a second, and take each that is complete, fits and gives numbers between
     /// two decisions; without --policy the replay starts with what lies there
-    #[arg(long, value_name = "DIR", conflicts_with = "demo")]
+    #[arg(long, value_name = "DIR")]
     follow: Option<PathBuf>,
     /// Take a followed policy even if it changes a parameter by more than half of its range at once
     #[arg(long, requires = "follow")]

@@ -3,10 +3,12 @@
 mod args;
 mod follow;
 mod lines;
+mod log_args;
 mod outputs;
 mod summary;
+mod transitions;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
@@ -14,6 +16,7 @@ use self::lines::Lines;
 use self::outputs::Outputs;
 use self::summary::Summary;
 pub use self::summary::percentile;
+use self::transitions::Transitions;
 use super::Outcome;
 use super::model_args::bar_style;
 use super::stdout::{self, Reader};
@@ -43,6 +46,7 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
     let (mut tuner, mut follow) = args.follow.load(&args.model)?;
     let mut replay = Replay::new(&tuner, args.schedule()?)?;
     let mut outputs = Outputs::create(&args)?;
+    let mut transitions = Transitions::begin(&args, &tuner, replay.max_gap)?;
     let mut lines = Lines::new(args.form(), tuner.planner());
     let mut summary = Summary::default();
 
@@ -58,6 +62,9 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
         if let Some(follow) = &mut follow {
             bar.suspend(|| follow.between_decisions(&mut tuner));
         }
+        if let Some(transitions) = &mut transitions {
+            transitions.reach(&recorded)?;
+        }
         let Some(mut replayed) = replay.step(&mut tuner, recorded).unwrap_or_else(|error| {
             bar.suspend(|| log::error!("no decision: {error}"));
             summary.count_failure();
@@ -68,6 +75,9 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
         replayed.decision.times.add(Stage::Decode, decoded);
         summary.add(&replayed.decision);
         outputs.add(&replayed)?;
+        if let Some(transitions) = &mut transitions {
+            transitions.add(&replayed)?;
+        }
         let line = lines.line(&replayed);
         if bar.suspend(|| stdout::write(&line))? == Reader::Gone {
             break;
@@ -76,6 +86,9 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
     bar.finish_and_clear();
     let skips = recording.skips();
     outputs.finish(&args, tuner.planner())?;
+    if let Some(transitions) = transitions {
+        transitions.finish()?;
+    }
     log::info!("{}", summary.describe(skips));
     Ok(if skips.is_empty() && !summary.has_failures() { Outcome::Complete } else { Outcome::DataLost })
 }
@@ -83,13 +96,15 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
 /// What carries over from one decision to the next.
 struct Replay {
     schedule: DecisionSchedule,
+    max_gap: Duration,
     ring: HistoryRing<Option<EncodedFrame>>,
 }
 
 impl Replay {
     fn new(tuner: &Tuner, schedule: DecisionSchedule) -> anyhow::Result<Self> {
-        let ring = HistoryRing::new(tuner.history_offsets(), schedule.max_gap())?;
-        Ok(Self { schedule, ring })
+        let max_gap = schedule.max_gap();
+        let ring = HistoryRing::new(tuner.history_offsets(), max_gap)?;
+        Ok(Self { schedule, max_gap, ring })
     }
 
     /// A decision, if one is due at this frame. Frames in between never become history: history frames are one decision

@@ -114,7 +114,7 @@ enum Channel {
 /// A message of interest. Nothing is made of it before its chunk has proved whole.
 enum Found {
     Frame(FrameNumber, Option<Place>),
-    Step(Result<Step, (Refusal, String)>),
+    Step(Result<Box<Step>, (Refusal, String)>),
 }
 
 impl Reader {
@@ -147,7 +147,7 @@ impl Reader {
         for found in found {
             match found {
                 Found::Frame(number, place) => self.frames.extend(place.map(|place| (number, place))),
-                Found::Step(Ok(step)) => self.steps.push(step),
+                Found::Step(Ok(step)) => self.steps.push(*step),
                 Found::Step(Err((refusal, problem))) => damage.refuse(walk.path(), refusal, &problem),
             }
         }
@@ -164,7 +164,7 @@ impl Reader {
             }
             Channel::Steps => Found::Step(step_record::from_json(record.data, &self.head).and_then(|step| {
                 check(&step, &self.head)?;
-                Ok(step)
+                Ok(Box::new(step))
             })),
         })
     }

@@ -6,8 +6,10 @@
 //! | topic [`FRAME_TOPIC`] | `sensor_msgs/msg/CompressedImage` (ros2msg, CDR): the frames, PNG, each once, by sequence |
 //! | topic [`STEP_TOPIC`] | JSON with a JSON schema: one [`Step`](super::Step) a message |
 //!
-//! [`EpisodeWriter`] writes, [`LoggedEpisode`] reads.
+//! [`EpisodeWriter`] writes, [`BackgroundLog`] does so on a thread of its own, [`LoggedEpisode`] reads. A file that was cut
+//! off is left as it is: it reads up to the cut, and whoever goes on logging begins a new one.
 
+mod background;
 mod check;
 mod damage;
 mod episode;
@@ -15,14 +17,17 @@ mod file_reader;
 mod head;
 mod part;
 mod png;
+mod status;
 mod step_record;
 mod store;
 mod writer;
 
+pub use background::{BackgroundLog, LogEntry, LogSettings};
 pub use check::Refusal;
 pub use damage::Damage;
 pub use episode::{EpisodeFiles, LogFolder, LoggedEpisode, logs_in};
 pub use head::{LogHead, SESSION_METADATA};
+pub use status::{LogState, LogStatus};
 pub use store::{FolderStore, LogFile, LogStore, Placement};
 pub use writer::{EpisodeWriter, Rotation};
 

@@ -1,0 +1,223 @@
+//! Which files a session's decisions come from, as checksums.
+//!
+//! The policy's id is the SHA-256 of its actor file (of the regression head where that decides).
+//!
+//! The extractor's is a SHA-256 over what a feature depends on, each part by name, length and checksum: the base model's
+//! configuration, tokenizer and weights, the adapter, the tensors of DPT head and history encoder that are in use, the
+//! wording of the prompt, the image processor's settings, and whether the weights are quantised. Heads count by their
+//! tensors, not their file, so that an actor that was trained on frozen heads keeps the extractor's id. The device and
+//! the format of the weights, which round differently, do not count.
+//!
+//! A file of over 64 MiB counts by its length, the header that names its tensors, and its first and last MiB: hashing
+//! all of it would take longer than loading the model.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device};
+use sha2::{Digest as _, Sha256};
+
+use super::{ExtractorId, PolicyId};
+use crate::checkpoint::{CheckpointError, PolicyCheckpoint, SupervisedCheckpoint, TensorTable};
+use crate::tuner::{Head, TunerOptions};
+use crate::vision_language::processor::PromptTemplate;
+
+/// Largest file that is hashed as a whole.
+const SMALL: u64 = 64 << 20;
+/// Bytes of a larger one that are hashed at either end.
+const ENDS: u64 = 1 << 20;
+
+/// Why files could not be told apart.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// A file cannot be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A checkpoint cannot be opened.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A tensor cannot be read.
+    #[error("the heads' tensors cannot be read: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// The prompt's wording cannot be read.
+    #[error(transparent)]
+    Prompt(#[from] crate::vision_language::processor::ProcessorError),
+}
+
+/// The ids of what these options load.
+///
+/// # Errors
+/// [`IdentityError`] for a file that cannot be read.
+pub fn identify(options: &TunerOptions) -> Result<(PolicyId, ExtractorId), IdentityError> {
+    let checkpoint = SupervisedCheckpoint::open(&options.checkpoint)?;
+    let policy = options.policy.as_deref().map(PolicyCheckpoint::open).transpose()?;
+    let decides = options.head.unwrap_or(if policy.is_some() { Head::Actor } else { Head::Regression });
+    let actor = policy.as_ref().filter(|_| decides == Head::Actor);
+    let id = match actor {
+        Some(policy) => file_digest(&policy.path)?,
+        None => table_files(&checkpoint.regression_head)?,
+    };
+    Ok((PolicyId(id), extractor_id(options, &checkpoint, policy.as_ref(), actor)?))
+}
+
+fn extractor_id(
+    options: &TunerOptions,
+    checkpoint: &SupervisedCheckpoint,
+    policy: Option<&PolicyCheckpoint>,
+    actor: Option<&PolicyCheckpoint>,
+) -> Result<ExtractorId, IdentityError> {
+    let mut parts = BTreeMap::new();
+    for name in ["config.json", "tokenizer.json", "preprocessor_config.json"] {
+        parts.insert(format!("base {name}"), file_digest_if_there(&options.base.join(name))?);
+    }
+    parts.insert("base weights".into(), table_files(&TensorTable::open_sharded(&options.base)?)?);
+    let adapter = policy.and_then(|policy| policy.lora_adapter.as_ref()).or(checkpoint.adapter.as_ref());
+    if let Some(adapter) = adapter {
+        parts.insert("adapter".into(), file_digest(&adapter.path)?);
+        parts.insert("adapter scale".into(), adapter.config.scale().to_string());
+    }
+    let (dpt_head, history) = match actor {
+        Some(policy) => (
+            policy.actor.strip_prefix("feature_extractor.dpt_head."),
+            Some(policy.actor.strip_prefix("feature_extractor.history_encoder.")),
+        ),
+        None => (checkpoint.regression_head.clone(), checkpoint.history_encoder.clone()),
+    };
+    parts.insert("DPT head".into(), tensors_digest(&dpt_head)?);
+    if checkpoint.history_config.use_history {
+        let history = history.as_ref().map(tensors_digest).transpose()?;
+        parts.insert("history encoder".into(), history.unwrap_or_default());
+        parts.insert("history".into(), format!("{:?}", checkpoint.history_config.history_offsets));
+        parts.insert("history image".into(), checkpoint.history_config.history_image_size.to_string());
+    }
+    // What is said, not how it is written: a checkpoint without a prompt.json has the built-in wording.
+    let has_prompt = options.checkpoint.join(PromptTemplate::FILE).exists();
+    let template =
+        if has_prompt { PromptTemplate::load(Some(&options.checkpoint))? } else { PromptTemplate::built_in()? };
+    parts.insert("prompt".into(), digest(format!("{template:?} {}", options.planner.name()).as_bytes()));
+    parts.insert(
+        "preprocessor_config.json".into(),
+        file_digest_if_there(&options.checkpoint.join("preprocessor_config.json"))?,
+    );
+    parts.insert("pixels".into(), format!("{:?} {:?}", options.pixels.min_pixels, options.pixels.max_pixels));
+    parts.insert("quantised".into(), format!("{:?}", options.quantize));
+
+    let mut hash = Sha256::new();
+    for (name, value) in parts {
+        hash.update(format!("{name}\0{}\0{value}\n", value.len()));
+    }
+    Ok(ExtractorId(hex(hash)))
+}
+
+/// The files that a table's tensors lie in, in the order of their names.
+fn table_files(table: &TensorTable) -> Result<String, IdentityError> {
+    let files = table.files();
+    if let [only] = files.as_slice() {
+        return file_digest(only);
+    }
+    let mut hash = Sha256::new();
+    for file in files {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        hash.update(format!("{name}\0{}\n", file_digest(file)?));
+    }
+    Ok(hex(hash))
+}
+
+/// Names, shapes and values, whatever file they lie in. The regression behind the feature does not count.
+fn tensors_digest(table: &TensorTable) -> Result<String, IdentityError> {
+    let mut names: Vec<&str> = table.names().filter(|name| !name.starts_with("mlp.")).collect();
+    names.sort_unstable();
+    let mut hash = Sha256::new();
+    for name in names {
+        let tensor = table.read(name, &Device::Cpu)?.to_dtype(DType::F32)?;
+        hash.update(format!("{name}\0{:?}\n", tensor.dims()));
+        for value in tensor.flatten_all()?.to_vec1::<f32>()? {
+            hash.update(value.to_le_bytes());
+        }
+    }
+    Ok(hex(hash))
+}
+
+fn file_digest_if_there(path: &Path) -> Result<String, IdentityError> {
+    if path.exists() { file_digest(path) } else { Ok("absent".to_owned()) }
+}
+
+/// The SHA-256 of a file; of a large one that of its length, header and ends.
+fn file_digest(path: &Path) -> Result<String, IdentityError> {
+    digest_of(path, SMALL).map_err(|source| IdentityError::Io { path: path.to_owned(), source })
+}
+
+fn digest_of(path: &Path, small: u64) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut hash = Sha256::new();
+    if length <= small {
+        std::io::copy(&mut file, &mut hash)?;
+        return Ok(hex(hash));
+    }
+    let mut header_len = [0; 8];
+    file.read_exact(&mut header_len)?;
+    // A safetensors file begins with the length of its header. Whatever else this is, it is bounded.
+    let header = u64::from_le_bytes(header_len).saturating_add(8).min(small);
+    hash.update(length.to_le_bytes());
+    for (from, count) in [(0, header.max(ENDS)), (length - ENDS.min(length), ENDS)] {
+        file.seek(SeekFrom::Start(from))?;
+        std::io::copy(&mut file.by_ref().take(count), &mut hash)?;
+    }
+    Ok(hex(hash))
+}
+
+fn digest(bytes: &[u8]) -> String {
+    hex(Sha256::new_with_prefix(bytes))
+}
+
+fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Eight hexadecimal digits that tell runs apart.
+pub fn short_digest(text: &str) -> String {
+    digest(text.as_bytes()).chars().take(8).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_large_file_counts_by_its_length_header_and_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights");
+        let id = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = vec![0; 5 << 20];
+            change(&mut bytes);
+            std::fs::write(&path, &bytes).unwrap();
+            digest_of(&path, 4 << 20).unwrap()
+        };
+        let original = id(&|_| ());
+        assert_eq!(original, id(&|_| ()));
+        for at in [8, (1 << 20) - 1, (5 << 20) - 1, 4 << 20] {
+            assert_ne!(original, id(&|bytes| *bytes.get_mut(at).unwrap() = 1), "byte {at}");
+        }
+        assert_ne!(original, id(&|bytes| bytes.push(0)), "length");
+        assert_eq!(original, id(&|bytes| *bytes.get_mut(2 << 20).unwrap() = 1), "the middle is not read");
+    }
+
+    #[test]
+    fn a_small_file_has_its_plain_checksum() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("abc");
+        std::fs::write(&path, "abc").unwrap();
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(file_digest(&path).unwrap(), expected);
+        assert_eq!(short_digest("abc"), "ba7816bf");
+    }
+}

@@ -1,0 +1,91 @@
+//! A decision on its way to a step.
+
+use std::sync::Arc;
+
+use super::{Exploration, ParameterOutcome, SentParameter};
+use crate::feature::{Feature, FeatureError};
+use crate::frame::{BodyVelocity, Frame, Stamp, StampedFrame};
+use crate::planner::{PlannerError, PlannerParameters};
+use crate::policy::Action;
+use crate::tuner::{Decision, HeadOutput};
+
+/// A decision, with what is known when it is made.
+#[derive(Debug, Clone)]
+pub struct MadeDecision {
+    /// Of the frame.
+    pub stamp: Stamp,
+    /// The frame.
+    pub frame: Arc<Frame>,
+    /// What the robot drove.
+    pub velocity: BodyVelocity,
+    /// What the actor saw.
+    pub feature: Feature,
+    /// What it said.
+    pub action: Action,
+    /// The exploration noise; zeros without exploration.
+    pub noise: Vec<f32>,
+    /// The action after noise, cut to [-1, 1].
+    pub explored: Action,
+    /// What is sent to the planner.
+    pub parameters: Vec<SentParameter>,
+}
+
+/// Why a decision cannot be logged. In practice it can: its numbers are finite and in range by construction.
+#[derive(Debug, thiserror::Error)]
+pub enum DecisionError {
+    /// An action is not one.
+    #[error(transparent)]
+    Action(#[from] FeatureError),
+    /// An action does not fit the planner.
+    #[error(transparent)]
+    Planner(#[from] PlannerError),
+}
+
+impl MadeDecision {
+    /// What a tuner decided for a frame, explored further by this noise. Where the regression decided, the action is the
+    /// one that leads to its parameters.
+    ///
+    /// # Errors
+    /// [`DecisionError`], in theory.
+    pub fn new(
+        frame: &StampedFrame,
+        velocity: BodyVelocity,
+        decision: &Decision,
+        exploration: &mut Exploration,
+    ) -> Result<Self, DecisionError> {
+        let action = match &decision.output {
+            HeadOutput::Actor { action, .. } => action.clone(),
+            HeadOutput::Regression { values, .. } => action_for(&values.parameters)?,
+        };
+        let (noise, explored) = exploration.explore(&action)?;
+        let parameters = if explored == action {
+            decision.parameters().clone()
+        } else {
+            decision.parameters().spec().from_action(explored.values())?
+        };
+        let sent = parameters.iter().map(|(parameter, value)| SentParameter {
+            name: parameter.name().to_owned(),
+            value,
+            outcome: ParameterOutcome::NotSet,
+        });
+        Ok(Self {
+            stamp: frame.stamp,
+            frame: Arc::clone(&frame.frame),
+            velocity,
+            feature: decision.extracted.feature.clone(),
+            action,
+            noise,
+            explored,
+            parameters: sent.collect(),
+        })
+    }
+}
+
+/// The action that leads to these values.
+fn action_for(parameters: &PlannerParameters) -> Result<Action, FeatureError> {
+    let values = parameters.iter().map(|(parameter, value)| {
+        let (min, max) = (parameter.min(), parameter.max());
+        ((value - (max + min) / 2.0) / ((max - min) / 2.0)).clamp(-1.0, 1.0) as f32
+    });
+    Action::from_values(values.collect())
+}

@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use crate::planner::PlannerSpec;
-use crate::transition::{ExtractorId, PolicyId, Session};
+use crate::transition::{ExtractorId, PolicyId, RewardWeights, Session};
 
-/// Whether logs of several policies or extractors are taken together.
+/// Whether logs of several policies, extractors or rewards are taken together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mixing {
     /// All logs come from one policy and one extractor.
     #[default]
     Refused,
-    /// Any policy, any extractor (`--allow-mixed`). Planner, parameters and feature length must agree all the same.
+    /// Any policy, extractor and reward (`--allow-mixed`). Planner, parameters and feature length must agree all the same.
     Allowed,
 }
 
@@ -22,6 +22,7 @@ pub struct LogGate {
     feature: usize,
     mixing: Mixing,
     first: Option<(PathBuf, PolicyId, ExtractorId)>,
+    reward: Option<(PathBuf, RewardWeights)>,
 }
 
 /// Two logs, or a log and what is trained, do not belong together.
@@ -90,12 +91,23 @@ pub enum MixedLogs {
         /// The log's.
         found: PolicyId,
     },
+    /// Rewards under other weights.
+    #[error(
+        "{} was rewarded by other weights than {}; compute the rewards of both anew with planner_tuner relabel, or \
+         insist with --allow-mixed", log.display(), first.display()
+    )]
+    Reward {
+        /// The log.
+        log: PathBuf,
+        /// The first log.
+        first: PathBuf,
+    },
 }
 
 impl LogGate {
     /// For an actor that takes features of a length.
     pub fn new(planner: PlannerSpec, feature: usize, mixing: Mixing) -> Self {
-        Self { planner, feature, mixing, first: None }
+        Self { planner, feature, mixing, first: None, reward: None }
     }
 
     /// Lets a log in.
@@ -132,6 +144,21 @@ impl LogGate {
         if *policy != session.policy {
             let (expected, found) = (policy.clone(), session.policy.clone());
             return Err(MixedLogs::Policy { log: path(), first, expected, found });
+        }
+        Ok(())
+    }
+
+    /// Lets the rewards of a log in.
+    ///
+    /// # Errors
+    /// [`MixedLogs::Reward`] when they were given by other weights than those of the first log.
+    pub fn admit_reward(&mut self, weights: &RewardWeights, log: &Path) -> Result<(), MixedLogs> {
+        let Some((first, expected)) = &self.reward else {
+            self.reward = Some((log.to_owned(), *weights));
+            return Ok(());
+        };
+        if self.mixing == Mixing::Refused && weights != expected {
+            return Err(MixedLogs::Reward { log: log.to_owned(), first: first.clone() });
         }
         Ok(())
     }

@@ -211,7 +211,10 @@ fn what_is_lost_or_refused_is_counted() {
 fn logs_that_do_not_fit_end_with_both_names() {
     let (dwa, teb) = (Logs::of("dwa", 1), Logs::of("teb", 1));
     let output = tempfile::tempdir().unwrap();
-    let run = |logs: &[&str], rest: &[&str]| ended(&from_start(logs, &output.path().join("run"), rest));
+    let run = |logs: &[&str], rest: &[&str]| {
+        let folder = tempfile::tempdir_in(output.path()).unwrap();
+        ended(&from_start(logs, &folder.path().join("run"), rest))
+    };
     let (code, talk) = run(&[&dwa.path(), &teb.path()], &["--allow-mixed"]);
     assert!(code == 1 && talk.contains("planner TEB") && talk.contains(&teb.path()), "{talk}");
 

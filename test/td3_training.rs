@@ -12,10 +12,10 @@ use support::say;
 use toy::Toy;
 use vlm_planner_tuner::planner::PlannerSpec;
 use vlm_planner_tuner::td3::{
-    Batch, CurvePoint, LogGate, MixedLogs, Mixing, Mlp, Random, ReplayBuffer, SavedTraining, Skipped, StepRefused,
-    TrainConfig, TrainError, Training, changes_of,
+    Batch, CurvePoint, LogGate, MixedLogs, Mixing, Mlp, Random, ReplayBuffer, SavedTraining, Skipped, StartPolicy,
+    StepRefused, TrainConfig, TrainError, Training, changes_of,
 };
-use vlm_planner_tuner::transition::{Ending, ExtractorId, PolicyId};
+use vlm_planner_tuner::transition::{Ending, ExtractorId, PolicyId, RewardWeights};
 
 fn quick() -> TrainConfig {
     TrainConfig { gamma: 0.3, n_step: 1, actor_lr: 1e-3, critic_lr: 1e-3, tau: 0.02, ..TrainConfig::default() }
@@ -172,6 +172,25 @@ fn logs_that_do_not_belong_together_are_refused_by_name() {
     names(&error, &["logs/first.mcap", "logs/second.mcap", &"a".repeat(64), &"d".repeat(64), "--allow-mixed"]);
     assert_eq!(admit(Mixing::Allowed, &other_extractor), Ok(()));
     assert_eq!(admit(Mixing::Allowed, &other_policy), Ok(()));
+
+    let start = |extractor: Option<&str>| {
+        let extractor = extractor.map(|id| ExtractorId(id.repeat(64)));
+        let start = StartPolicy { id: PolicyId("e".repeat(64)), extractor };
+        LogGate::new(planner(), 8, Mixing::Refused).with_start(start).admit(&toy.session("a"), first)
+    };
+    assert_eq!(start(Some("b")), Ok(()));
+    assert_eq!(start(None), Ok(()));
+    names(&start(Some("c")).unwrap_err(), &["logs/first.mcap", &"b".repeat(64), &"c".repeat(64), "start policy"]);
+
+    let weights = RewardWeights::default();
+    let others = RewardWeights::from_yaml("progress_reward: 20.0", "mine.yaml").unwrap();
+    for (mixing, is_refused) in [(Mixing::Refused, true), (Mixing::Allowed, false)] {
+        let mut gate = LogGate::new(planner(), 8, mixing);
+        gate.admit_reward(&weights, first).unwrap();
+        let other = gate.admit_reward(&others, second);
+        assert_eq!(other.is_err(), is_refused);
+        other.err().iter().for_each(|error| names(error, &["first.mcap", "second.mcap", "relabel"]));
+    }
 }
 
 #[test]

@@ -72,6 +72,7 @@ pub fn read_logs(paths: &[PathBuf], gate: &mut LogGate, buffer: &mut ReplayBuffe
         }
         for files in &found.episodes {
             let episode = files.read()?;
+            gate.admit_reward(&episode.weights, first_file(&episode))?;
             take_episode(&episode, buffer, &mut summary, &mut digest);
         }
     }
@@ -79,9 +80,13 @@ pub fn read_logs(paths: &[PathBuf], gate: &mut LogGate, buffer: &mut ReplayBuffe
     Ok(summary)
 }
 
+fn first_file(episode: &LoggedEpisode) -> &Path {
+    episode.files().first().map_or(Path::new(""), PathBuf::as_path)
+}
+
 fn take_episode(episode: &LoggedEpisode, buffer: &mut ReplayBuffer, summary: &mut LogSummary, digest: &mut Sha256) {
     let damage = &episode.damage;
-    let path = episode.files().first().map_or(Path::new(""), PathBuf::as_path);
+    let path = first_file(episode);
     if !damage.is_empty() {
         log::error!("{}: {damage}", path.display());
     }

@@ -44,7 +44,7 @@ pub use error::TrainError;
 pub use exploration::exploration_noise;
 pub use learner::{CriticMoments, Learner, Optimizer};
 pub use logs::{LogSummary, read_logs};
-pub use mixed_logs::{LogGate, MixedLogs, Mixing};
+pub use mixed_logs::{LogGate, MixedLogs, Mixing, StartPolicy};
 pub use mlp::{Activations, Mlp, NamedTensor};
 pub use optimizer::Moments;
 pub use policy_tensors::{actor_of, changes_of, trained_policy};

@@ -158,7 +158,7 @@ impl ReplayBuffer {
 
     fn check(&self, step: &Step) -> Result<(), StepRefused> {
         let limit = self.reward_limit;
-        if !(step.reward.abs() <= limit) {
+        if !(-limit..=limit).contains(&step.reward) {
             return Err(StepRefused::Reward { found: step.reward, limit });
         }
         let (expected, found) = (self.space.len(), step.explored.values().len());

@@ -84,7 +84,7 @@ impl SavedTraining {
             return Err(CheckpointError::malformed(&path, what).into());
         }
         let path = current.join(format!("{PREFIX}{TENSORS}"));
-        Ok(Self { rest, tensors: TensorTable::open_safetensors(&[path.clone()])?, path })
+        Ok(Self { rest, tensors: TensorTable::open_safetensors(std::slice::from_ref(&path))?, path })
     }
 
     /// Updates that were done.

@@ -49,7 +49,7 @@ pub struct TrainArgs {
     /// Go on with the training in the output folder
     #[arg(long)]
     pub(super) resume: bool,
-    /// Learn from logs of several policies or extractors together
+    /// Learn from logs of several policies, extractors or rewards together
     #[arg(long)]
     pub(super) allow_mixed: bool,
     /// Updates between two saves

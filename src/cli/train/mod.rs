@@ -13,13 +13,14 @@ use self::report::Report;
 use super::Outcome;
 use super::model_args::{bar_style, planner_named};
 use super::stdout;
-use crate::checkpoint::{Normalization, PolicyCheckpoint, PolicySet, SavedPolicy, VlmInfo};
+use crate::checkpoint::{Normalization, PolicyCheckpoint, PolicySet, SavedPolicy, VlmInfo, sha256_of};
 use crate::picture::{Curve, CurveSheet, plot_curves};
 use crate::planner::PlannerSpec;
 use crate::td3::{
-    ActionSpace, CurveFiles, LogGate, LogSummary, Mixing, ReplayBuffer, SavedTraining, TrainConfig, TrainError,
-    Training, actor_of, changes_of, read_logs, trained_policy,
+    ActionSpace, CurveFiles, LogGate, LogSummary, Mixing, ReplayBuffer, SavedTraining, StartPolicy, TrainConfig,
+    TrainError, Training, actor_of, changes_of, read_logs, trained_policy,
 };
+use crate::transition::{ExtractorId, PolicyId};
 
 pub use args::{TrainArgs, Trained};
 
@@ -98,11 +99,11 @@ impl Run {
             (Some(saved), given) => same_settings(saved, given)?,
             (None, given) => given.unwrap_or_default(),
         };
-        let base = Self::base_policy(args, saved.as_ref())?;
+        let (base, start) = Self::base_policy(args, saved.as_ref())?;
         let actor = actor_of(&base.actor, &planner)?;
         let space = ActionSpace::new(&planner, &Normalization::open(&args.checkpoint)?)?;
         let mixing = if args.allow_mixed { Mixing::Allowed } else { Mixing::Refused };
-        let mut gate = LogGate::new(planner.clone(), actor.inputs(), mixing);
+        let mut gate = LogGate::new(planner.clone(), actor.inputs(), mixing).with_start(start);
         let mut buffer = ReplayBuffer::new(space.clone(), actor.inputs(), config.buffer_size, config.reward_limit);
         let logs = read_logs(&args.logs, &mut gate, &mut buffer)?;
         std::fs::create_dir_all(&args.output)
@@ -120,7 +121,7 @@ impl Run {
     }
 
     /// The start policy, or on resuming the one that was saved with the training: the same but for its actor's layer.
-    fn base_policy(args: &TrainArgs, saved: Option<&SavedTraining>) -> anyhow::Result<PolicySet> {
+    fn base_policy(args: &TrainArgs, saved: Option<&SavedTraining>) -> anyhow::Result<(PolicySet, StartPolicy)> {
         let path = match (saved, &args.policy) {
             (Some(saved), _) => args.output.join(step_name(saved.step())),
             (None, Some(policy)) => policy.clone(),
@@ -140,7 +141,11 @@ impl Run {
             use_history,
             vlm_trainable: false,
         });
-        Ok(set)
+        let start = StartPolicy {
+            id: PolicyId(sha256_of(&policy.path)?),
+            extractor: set.origin.extractor.clone().map(ExtractorId),
+        };
+        Ok((set, start))
     }
 
     /// Policy first: a training that can be resumed always has its policy.

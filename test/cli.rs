@@ -235,7 +235,7 @@ fn fixture_what_is_wrong_is_named() {
 
 #[test]
 fn every_subcommand_has_help_with_examples() {
-    for command in ["infer", "replay", "inspect", "render", "bench"] {
+    for command in ["infer", "replay", "inspect", "render", "bench", "doctor"] {
         let output = planner_tuner(&[command, "--help"]);
         assert_eq!(code(&output), 0);
         assert!(stdout(&output).contains("Examples:"), "{command}");

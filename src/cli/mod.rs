@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod convert;
+pub mod doctor;
 mod drawing_args;
 pub mod infer;
 pub mod inspect;
@@ -46,6 +47,7 @@ enum Command {
     Render(render::RenderArgs),
     Train(train::TrainArgs),
     Bench(Box<bench::BenchArgs>),
+    Doctor(Box<doctor::DoctorArgs>),
 }
 
 /// How a command ended that did not fail.
@@ -73,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Render(args) => render::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Bench(args) => bench::run(*args).map(|()| Outcome::Complete),
+        Command::Doctor(args) => doctor::run(&args).map(|()| Outcome::Complete),
     };
     match outcome {
         Ok(Outcome::Complete) => ExitCode::SUCCESS,

@@ -120,6 +120,22 @@ mod tests {
         (0..bytes.len()).for_each(|end| assert!(scan(&bytes[..end], LOG_TIME).is_err(), "cut at {end}"));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_a_message_or_an_error(mut bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
+            // Most of them get past the encapsulation, and past a stamp of a positive second.
+            bytes.splice(0..0, [0, 1, 0, 0]);
+            bytes.iter_mut().skip(7).take(1).for_each(|byte| *byte &= 0x7F);
+            let read = [
+                scan(&bytes, LOG_TIME).is_ok(),
+                plan(&bytes, LOG_TIME).is_ok(),
+                odometry(&bytes, LOG_TIME).is_ok(),
+                transforms(&bytes, LOG_TIME, false).is_ok(),
+            ];
+            proptest::prop_assert!(bytes.len() >= 20 || read[..3] == [false; 3], "{read:?}");
+        }
+    }
+
     #[test]
     fn lengths_are_not_believed() {
         let million = scan(&scan_payload(1_000_000, &[1.0; 8]), LOG_TIME).unwrap_err().to_string();

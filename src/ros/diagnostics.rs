@@ -68,8 +68,7 @@ impl Control {
     fn drawing_line(&self) -> DiagnosticStatus {
         let (graph, report) = (&self.graph, self.painter.report());
         let plan_topic = graph.plan_topic.as_deref().unwrap_or_default();
-        let level = if report.problem.is_some() { Level::Warn } else { Level::Ok };
-        let message = report.problem.unwrap_or_else(|| format!("{} images drawn", report.drawn));
+        let (level, message) = report.remark.unwrap_or_else(|| (Level::Ok, format!("{} images drawn", report.drawn)));
         let mut line = Line::new(&self.name, "drawing", level, message)
             .value("plan_topic", plan_topic)
             .value("plan_publishers", graph.plan_publishers)

@@ -15,6 +15,7 @@ use super::intake::Messages;
 use vlm_planner_tuner::frame::render::{self, Renderer};
 use vlm_planner_tuner::frame::{Frame, Stamp};
 use vlm_planner_tuner::live::Settings;
+use vlm_planner_tuner::planner::guard::Level;
 use vlm_planner_tuner::scene::{
     Issue, IssueCounts, OdometryMessage, PlanLayer, PlanMessage, Refused, ScanMessage, SceneRules, SpatialPose,
     Surroundings,
@@ -132,15 +133,18 @@ pub(super) struct Painter {
     spare: Vec<Vec<u8>>,
     drawn: u64,
     plan: &'static str,
-    /// What is wrong with the last image, or why there is none.
-    problem: Option<String>,
+    /// What is to be said about the last image, or why there is none.
+    remark: Option<Remark>,
 }
+
+/// How bad it is, and the words.
+type Remark = (Level, String);
 
 /// What `/diagnostics` says about drawing.
 pub(super) struct PainterReport {
     pub(super) drawn: u64,
     pub(super) plan: &'static str,
-    pub(super) problem: Option<String>,
+    pub(super) remark: Option<Remark>,
     pub(super) issues: IssueCounts,
 }
 
@@ -152,7 +156,7 @@ impl Painter {
             spare: Vec::new(),
             drawn: 0,
             plan: PlanLayer::None.name(),
-            problem: None,
+            remark: None,
         }
     }
 
@@ -175,15 +179,15 @@ impl Painter {
         let scan = render::LaserScan { angle_min, angle_increment, range_min, range_max, ranges };
         let message = ScanMessage { stamp, frame: header.frame_id, scan };
         let drawn = self.try_draw(message);
-        self.problem = match &drawn {
-            Ok((_, problem)) => problem.clone(),
-            Err(problem) => Some(format!("no image is drawn: {problem}")),
+        self.remark = match &drawn {
+            Ok((_, remark)) => remark.clone(),
+            Err(problem) => Some((Level::Warn, format!("no image is drawn: {problem}"))),
         };
         drawn.map(|(frame, _)| frame)
     }
 
     /// The image, and what was left out of it.
-    fn try_draw(&mut self, scan: ScanMessage) -> Result<(Frame, Option<String>), String> {
+    fn try_draw(&mut self, scan: ScanMessage) -> Result<(Frame, Option<Remark>), String> {
         let spare = self.spare.pop().unwrap_or_default();
         // Drawn without the lock: the thread that spins waits for it.
         let composed = self.surroundings.lock().compose(scan).map_err(|no| no.to_string())?;
@@ -195,8 +199,7 @@ impl Painter {
             PlanLayer::WithoutTransform(no) => {
                 problems.push(format!("the plan is left out: {no}; set assume_same_frame to draw it all the same"));
             }
-            PlanLayer::Stale(age_s) => problems.push(format!("the plan is left out: it is {age_s:.1} s old")),
-            PlanLayer::Drawn | PlanLayer::None | PlanLayer::Empty => {}
+            PlanLayer::Stale(_) | PlanLayer::Drawn | PlanLayer::None | PlanLayer::Empty => {}
         }
         let mut surroundings = self.surroundings.lock();
         if report.nan_ranges > 0 {
@@ -207,7 +210,15 @@ impl Painter {
             surroundings.count(Issue::UnusablePathPoints);
             problems.push(format!("{} points of the plan are not finite or out of reach", report.unusable_path_points));
         }
-        Ok((frame, (!problems.is_empty()).then(|| problems.join("; "))))
+        let remark = match (&composed.plan, problems.is_empty()) {
+            (_, false) => Some((Level::Warn, problems.join("; "))),
+            // Where the robot has arrived, that is as it should be.
+            (PlanLayer::Stale(age_s), true) => {
+                Some((Level::Ok, format!("the plan is left out: it is {age_s:.1} s old (max_plan_age)")))
+            }
+            _ => None,
+        };
+        Ok((frame, remark))
     }
 
     /// Takes back the frame of a decision that is over.
@@ -221,6 +232,6 @@ impl Painter {
 
     pub(super) fn report(&self) -> PainterReport {
         let issues = self.surroundings.lock().counts().clone();
-        PainterReport { drawn: self.drawn, plan: self.plan, problem: self.problem.clone(), issues }
+        PainterReport { drawn: self.drawn, plan: self.plan, remark: self.remark.clone(), issues }
     }
 }

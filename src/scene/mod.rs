@@ -11,6 +11,7 @@
 //! | no odometry yet, or none within `max_pose_age` of the scan | no scene: a plan would be drawn in the wrong place |
 //! | odometry or transform with NaN, infinity or a zero quaternion | left out; the ones beside it count |
 //! | scan that cannot be placed, more than [`LaserScan::MAX_RANGES`] beams | no scene, see [`crate::frame::render`] |
+//! | scan that is too old | a scene; a frame carries the stamp of its scan, by which the guard refuses old ones |
 //! | no plan yet, an empty plan, a plan older than `max_plan_age` | a scene without a plan |
 //! | plan in another frame than odometry, and no transform between them | a scene without a plan |
 //! | `apply_laser_mount`, and no transform from the laser to the robot | no scene |

@@ -17,7 +17,7 @@ use crate::vision_language::processor::{
     ImageProcessor, PixelBudget, PreprocessorConfig, ProcessorError, PromptTemplate, PromptTokenizer,
 };
 use crate::vision_language::{ModelConfig, Precision, Quantize, VisionLanguageModel, WeightFormat};
-use crate::weights::{LoraAdapter, MemoryBudget, MergedWeights};
+use crate::weights::{LoadPlan, LoraAdapter, MemoryBudget, MergedWeights};
 
 /// Which head turns the feature into parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -120,11 +120,26 @@ impl TunerOptions {
         policy: Option<&PolicyCheckpoint>,
         progress: Option<LoadProgress>,
     ) -> Result<VisionLanguageModel, TunerError> {
+        let (mut weights, plan, precision) = self.plan(config, checkpoint, policy)?;
+        if let Some(report) = progress {
+            let total = plan.tensor_count();
+            weights = weights.on_read(Box::new(move |read| report(read, total)));
+        }
+        Ok(VisionLanguageModel::load(config.clone(), Arc::new(weights), precision, &self.device)?)
+    }
+
+    /// What will be read, and how. Names, shapes and memory have been checked.
+    pub(super) fn plan(
+        &self,
+        config: &ModelConfig,
+        checkpoint: &SupervisedCheckpoint,
+        policy: Option<&PolicyCheckpoint>,
+    ) -> Result<(MergedWeights, LoadPlan, Precision), TunerError> {
         // An adapter that was trained with the policy takes the place of the supervised one.
         let adapter = policy.and_then(|policy| policy.lora_adapter.as_ref()).or(checkpoint.adapter.as_ref());
         let adapter =
             adapter.map(|Adapter { config, tensors, .. }| LoraAdapter::new(config, tensors.clone())).transpose()?;
-        let mut weights = MergedWeights::new(TensorTable::open_sharded(&self.base)?, adapter)?;
+        let weights = MergedWeights::new(TensorTable::open_sharded(&self.base)?, adapter)?;
         let precision = self.precision(&weights, policy)?;
         let plan = VisionLanguageModel::plan(config, precision)?;
         plan.check(&weights)?;
@@ -133,11 +148,7 @@ impl TunerOptions {
         {
             memory.check(&plan, &self.base.display().to_string())?;
         }
-        if let Some(report) = progress {
-            let total = plan.tensor_count();
-            weights = weights.on_read(Box::new(move |read| report(read, total)));
-        }
-        Ok(VisionLanguageModel::load(config.clone(), Arc::new(weights), precision, &self.device)?)
+        Ok((weights, plan, precision))
     }
 }
 

@@ -7,6 +7,7 @@ mod heads;
 mod last_frame;
 mod load;
 mod staged;
+mod survey;
 #[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
 mod tuner;
 
@@ -14,4 +15,5 @@ pub use decision::{Decision, HeadOutput, Stage, StageTimes};
 pub use error::TunerError;
 pub use load::{Head, LoadProgress, TunerOptions};
 pub use staged::{PolicyLoader, StagedPolicy};
+pub use survey::ModelSurvey;
 pub use tuner::Tuner;

@@ -30,6 +30,11 @@ impl MemoryBudget {
         Some(Self { available: cgroup.map_or(available, |headroom| headroom.min(available)) })
     }
 
+    /// The budget, bytes.
+    pub fn available(self) -> u64 {
+        self.available
+    }
+
     /// Compares with what loading `plan` takes at its peak.
     ///
     /// # Errors

@@ -11,6 +11,9 @@
 //! | path | `path`, `antialiased_line` | the global plan, a thin black line in OpenCV's fixed-point arithmetic |
 //! | overlay | `overlay` | green axis ahead, blue axis to the left, the yellow robot |
 //!
+//! Beams start at the robot's centre, wherever the laser is mounted, as in the training pictures, unless
+//! [`Scene::laser_mount`] says otherwise.
+//!
 //! `canvas` holds the geometry and cuts away what lies outside the kept part while drawing; nothing is drawn twice.
 //!
 //! What happens to bad input:

@@ -1,0 +1,48 @@
+//! `planner_tuner doctor`: whether a robot would have all that a tuner needs, before it is started.
+
+mod environment;
+mod finding;
+mod model;
+mod planner;
+
+use clap::Args;
+
+use super::model_args::ModelArgs;
+use super::stdout;
+
+/// Check model files, memory, device, planner, mapping and ROS environment, and say what to do about what is wrong
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Of the base model headers only are read; nothing is downloaded, nothing is set. Topics and their QoS are seen by the
+running node alone, see its /diagnostics.
+
+Exit code 1 means that there is an error among the findings.
+
+Examples:
+  planner_tuner doctor --base model/ --checkpoint checkpoint/ --policy policy/policy_step_1000
+  planner_tuner doctor --base Qwen/Qwen2.5-VL-3B-Instruct --checkpoint checkpoint/ --planner mppi --mapping nav2_mppi
+  planner_tuner doctor --json | jq '.findings[] | select(.verdict != \"ok\")'")]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Where the parameters are to go: nav2_dwb, nav2_mppi, topic, shadow, or a YAML file
+    #[arg(long, value_name = "NAME|FILE", default_value = "shadow")]
+    mapping: String,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Looks, and prints what was found.
+///
+/// # Errors
+/// When there is an error among the findings.
+pub fn run(args: &DoctorArgs) -> anyhow::Result<()> {
+    let mut findings = model::check(&args.model);
+    findings.extend(planner::check(&args.model, &args.mapping));
+    findings.extend(environment::check(|name| std::env::var(name).ok()));
+    stdout::write(&if args.json { finding::as_json(&findings) } else { finding::as_table(&findings) })?;
+    let errors = finding::errors(&findings);
+    anyhow::ensure!(errors == 0, "{errors} of {} checks found an error", findings.len());
+    Ok(())
+}

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::mapping_file::{MappingFile, TargetEntry, nearest_key};
+use super::mapping_file::{MappingFile, TargetEntry};
 use super::{ControllerBank, InvalidMapping, MappingError, NodeName, RosType, Target};
-use crate::planner::{ParameterSpec, PlannerSpec, did_you_mean};
+use crate::planner::{ParameterSpec, PlannerSpec, did_you_mean, nearest_quoted_key};
 
 /// The shipped mappings, built into every binary.
 const BUILT_IN: [(&str, &str); 4] = [
@@ -90,7 +90,7 @@ impl Mapping {
     /// [`MappingError::Syntax`] with line and column, [`MappingError::Invalid`] for what cannot be.
     pub fn from_yaml(text: &str, file: &str, planner: &PlannerSpec) -> Result<Self, MappingError> {
         let parsed = serde_yaml::from_str::<MappingFile>(text).map_err(|problem| {
-            let hint = nearest_key(&problem.to_string());
+            let hint = nearest_quoted_key(&problem.to_string());
             MappingError::Syntax { file: file.to_owned(), problem, hint }
         })?;
         Self::checked(parsed, planner).map_err(|problem| MappingError::Invalid { file: file.to_owned(), problem })

@@ -7,7 +7,6 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::{MappingKind, RosType};
-use crate::planner::did_you_mean;
 
 /// The keys of a mapping file.
 #[derive(Debug, Deserialize)]
@@ -89,12 +88,4 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
         }
         deserializer.deserialize_map(InOrder(PhantomData))
     }
-}
-
-/// A half-sentence naming the known key that is nearest to an unknown one: serde's message quotes both.
-pub(super) fn nearest_key(problem: &str) -> String {
-    let Some((_, quoted)) = problem.split_once("unknown field `") else { return String::new() };
-    let mut names = quoted.split('`').step_by(2);
-    let unknown = names.next().unwrap_or_default();
-    did_you_mean(unknown, names.filter(|name| !name.contains(' ')))
 }

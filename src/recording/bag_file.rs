@@ -49,11 +49,11 @@ pub(super) struct FoundMessage {
 
 /// Where a message lies in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// MCAP: byte offset of the chunk or message record. SQLite: row id.
-    pub(super) major: i64,
+    pub(crate) major: i64,
     /// MCAP: how many messages of the chunk come before it. SQLite: zero.
-    pub(super) minor: u32,
+    pub(crate) minor: u32,
 }
 
 /// The storages that are read.

@@ -6,7 +6,7 @@
 
 /// Why a payload does not read as its type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum CdrError {
+pub(crate) enum CdrError {
     #[error("the message ends inside '{field}': {needed} bytes needed, {left} left")]
     CutShort { field: &'static str, needed: u64, left: usize },
     #[error("encapsulation is {found:02X} {second:02X}, expected 00 00 or 00 01 (plain CDR)")]

@@ -1,114 +1,48 @@
-//! Reading an MCAP file front to back, without its index, so that one that was cut off or has no footer reads too.
-//!
-//! The file's records are walked by their lengths, which are checked against the length of the file; each chunk is
-//! then decompressed by a reader of its own. A damaged chunk is dropped as a whole and the next one read; of the one
-//! that the file ends in, the messages before the end are used.
+//! The messages of an MCAP file that are read.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use mcap::records::op;
 
-use super::bag_file::{BagFile, FoundMessage, MAX_MESSAGE_LEN, Place, Scan};
-use super::mcap_chunk::ChunkReader;
-use super::mcap_record::{ChannelRecord, ChunkHeader, MessageRecord, RECORD_HEADER_LEN, SchemaRecord};
+use super::bag_file::{BagFile, FoundMessage, Place, Scan};
+use super::mcap_record::{ChannelRecord, MessageRecord, SchemaRecord};
+use super::mcap_walk::{Extent, McapWalk};
 use super::topic::{Topic, TopicKind};
 use super::{RecordingError, SkipReason, Skipped};
 use crate::frame::Stamp;
 
 /// An MCAP file.
 pub(super) struct McapFile {
-    path: PathBuf,
-    file: File,
-    length: u64,
-    /// The chunk that the last payload came from: the next one is likely to lie behind it.
-    cursor: Option<ChunkReader>,
-}
-
-/// A record at the top level of the file.
-#[derive(Debug, Clone, Copy)]
-struct Extent {
-    opcode: u8,
-    offset: u64,
-    /// Where its content ends, or the end of the file if that comes first.
-    end: u64,
-    /// Where its content would end if the file went on.
-    claimed_end: u64,
-}
-
-impl Extent {
-    fn is_complete(&self) -> bool {
-        self.end == self.claimed_end
-    }
+    walk: McapWalk,
 }
 
 impl McapFile {
     pub(super) fn open(path: PathBuf) -> Result<Self, RecordingError> {
-        let file = File::open(&path).map_err(RecordingError::io(&path))?;
-        let length = file.metadata().map_err(RecordingError::io(&path))?.len();
-        Ok(Self { path, file, length, cursor: None })
-    }
-
-    /// The record at `offset`; `None` at the end of the file.
-    fn extent(&mut self, offset: u64) -> std::io::Result<Option<Extent>> {
-        let header = self.read_at(offset, RECORD_HEADER_LEN)?;
-        let Some((&[opcode], length)) = header.split_first_chunk() else { return Ok(None) };
-        let Some(&length) = length.first_chunk() else { return Ok(None) };
-        let end = (offset + RECORD_HEADER_LEN).saturating_add(u64::from_le_bytes(length));
-        Ok(Some(Extent { opcode, offset, end: end.min(self.length), claimed_end: end }))
-    }
-
-    /// Up to `count` bytes from `offset`, fewer at the end of the file.
-    fn read_at(&mut self, offset: u64, count: u64) -> std::io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.file.seek(SeekFrom::Start(offset))?;
-        self.file.by_ref().take(count).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    /// The content of a record that is not a chunk.
-    fn content(&mut self, extent: Extent) -> Result<Vec<u8>, String> {
-        let start = extent.offset + RECORD_HEADER_LEN;
-        let length = extent.end - start;
-        if length > MAX_MESSAGE_LEN {
-            return Err(format!("a record of {length} bytes, at most {MAX_MESSAGE_LEN} are read"));
-        }
-        self.read_at(start, length).map_err(|error| error.to_string())
+        Ok(Self { walk: McapWalk::open(&path).map_err(RecordingError::io(&path))? })
     }
 
     /// Lists the chunks and loose messages, and reads the channels that lie outside of chunks.
     fn walk(&mut self, channels: &mut Channels, damage: &mut Vec<Skipped>) -> Result<Vec<Extent>, RecordingError> {
         let mut extents = Vec::new();
-        let mut offset = mcap::MAGIC.len() as u64;
-        let mut data_ended = false;
-        while let Some(extent) = self.extent(offset).map_err(RecordingError::io(&self.path))? {
-            match extent.opcode {
-                op::CHUNK => extents.push(extent),
-                op::MESSAGE if extent.is_complete() => extents.push(extent),
-                op::SCHEMA | op::CHANNEL if extent.is_complete() => match self.content(extent) {
-                    Ok(content) => channels.learn(extent.opcode, &content),
-                    Err(problem) => damage.push(self.damage(offset, problem)),
-                },
-                op::DATA_END => data_ended = true,
-                op::FOOTER => break,
-                0 => {
-                    damage.push(self.damage(offset, "no record begins here, the rest of the file is not read"));
-                    return Ok(extents);
-                }
-                _ => {}
-            }
-            if !extent.is_complete() {
-                break;
-            }
-            offset = extent.end;
-        }
-        // What follows the end of the data is an index; a file that lacks it has lost nothing.
-        if !data_ended {
-            let at = extents.last().map_or(offset, |extent| extent.offset);
-            damage
-                .push(self.damage(at, format!("the recording ends early: the file stops after {} bytes", self.length)));
+        let mut problems = Vec::new();
+        let end = self.walk.extents(|walk, extent| match extent.opcode {
+            op::CHUNK => extents.push(extent),
+            op::MESSAGE if extent.is_complete() => extents.push(extent),
+            op::SCHEMA | op::CHANNEL if extent.is_complete() => match walk.content(extent) {
+                Ok(content) => channels.learn(extent.opcode, &content),
+                Err(problem) => problems.push((extent.offset, problem)),
+            },
+            _ => {}
+        });
+        let end = end.map_err(RecordingError::io(self.walk.path()))?;
+        damage.extend(problems.into_iter().map(|(offset, problem)| self.damage(offset, problem)));
+        if let Some(offset) = end.no_record_at {
+            damage.push(self.damage(offset, "no record begins here, the rest of the file is not read"));
+        } else if !end.data_ended {
+            let at = extents.last().map_or(end.whole, |extent| extent.offset);
+            let problem = format!("the recording ends early: the file stops after {} bytes", self.walk.len());
+            damage.push(self.damage(at, problem));
         }
         Ok(extents)
     }
@@ -117,42 +51,21 @@ impl McapFile {
     fn messages_of(&mut self, extent: Extent, channels: &mut Channels) -> (Vec<Message>, Result<(), String>) {
         let mut found = Vec::new();
         if extent.opcode == op::MESSAGE {
-            let result = self.content(extent).map(|content| found.extend(channels.message(&content, extent, 0)));
+            let result = self.walk.content(extent).map(|content| found.extend(channels.message(&content, extent, 0)));
             return (found, result);
         }
-        let mut chunk = match self.open_chunk(extent) {
-            Ok(chunk) => chunk,
-            Err(problem) if extent.is_complete() => return (found, Err(problem)),
-            Err(_) => return (found, Ok(())),
-        };
-        loop {
-            let record = chunk.next_record(&mut self.file, |opcode, ordinal, content| match opcode {
-                op::MESSAGE => found.extend(channels.message(content, extent, ordinal)),
-                _ => channels.learn(opcode, content),
-            });
-            match record {
-                Ok(Some(())) => {}
-                Ok(None) => return (found, Ok(())),
-                Err(_) if !extent.is_complete() => return (found, Ok(())),
-                Err(problem) => return (Vec::new(), Err(problem)),
-            }
+        let result = self.walk.chunk_records(extent, |opcode, ordinal, content| match opcode {
+            op::MESSAGE => found.extend(channels.message(content, extent, ordinal)),
+            _ => channels.learn(opcode, content),
+        });
+        if result.is_err() {
+            found.clear();
         }
-    }
-
-    fn open_chunk(&mut self, extent: Extent) -> Result<ChunkReader, String> {
-        let start = extent.offset + RECORD_HEADER_LEN;
-        let header = self.read_at(start, ChunkHeader::MAX_LEN.min(extent.end - start)).map_err(|e| e.to_string())?;
-        let header = ChunkHeader::read(&header).ok_or("the chunk's header cannot be read")?;
-        let claimed = header.header_len.saturating_add(header.records_len);
-        let length = extent.claimed_end - start;
-        if claimed != length {
-            return Err(format!("the chunk's header claims {claimed} bytes, its record has {length}"));
-        }
-        Ok(ChunkReader::new(extent.offset, extent.end))
+        (found, result.map(|_| ()))
     }
 
     fn damage(&self, offset: u64, problem: impl std::fmt::Display) -> Skipped {
-        let message = format!("{}: byte {offset}: {problem}", self.path.display());
+        let message = format!("{}: byte {offset}: {problem}", self.walk.path().display());
         Skipped::new(SkipReason::DamagedFile, None, message)
     }
 }
@@ -180,33 +93,11 @@ impl BagFile for McapFile {
     }
 
     fn payload(&mut self, place: Place) -> Result<Vec<u8>, String> {
-        let offset = place.major.unsigned_abs();
-        if !self.cursor.as_ref().is_some_and(|chunk| chunk.has_ahead(offset, place.minor)) {
-            let extent = self.extent(offset).map_err(|error| error.to_string())?;
-            let extent = extent.ok_or("the file has become shorter")?;
-            if extent.opcode == op::MESSAGE {
-                let content = self.content(extent)?;
-                let message = MessageRecord::read(&content).ok_or("the message record is cut short")?;
-                return Ok(message.data.to_vec());
-            }
-            self.cursor = Some(self.open_chunk(extent)?);
-        }
-        let chunk = self.cursor.as_mut().ok_or("the chunk is not open")?;
-        loop {
-            let payload = chunk.next_record(&mut self.file, |opcode, ordinal, content| {
-                let wanted = opcode == op::MESSAGE && ordinal == place.minor;
-                wanted.then(|| MessageRecord::read(content).map(|message| message.data.to_vec())).flatten()
-            })?;
-            match payload {
-                Some(Some(payload)) => return Ok(payload),
-                Some(None) => {}
-                None => return Err("the chunk holds fewer messages than before".to_owned()),
-            }
-        }
+        self.walk.payload(place)
     }
 
     fn path(&self) -> &Path {
-        &self.path
+        self.walk.path()
     }
 }
 
@@ -261,7 +152,7 @@ impl Channels {
         };
         let kind = self.topics.get(topic)?.kind()?;
         let log_time = Stamp::from_nanos(i64::try_from(record.log_time).unwrap_or(i64::MAX));
-        let place = Place { major: i64::try_from(extent.offset).ok()?, minor: ordinal };
+        let place = extent.place(ordinal)?;
         let payload = (kind == TopicKind::Odometry).then(|| record.data.to_vec());
         Some(Message { topic, kind, found: FoundMessage { log_time, place, payload } })
     }

@@ -3,7 +3,7 @@
 //! The `mcap` crate's own record types reserve memory for a string before its length has been checked.
 
 /// Every record begins with an opcode (u8) and the length of its content (u64).
-pub(super) const RECORD_HEADER_LEN: u64 = 9;
+pub(crate) const RECORD_HEADER_LEN: u64 = 9;
 
 /// Reads little-endian fields from the front of a record's content; `None` where it ends early.
 #[derive(Debug)]
@@ -38,13 +38,13 @@ impl<'a> Fields<'a> {
 
 /// A Schema record, without its text.
 #[derive(Debug)]
-pub(super) struct SchemaRecord<'a> {
-    pub(super) id: u16,
-    pub(super) name: &'a str,
+pub(crate) struct SchemaRecord<'a> {
+    pub(crate) id: u16,
+    pub(crate) name: &'a str,
 }
 
 impl<'a> SchemaRecord<'a> {
-    pub(super) fn read(content: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(content: &'a [u8]) -> Option<Self> {
         let mut fields = Fields(content);
         Some(Self { id: fields.u16()?, name: fields.text()? })
     }
@@ -52,15 +52,15 @@ impl<'a> SchemaRecord<'a> {
 
 /// A Channel record, without its metadata.
 #[derive(Debug)]
-pub(super) struct ChannelRecord<'a> {
-    pub(super) id: u16,
-    pub(super) schema_id: u16,
-    pub(super) topic: &'a str,
-    pub(super) message_encoding: &'a str,
+pub(crate) struct ChannelRecord<'a> {
+    pub(crate) id: u16,
+    pub(crate) schema_id: u16,
+    pub(crate) topic: &'a str,
+    pub(crate) message_encoding: &'a str,
 }
 
 impl<'a> ChannelRecord<'a> {
-    pub(super) fn read(content: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(content: &'a [u8]) -> Option<Self> {
         let mut fields = Fields(content);
         Some(Self {
             id: fields.u16()?,
@@ -71,47 +71,71 @@ impl<'a> ChannelRecord<'a> {
     }
 }
 
+/// A Metadata record.
+#[derive(Debug)]
+pub(crate) struct MetadataRecord<'a> {
+    pub(crate) name: &'a str,
+    /// Keys and values in the order of the file.
+    pub(crate) entries: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> MetadataRecord<'a> {
+    pub(crate) fn read(content: &'a [u8]) -> Option<Self> {
+        let mut fields = Fields(content);
+        let name = fields.text()?;
+        let length = usize::try_from(fields.u32()?).ok()?;
+        let mut map = Fields(fields.0.get(..length)?);
+        let mut entries = Vec::new();
+        while !map.0.is_empty() {
+            entries.push((map.text()?, map.text()?));
+        }
+        Some(Self { name, entries })
+    }
+}
+
 /// A Message record.
 #[derive(Debug)]
-pub(super) struct MessageRecord<'a> {
-    pub(super) channel_id: u16,
+pub(crate) struct MessageRecord<'a> {
+    pub(crate) channel_id: u16,
+    pub(crate) sequence: u32,
     /// Nanoseconds.
-    pub(super) log_time: u64,
-    pub(super) data: &'a [u8],
+    pub(crate) log_time: u64,
+    pub(crate) data: &'a [u8],
 }
 
 impl<'a> MessageRecord<'a> {
-    pub(super) fn read(content: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(content: &'a [u8]) -> Option<Self> {
         let mut fields = Fields(content);
         let channel_id = fields.u16()?;
-        let _sequence = fields.u32()?;
+        let sequence = fields.u32()?;
         let log_time = fields.u64()?;
         let _publish_time = fields.u64()?;
-        Some(Self { channel_id, log_time, data: fields.0 })
+        Some(Self { channel_id, sequence, log_time, data: fields.0 })
     }
 }
 
 /// The fields of a Chunk record before its records.
 #[derive(Debug)]
-pub(super) struct ChunkHeader {
+pub(crate) struct ChunkHeader {
     /// Length of these fields, bytes.
-    pub(super) header_len: u64,
+    pub(crate) header_len: u64,
     /// Length of the records as they lie in the file, bytes.
-    pub(super) records_len: u64,
+    pub(crate) records_len: u64,
+    pub(crate) is_compressed: bool,
 }
 
 impl ChunkHeader {
     /// Bytes that hold the fields of every chunk with a compression name of up to 24 letters.
-    pub(super) const MAX_LEN: u64 = 64;
+    pub(crate) const MAX_LEN: u64 = 64;
 
-    pub(super) fn read(content: &[u8]) -> Option<Self> {
+    pub(crate) fn read(content: &[u8]) -> Option<Self> {
         let mut fields = Fields(content);
         for _ in ["message_start_time", "message_end_time", "uncompressed_size"] {
             fields.u64()?;
         }
         let _uncompressed_crc = fields.u32()?;
-        fields.text()?;
+        let is_compressed = !fields.text()?.is_empty();
         let records_len = fields.u64()?;
-        Some(Self { header_len: (content.len() - fields.0.len()) as u64, records_len })
+        Some(Self { header_len: (content.len() - fields.0.len()) as u64, records_len, is_compressed })
     }
 }

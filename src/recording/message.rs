@@ -6,13 +6,13 @@ use crate::frame::{Frame, FrameError, RawImage, Stamp};
 /// `sensor_msgs/msg/Image`.
 pub(super) const IMAGE: &str = "sensor_msgs/msg/Image";
 /// `sensor_msgs/msg/CompressedImage`.
-pub(super) const COMPRESSED_IMAGE: &str = "sensor_msgs/msg/CompressedImage";
+pub(crate) const COMPRESSED_IMAGE: &str = "sensor_msgs/msg/CompressedImage";
 /// `nav_msgs/msg/Odometry`.
 pub(super) const ODOMETRY: &str = "nav_msgs/msg/Odometry";
 
 /// An image message of either type, header read, pixels not yet decoded.
 #[derive(Debug)]
-pub(super) struct ImageMessage<'a> {
+pub(crate) struct ImageMessage<'a> {
     /// `header.stamp`; `None` when the publisher left it zero.
     pub(super) stamp: Option<Stamp>,
     pixels: Pixels<'a>,
@@ -39,7 +39,7 @@ impl<'a> ImageMessage<'a> {
     }
 
     /// Reads a payload of type [`COMPRESSED_IMAGE`].
-    pub(super) fn compressed(payload: &'a [u8]) -> Result<Self, CdrError> {
+    pub(crate) fn compressed(payload: &'a [u8]) -> Result<Self, CdrError> {
         let mut cdr = CdrReader::new(payload)?;
         let stamp = header(&mut cdr)?;
         let format = cdr.text("format")?;
@@ -47,7 +47,7 @@ impl<'a> ImageMessage<'a> {
         Ok(Self { stamp, pixels: Pixels::Compressed { format, data } })
     }
 
-    pub(super) fn decode(&self) -> Result<Frame, FrameError> {
+    pub(crate) fn decode(&self) -> Result<Frame, FrameError> {
         match &self.pixels {
             Pixels::Raw(image) => Frame::from_raw(image),
             Pixels::Compressed { format, data } => Frame::from_compressed(format, data),

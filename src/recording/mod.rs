@@ -5,14 +5,16 @@
 //! passed over in silence. [`DecisionSchedule`] picks the frames to decide on.
 
 mod bag;
-mod bag_file;
-mod cdr;
+pub(crate) mod bag_file;
+pub(crate) mod cdr;
+pub(crate) mod compressed_image;
 mod error;
 mod image_folder;
 mod mcap_chunk;
 mod mcap_file;
-mod mcap_record;
-mod message;
+pub(crate) mod mcap_record;
+pub(crate) mod mcap_walk;
+pub(crate) mod message;
 mod output;
 #[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
 mod recording;

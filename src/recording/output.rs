@@ -14,6 +14,7 @@ use mcap::records::MessageHeader;
 use serde_json::{Value, json};
 
 use super::RecordingError;
+use super::compressed_image::{COMPRESSED_IMAGE_DEFINITION, compressed_image};
 use super::message::COMPRESSED_IMAGE;
 use crate::frame::Stamp;
 
@@ -22,21 +23,6 @@ pub const OVERLAY_TOPIC: &str = "/costmap_image/attention";
 
 /// Topic of the decisions.
 pub const DECISION_TOPIC: &str = "/planner_parameters";
-
-/// The message definition as rosbag2 writes it into MCAP files: the type, then the types it consists of.
-const COMPRESSED_IMAGE_DEFINITION: &str = "\
-std_msgs/Header header
-string format
-uint8[] data
-================================================================================
-MSG: std_msgs/Header
-builtin_interfaces/Time stamp
-string frame_id
-================================================================================
-MSG: builtin_interfaces/Time
-int32 sec
-uint32 nanosec
-";
 
 /// Writes decisions to an MCAP file.
 ///
@@ -163,26 +149,6 @@ fn refuse(path: &Path) -> impl FnOnce(mcap::McapError) -> RecordingError {
     |error| RecordingError::Write { path, problem: error.to_string() }
 }
 
-/// The CDR payload of a `sensor_msgs/msg/CompressedImage`; `None` beyond what its length fields hold.
-fn compressed_image(nanos: u64, png: &[u8]) -> Option<Vec<u8>> {
-    let seconds = i32::try_from(nanos / 1_000_000_000).ok()?;
-    let nanosec = u32::try_from(nanos % 1_000_000_000).ok()?;
-    let length = u32::try_from(png.len()).ok()?;
-    let mut payload = Vec::with_capacity(png.len() + 48);
-    payload.extend([0, 1, 0, 0]);
-    payload.extend(seconds.to_le_bytes());
-    payload.extend(nanosec.to_le_bytes());
-    // Strings carry their closing NUL, and the number behind one is aligned to four bytes.
-    for text in [&b"base_link\0"[..], &b"png\0"[..]] {
-        payload.extend(u32::try_from(text.len()).ok()?.to_le_bytes());
-        payload.extend(text);
-        payload.resize(payload.len().next_multiple_of(4), 0);
-    }
-    payload.extend(length.to_le_bytes());
-    payload.extend(png);
-    Some(payload)
-}
-
 /// A JSON schema that describes `value`. Whole numbers are plain numbers: the next one may have decimals.
 fn schema_of(value: &Value) -> Value {
     match value {
@@ -203,19 +169,8 @@ fn schema_of(value: &Value) -> Value {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::recording::message::ImageMessage;
 
     const STAMP: i64 = 1_700_000_000_250_000_000;
-
-    #[test]
-    fn the_overlay_reads_back_as_the_message_that_it_claims_to_be() {
-        for length in 0..9 {
-            let payload = compressed_image(STAMP as u64, &vec![7; length]).unwrap();
-            let message = ImageMessage::compressed(&payload).unwrap();
-            assert_eq!(message.stamp, Some(Stamp::from_nanos(STAMP)));
-        }
-        assert_eq!(compressed_image(u64::MAX, &[]), None, "seconds are 32 bits");
-    }
 
     #[test]
     fn a_schema_follows_the_fields() {

@@ -1,0 +1,33 @@
+//! The log of an episode: MCAP files that open in Foxglove, survive a power cut and read back after any truncation.
+//!
+//! | record | content |
+//! | --- | --- |
+//! | metadata [`SESSION_METADATA`] | the [`Session`](super::Session), the part's number, the reward's weights |
+//! | topic [`FRAME_TOPIC`] | `sensor_msgs/msg/CompressedImage` (ros2msg, CDR): the frames, PNG, each once, by sequence |
+//! | topic [`STEP_TOPIC`] | JSON with a JSON schema: one [`Step`](super::Step) a message |
+//!
+//! [`EpisodeWriter`] writes, [`LoggedEpisode`] reads.
+
+mod check;
+mod damage;
+mod episode;
+mod file_reader;
+mod head;
+mod part;
+mod png;
+mod step_record;
+mod store;
+mod writer;
+
+pub use check::Refusal;
+pub use damage::Damage;
+pub use episode::{EpisodeFiles, LogFolder, LoggedEpisode, logs_in};
+pub use head::{LogHead, SESSION_METADATA};
+pub use store::{FolderStore, LogFile, LogStore, Placement};
+pub use writer::{EpisodeWriter, Rotation};
+
+/// Topic of the frames.
+pub const FRAME_TOPIC: &str = "/transition/frame";
+
+/// Topic of the steps.
+pub const STEP_TOPIC: &str = "/transition/step";

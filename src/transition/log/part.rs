@@ -1,0 +1,197 @@
+//! One file of a log, as it is written.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mcap::records::MessageHeader;
+use mcap::write::NoSeek;
+
+use super::head::LogHead;
+use super::store::LogFile;
+use super::{FRAME_TOPIC, STEP_TOPIC, step_record};
+use crate::frame::{Frame, Stamp};
+use crate::recording::compressed_image::{COMPRESSED_IMAGE_DEFINITION, compressed_image};
+use crate::recording::message::COMPRESSED_IMAGE;
+use crate::transition::{FrameNumber, Step};
+
+/// An open log file. Dropped before [`Self::finish`] it stays as far as it was flushed.
+pub(super) struct Part {
+    writer: mcap::Writer<NoSeek<SharedFile>>,
+    file: SharedFile,
+    frame_channel: u16,
+    step_channel: u16,
+    first_stamp: Option<Stamp>,
+    last_frame: Option<FrameNumber>,
+    /// Bytes of the chunk that is being filled, before it is written.
+    pending: u64,
+}
+
+impl Part {
+    /// Begins a file: its head is written and flushed at once.
+    pub(super) fn begin(file: Box<dyn LogFile>, head: &LogHead, number: u64) -> Result<Self, String> {
+        let file = SharedFile::new(file);
+        let library = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
+        // Chunks are closed by `flush` alone, so that what it has returned for is whole. They are not compressed:
+        // pictures are already, a cut chunk reads up to the cut, and nothing waits for a compressor.
+        let options =
+            mcap::WriteOptions::new().library(library).disable_seeking(true).chunk_size(None).compression(None);
+        let writer = options.create(NoSeek::new(file.clone())).map_err(|error| error.to_string())?;
+        let mut part =
+            Self { writer, file, frame_channel: 0, step_channel: 0, first_stamp: None, last_frame: None, pending: 0 };
+        part.write_head(head, number).map_err(|problem| part.file.explain(problem))?;
+        Ok(part)
+    }
+
+    fn write_head(&mut self, head: &LogHead, number: u64) -> Result<(), String> {
+        let metadata = head.to_metadata(number).map_err(|error| error.to_string())?;
+        self.writer.write_metadata(&metadata).map_err(|error| error.to_string())?;
+        let schema = step_record::schema(&head.session).to_string();
+        self.frame_channel =
+            self.add_channel(FRAME_TOPIC, COMPRESSED_IMAGE, "ros2msg", COMPRESSED_IMAGE_DEFINITION, "cdr")?;
+        self.step_channel = self.add_channel(STEP_TOPIC, "planner_tuner.Step", "jsonschema", &schema, "json")?;
+        self.flush()
+    }
+
+    fn add_channel(
+        &mut self,
+        topic: &str,
+        type_name: &str,
+        schema_encoding: &str,
+        schema: &str,
+        message_encoding: &str,
+    ) -> Result<u16, String> {
+        let schema = self.writer.add_schema(type_name, schema_encoding, schema.as_bytes());
+        let channel = schema.and_then(|id| self.writer.add_channel(id, topic, message_encoding, &BTreeMap::new()));
+        channel.map_err(|error| error.to_string())
+    }
+
+    /// Adds a step, and its frame where the file does not have it yet.
+    pub(super) fn write(&mut self, head: &LogHead, step: &Step, frame: &Frame) -> Result<(), String> {
+        let nanos = u64::try_from(step.stamp.nanos()).map_err(|_| "a stamp lies before the clock's zero".to_owned())?;
+        if self.last_frame != Some(step.frame) {
+            let png = super::png::encode(frame)?;
+            let message = compressed_image(nanos, &png).ok_or("a frame's stamp or size is beyond its message")?;
+            self.write_message(self.frame_channel, step.frame.0, nanos, &message)?;
+            self.last_frame = Some(step.frame);
+        }
+        let json = step_record::to_json(step, &head.session).map_err(|error| error.to_string())?;
+        self.write_message(self.step_channel, step.index, nanos, &json)?;
+        self.first_stamp.get_or_insert(step.stamp);
+        Ok(())
+    }
+
+    fn write_message(&mut self, channel_id: u16, number: u64, nanos: u64, data: &[u8]) -> Result<(), String> {
+        // The record carries 32 bits of the number; a step holds all of it.
+        let header = MessageHeader { channel_id, sequence: number as u32, log_time: nanos, publish_time: nanos };
+        let written = self.writer.write_to_known_channel(&header, data);
+        written.map_err(|error| self.file.explain(error.to_string()))?;
+        self.pending += data.len() as u64;
+        Ok(())
+    }
+
+    /// Hands all that was written to the system: a kill of this process does not take it any more.
+    pub(super) fn flush(&mut self) -> Result<(), String> {
+        self.writer.flush().map_err(|error| self.file.explain(error.to_string()))?;
+        self.pending = 0;
+        Ok(())
+    }
+
+    /// Puts all that was flushed on the disk: a power cut does not take it any more.
+    pub(super) fn sync(&mut self) -> Result<(), String> {
+        self.file.lock().sync()
+    }
+
+    /// Completes the file with its index.
+    pub(super) fn finish(mut self) -> Result<(), String> {
+        self.writer.finish().map_err(|error| self.file.explain(error.to_string()))?;
+        self.file.lock().close()
+    }
+
+    /// Bytes written so far, those that wait included.
+    pub(super) fn len(&self) -> u64 {
+        self.file.lock().length + self.pending
+    }
+
+    /// Seconds from the first step to this stamp.
+    pub(super) fn seconds_until(&self, stamp: Stamp) -> f64 {
+        self.first_stamp.map_or(0.0, |first| stamp.seconds_since(first))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // The MCAP writer would complete the file when it is dropped; one that was given up must not look complete.
+        self.file.lock().give_up();
+    }
+}
+
+/// The file, shared by the MCAP writer, which cannot sync it, and the part, which can.
+#[derive(Clone)]
+struct SharedFile(Arc<Mutex<OpenFile>>);
+
+struct OpenFile {
+    /// `None` once it is closed or given up.
+    file: Option<Box<dyn LogFile>>,
+    length: u64,
+    /// What went wrong first, in the system's words.
+    problem: Option<String>,
+}
+
+impl SharedFile {
+    fn new(file: Box<dyn LogFile>) -> Self {
+        Self(Arc::new(Mutex::new(OpenFile { file: Some(file), length: 0, problem: None })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, OpenFile> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The system's words where there are any, which say more than the MCAP writer's.
+    fn explain(&self, problem: String) -> String {
+        self.lock().problem.clone().unwrap_or(problem)
+    }
+}
+
+impl OpenFile {
+    fn open(&mut self) -> std::io::Result<&mut Box<dyn LogFile>> {
+        self.file.as_mut().ok_or_else(|| std::io::Error::other("the file is closed"))
+    }
+
+    fn note<T>(&mut self, result: std::io::Result<T>) -> std::io::Result<T> {
+        if let Err(error) = &result {
+            self.problem.get_or_insert_with(|| error.to_string());
+        }
+        result
+    }
+
+    fn sync(&mut self) -> Result<(), String> {
+        let synced = self.open().and_then(|file| file.sync());
+        self.note(synced).map_err(|error| error.to_string())
+    }
+
+    fn close(&mut self) -> Result<(), String> {
+        let file = self.file.take().ok_or("the file is closed")?;
+        file.close().map_err(|error| error.to_string())
+    }
+
+    fn give_up(&mut self) {
+        drop(self.file.take());
+    }
+}
+
+impl Write for SharedFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut shared = self.lock();
+        let written = shared.open().and_then(|file| file.write(bytes));
+        let written = shared.note(written)?;
+        shared.length += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let mut shared = self.lock();
+        let flushed = shared.open().and_then(|file| file.flush());
+        shared.note(flushed)
+    }
+}

@@ -39,6 +39,15 @@ impl GoldenFrames {
     }
 }
 
+impl IntoIterator for GoldenFrames {
+    type Item = GoldenFrame;
+    type IntoIter = std::collections::vec_deque::IntoIter<GoldenFrame>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 /// Tokens of a made-up observation.
 const TOKENS: usize = 16;
 

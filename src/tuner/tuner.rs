@@ -12,7 +12,7 @@ use super::{Decision, Stage, StageTimes, TunerError};
 use crate::checkpoint::{HistoryConfig, Normalization, StoredPolicy, locate_live};
 use crate::feature::{AttentionMap, EncodedFrame, ExtractedFeature, FeatureExtractor, HistoryImageProcessor, Pooled};
 use crate::frame::{BodyVelocity, Frame};
-use crate::planner::PlannerSpec;
+use crate::planner::{PlannerParameters, PlannerSpec};
 use crate::policy::{Actor, PolicyChange};
 use crate::vision_language::processor::{GridThw, ImageProcessor, PromptTemplate, PromptTokenizer, TokenizedPrompt};
 use crate::vision_language::{HiddenStates, VisionLanguageModel};
@@ -157,13 +157,9 @@ impl Tuner {
             }
             _ => {}
         }
-        let decide = |hidden_states: &HiddenStates, newest_first: &[EncodedFrame]| {
-            let pooled = policy.extractor.pool(hidden_states)?;
-            let (_, output) = self.apply(&policy.extractor, &policy.head, &pooled, newest_first)?;
-            Ok::<_, TunerError>(output.parameters().clone())
-        };
         let on_frame = |frame: &GoldenFrame| {
-            Ok::<_, TunerError>((frame.decided.clone(), decide(&frame.hidden_states, &frame.newest_first)?))
+            let decided = self.decide_on(&policy.extractor, &policy.head, frame)?;
+            Ok::<_, TunerError>((frame.decided.clone(), decided))
         };
         let decisions = self.golden.iter().map(on_frame).collect::<Result<Vec<_>, _>>()?;
         if decisions.is_empty() {
@@ -171,7 +167,9 @@ impl Tuner {
             let pixels = Tensor::zeros((3, grey, grey), candle_core::DType::F32, &self.device)?;
             let past = if grey == 0 { None } else { policy.extractor.encode_frame(&pixels)? };
             let past = vec![past; policy.extractor.history_frames()].into_iter().flatten().collect::<Vec<_>>();
-            decide(&golden::made_up(self.model.config().text.hidden_size, &self.device)?, &past)?;
+            let hidden_states = golden::made_up(self.model.config().text.hidden_size, &self.device)?;
+            let pooled = policy.extractor.pool(&hidden_states)?;
+            self.apply(&policy.extractor, &policy.head, &pooled, &past)?;
         }
         Ok(PolicyChange::between(&decisions))
     }
@@ -181,6 +179,13 @@ impl Tuner {
         self.extractor = policy.extractor;
         self.head = policy.head;
         self.last_frame.forget_heads();
+        // The next policy is compared with this one. It has been examined on the same frames, so it gives numbers.
+        for mut frame in std::mem::take(&mut self.golden) {
+            if let Ok(decided) = self.decide_on(&self.extractor, &self.head, &frame) {
+                frame.decided = decided;
+                self.golden.push(frame);
+            }
+        }
     }
 
     /// Puts another policy's heads in place of those in use, however much they change. Nothing changes unless all of it
@@ -201,6 +206,18 @@ impl Tuner {
         let merge = self.model.config().vision.spatial_merge_size;
         let prompt = self.template.render(velocity, self.planner.name());
         Ok(self.tokenizer.encode(&prompt, grid.image_tokens(merge))?)
+    }
+
+    /// What the heads of a policy make of an observation that was kept.
+    fn decide_on(
+        &self,
+        extractor: &FeatureExtractor,
+        head: &HeadParts,
+        frame: &GoldenFrame,
+    ) -> Result<PlannerParameters, TunerError> {
+        let pooled = extractor.pool(&frame.hidden_states)?;
+        let (_, output) = self.apply(extractor, head, &pooled, &frame.newest_first)?;
+        Ok(output.parameters().clone())
     }
 
     /// The heads of a policy on what they pooled of one observation.

@@ -33,20 +33,16 @@ impl CurveFiles {
         let names = curve_names(space);
         let table = folder.join(TABLE);
         let points = if step > 0 && table.exists() { read_table(&table, &names, step)? } else { Vec::new() };
-        let mut rows = csv::Writer::from_writer(File::create(&table).map_err(wrong(&table))?);
-        let header = std::iter::once("step").chain(names.iter().map(String::as_str));
-        rows.write_record(header).map_err(wrong(&table))?;
+        begin_table(&table, &names, &points)?;
+        let rows = std::fs::OpenOptions::new().append(true).open(&table).map_err(wrong(&table))?;
+        let rows = csv::Writer::from_writer(rows);
 
         let events_path = folder.join(format!("events.out.tfevents.{:010}.planner_tuner.{step}", now as u64));
         let events = BufWriter::new(File::create(&events_path).map_err(wrong(&events_path))?);
-        let mut files = Self { names, table, rows, events, events_path, points: Vec::new() };
+        let mut files = Self { names, table, rows, events, events_path, points };
         files.write_event(&Event::version(now))?;
         if step > 0 {
             files.write_event(&Event::restart(now, step + 1))?;
-        }
-        for point in points {
-            files.write_row(&point)?;
-            files.points.push(point);
         }
         files.flush()?;
         Ok(files)
@@ -57,7 +53,7 @@ impl CurveFiles {
     /// # Errors
     /// [`TrainError::Curves`] when a file cannot be written.
     pub fn add(&mut self, point: CurvePoint, now: f64) -> Result<(), TrainError> {
-        self.write_row(&point)?;
+        self.rows.write_record(row(&point)).map_err(wrong(&self.table))?;
         let scalars = self.names.iter().zip(&point.values);
         let scalars: Vec<(&str, f32)> =
             scalars.filter_map(|(name, value)| Some((name.as_str(), (*value)? as f32))).collect();
@@ -77,12 +73,6 @@ impl CurveFiles {
         &self.points
     }
 
-    fn write_row(&mut self, point: &CurvePoint) -> Result<(), TrainError> {
-        let values = point.values.iter().map(|value| value.map(|value| value.to_string()).unwrap_or_default());
-        let row = std::iter::once(point.step.to_string()).chain(values);
-        self.rows.write_record(row).map_err(wrong(&self.table))
-    }
-
     fn write_event(&mut self, event: &Event) -> Result<(), TrainError> {
         self.events.write_all(&framed(event)).map_err(wrong(&self.events_path))
     }
@@ -91,6 +81,24 @@ impl CurveFiles {
         self.rows.flush().map_err(wrong(&self.table))?;
         self.events.flush().map_err(wrong(&self.events_path))
     }
+}
+
+/// Writes a table with these points in place of what was there, whose rows are in it as far as they still count.
+fn begin_table(path: &Path, names: &[String], points: &[CurvePoint]) -> Result<(), TrainError> {
+    let mut rows = csv::Writer::from_writer(Vec::new());
+    rows.write_record(std::iter::once("step").chain(names.iter().map(String::as_str))).map_err(wrong(path))?;
+    for point in points {
+        rows.write_record(row(point)).map_err(wrong(path))?;
+    }
+    let bytes = rows.into_inner().map_err(wrong(path))?;
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path)).map_err(wrong(path))
+}
+
+fn row(point: &CurvePoint) -> impl Iterator<Item = String> {
+    let values = point.values.iter().map(|value| value.map(|value| value.to_string()).unwrap_or_default());
+    std::iter::once(point.step.to_string()).chain(values)
 }
 
 /// The points of a table up to a step.

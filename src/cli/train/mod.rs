@@ -90,11 +90,14 @@ struct Run {
 impl Run {
     fn open(args: &TrainArgs, planner: PlannerSpec) -> anyhow::Result<Self> {
         let given = args.config.as_deref().map(TrainConfig::load).transpose()?;
-        let saved = if args.resume { Some(SavedTraining::open(&args.output)?) } else { None };
-        if saved.is_none() && SavedTraining::open(&args.output).is_ok() {
-            let folder = args.output.display();
-            anyhow::bail!("{folder} holds a training; go on with it by --resume, or give another folder with -o");
-        }
+        let saved = match (SavedTraining::open(&args.output), args.resume) {
+            (saved, true) => Some(saved?),
+            (Err(TrainError::NothingToResume { .. }), false) => None,
+            (_, false) => {
+                let folder = args.output.display();
+                anyhow::bail!("{folder} holds a training; go on with it by --resume, or give another folder with -o")
+            }
+        };
         let config = match (&saved, given) {
             (Some(saved), given) => same_settings(saved, given)?,
             (None, given) => given.unwrap_or_default(),

@@ -78,13 +78,13 @@ impl GraphWatch {
         let facts = GraphFacts {
             image_topic: names.resolve(image_topic(settings)),
             odometry_topic: names.resolve("odometry"),
-            plan_topic: settings.draws_images().then(|| names.resolve(&settings.plan_topic)),
+            plan_topic: (settings.draws_images() && !settings.plan_topic.is_empty())
+                .then(|| names.resolve(&settings.plan_topic)),
             ..GraphFacts::default()
         };
-        match &facts.plan_topic {
-            Some(plan) => log::info!("images drawn from {}, {plan} and {}", facts.image_topic, facts.odometry_topic),
-            None => log::info!("images from {}, odometry from {}", facts.image_topic, facts.odometry_topic),
-        }
+        let from = if settings.draws_images() { "drawn from" } else { "from" };
+        let plan = facts.plan_topic.as_ref().map(|plan| format!(", plan from {plan}")).unwrap_or_default();
+        log::info!("images {from} {}{plan}, odometry from {}", facts.image_topic, facts.odometry_topic);
         Ok(Self {
             facts,
             image_type: match compressed {

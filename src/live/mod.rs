@@ -9,8 +9,10 @@ mod intake;
 mod limits;
 mod setting_value;
 mod settings;
+mod transition_log;
 
 pub use decider::{Decider, LoadError};
 pub use intake::{ArrivalCounts, Arrived, LatestSlot};
 pub use setting_value::{Accepted, Change, Declaration, SettingError, SettingValue};
 pub use settings::Settings;
+pub use transition_log::{NodeLog, needs_attention as log_needs_attention};

@@ -17,8 +17,8 @@ use super::planner_clients::PlannerClients;
 use super::services::Outcome;
 use super::spin::Spinning;
 use super::{Input, NodeError};
-use vlm_planner_tuner::live::Settings;
 use vlm_planner_tuner::live::inference::{self, Loader, Order};
+use vlm_planner_tuner::live::{NodeLog, Settings};
 use vlm_planner_tuner::nav2::{Mapping, NodeName, PlannerSink};
 use vlm_planner_tuner::planner::envelope::Envelope;
 use vlm_planner_tuner::planner::guard::{Action, Guard, Level, Mode, Moment, Operator, Reaction};
@@ -68,6 +68,7 @@ pub(super) struct Control {
     pub(super) finished: Option<Finished>,
     pub(super) latencies: Latencies,
     pub(super) reported: Instant,
+    pub(super) log: Option<NodeLog>,
 }
 
 impl Control {
@@ -118,6 +119,7 @@ impl Control {
             finished: None,
             latencies: Latencies::default(),
             reported: Instant::now(),
+            log: NodeLog::start(&settings, &planner)?,
             settings,
             planner,
         })
@@ -177,6 +179,9 @@ impl Control {
         if self.settings.restore_on_exit {
             self.restore().await;
         }
+        if let Some(log) = self.log.take() {
+            log.close();
+        }
         Ok(())
     }
 
@@ -202,6 +207,11 @@ impl Control {
             Input::Request(request, answer) => self.take_request(request, answer),
             Input::Settings(settings) => self.take_settings(*settings),
             Input::Graph(facts) => self.take_graph(facts),
+            Input::Drive(event) => {
+                if let Some(log) = &mut self.log {
+                    log.event(event);
+                }
+            }
             Input::Inference(report) => return self.take_report(report),
         }
         Ok(())

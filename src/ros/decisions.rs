@@ -131,6 +131,7 @@ impl Control {
         let overhead = whole.saturating_sub(decided.took);
         self.latencies.add(overhead);
         self.finish_decision(true);
+        self.log_decision(&decided);
         self.outlet.insight(&decided);
         self.finished = Some(Finished { decided, guard: status, overhead, at });
         self.finish_decision(false);
@@ -152,6 +153,7 @@ impl Control {
         let decision = decision_line(&self.name, &guard, &decided, overhead_ms, policy).done();
         let parameters = statuses.iter().map(|parameter| parameter_line(&self.name, parameter));
         self.outlet.decision(stamp, std::iter::once(decision).chain(parameters).collect());
+        self.log_outcomes(&statuses);
     }
 }
 

@@ -24,6 +24,7 @@ impl Control {
         self.reported = Instant::now();
         let mut lines = vec![self.tuner_line().done(), self.images_line()];
         lines.extend(self.sink.status().iter().map(|parameter| parameter_line(&self.name, parameter)));
+        lines.extend(self.log_line());
         self.outlet.diagnostics(self.clock.now(), lines);
         self.publish_status();
     }

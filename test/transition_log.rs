@@ -305,3 +305,103 @@ fn sessions_that_could_not_be_told_apart_are_refused() {
     assert!(again.write(&step(0, Ending::Continues), &frame(0)).is_err());
     assert_eq!(std::fs::read(only_file(folder.path())).unwrap(), before);
 }
+
+/// The log of one episode with its steps rewritten as JSON, each whole as far as MCAP is concerned.
+fn with_steps(log: &Path, change: impl Fn(u64, &mut String)) -> Vec<u8> {
+    let bytes = std::fs::read(log).unwrap();
+    let mut out = std::io::Cursor::new(Vec::new());
+    let mut writer = mcap::WriteOptions::new().compression(None).create(&mut out).unwrap();
+    for record in mcap::read::LinearReader::new(&bytes).unwrap() {
+        if let mcap::records::Record::Metadata(metadata) = record.unwrap() {
+            writer.write_metadata(&metadata).unwrap();
+        }
+    }
+    for message in mcap::MessageStream::new(&bytes).unwrap() {
+        let mut message = message.unwrap();
+        if message.channel.topic == "/transition/step" {
+            let mut json = String::from_utf8(message.data.to_vec()).unwrap();
+            change(message.sequence.into(), &mut json);
+            message.data = json.into_bytes().into();
+        }
+        writer.write(&message).unwrap();
+    }
+    writer.finish().unwrap();
+    drop(writer);
+    out.into_inner()
+}
+
+#[test]
+fn records_out_of_range_are_refused_counted_and_not_fatal() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "run", &steps(12, Ending::Success), 4);
+    let log = only_file(folder.path());
+    let changed = folder.path().join("changed.mcap");
+    let read = |index: u64, from: &str, to: &str| {
+        let bytes = with_steps(&log, |number, json| {
+            if number == index {
+                assert!(json.contains(from), "{from} is not in {json}");
+                *json = json.replacen(from, to, 1);
+            }
+        });
+        std::fs::write(&changed, bytes).unwrap();
+        LoggedEpisode::read(&changed).unwrap()
+    };
+    assert!(read(3, "", "").damage.is_empty(), "rewritten as it was");
+    for (from, to, refusal) in [
+        ("\"action\":[0.1", "\"action\":[1.1", Refusal::Action),
+        ("\"action\":[0.1", "\"action\":[1e60", Refusal::Action),
+        ("\"explored\":[0.1", "\"explored\":[0.0,0.1", Refusal::Action),
+        ("\"noise\":[0.0", "\"noise\":[1e60", Refusal::Noise),
+        ("\"noise\":[0.0,", "\"noise\":[", Refusal::Noise),
+        ("\"reward\":-1.0", "\"reward\":-1000.5", Refusal::Reward),
+        ("\"reward\":-1.0", "\"reward\":1e39", Refusal::Reward),
+        ("\"reward\":-1.0", "\"reward\":null", Refusal::Unreadable),
+        ("\"feature\":[", "\"feature\":[1.0,", Refusal::Feature),
+        ("\"feature\":[", "\"feature\":[1e60,", Refusal::Feature),
+        ("\"parameters\":{\"max_vel_x\"", "\"parameters\":{\"max_vel_y\"", Refusal::Parameters),
+        ("\"outcomes\":{\"max_vel_x\":\"stored\"", "\"outcomes\":{\"max_vel_x\":\"lost\"", Refusal::Parameters),
+        ("\"stamp_ns\":1700", "\"stamp_ns\":-1700", Refusal::Stamp),
+        ("\"episode\":\"run\"", "\"episode\":\"other\"", Refusal::Session),
+        ("\"policy\":\"aaa", "\"policy\":\"bbb", Refusal::Session),
+        ("\"index\":3", "\"index\":1", Refusal::Order),
+        ("\"ending\":\"continues\"", "\"ending\":\"success\"", Refusal::Unreadable),
+        ("\"ending\":\"continues\"", "\"ending\":\"onwards\"", Refusal::Unreadable),
+        ("\"linear_vel\":", "\"linear_vel\":1e300,\"_\":", Refusal::Unreadable),
+        ("{", "[", Refusal::Unreadable),
+    ] {
+        let read = read(3, from, to);
+        let refused: Vec<_> = read.damage.refused.iter().map(|(refusal, count)| (*refusal, *count)).collect();
+        assert_eq!(refused, [(refusal, 1)], "{from} -> {to}");
+        assert_eq!((read.steps.len(), read.damage.lost_steps), (11, 1), "{from} -> {to}");
+        assert!(!read.damage.is_empty() && read.damage.lost_bytes == 0, "{from} -> {to}");
+    }
+    // Steps behind the end belong to nobody.
+    let early = read(
+        3,
+        "\"terminated\":false,\"truncated\":false,\"ending\":\"continues\"",
+        "\"terminated\":true,\"truncated\":false,\"ending\":\"success\"",
+    );
+    assert_eq!((early.steps.len(), early.damage.refused[&Refusal::Order]), (4, 8));
+}
+
+#[test]
+fn heads_that_lie_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "run", &steps(3, Ending::Success), 4);
+    let bytes = std::fs::read(only_file(folder.path())).unwrap();
+    let changed = folder.path().join("changed.mcap");
+    // The metadata has no checksum, so that equal lengths can be swapped in place.
+    let refused = |from: &str, to: &str| {
+        assert_eq!(from.len(), to.len());
+        let mut bytes = bytes.clone();
+        let at = bytes.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        std::fs::write(&changed, &bytes).unwrap();
+        LoggedEpisode::read(&changed).map(|read| read.steps.len()).unwrap_err().to_string()
+    };
+    assert!(refused("run\u{9}\0\0\0extractor", "../\u{9}\0\0\0extractor").contains("the episode is called '../'"));
+    assert!(refused("format\u{1}\0\0\u{0}1", "format\u{1}\0\0\u{0}2").contains("this program reads '1'"));
+    assert!(refused("inflation_radius\"]", "inflation_radius\"}").contains("parameters: "));
+    assert!(refused("\"bound\":1000.0", "\"bound\":-100.0").contains("reward_weights: "));
+    assert!(refused("planner_tuner.session", "planner_tuner.sesame?").contains("planner_tuner.session"));
+}

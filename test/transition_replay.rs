@@ -116,7 +116,7 @@ fn inspected(logs: &Path) {
     expect(0, &output);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&report["kind"], &report["properties"]["steps"]), (&"transition log".into(), &30.into()));
-    assert_eq!(report["properties"]["damage"]["summary"], "nothing lost");
+    assert_eq!(report["properties"]["damage"], "nothing lost");
     assert_eq!(report["properties"]["ending"], "end");
 
     let (name, bytes) = contents(logs).pop().unwrap();

@@ -11,6 +11,7 @@ mod limits;
 mod setting_value;
 mod settings;
 mod takeover;
+mod transition_log;
 
 pub use decider::{Decider, LoadError};
 pub use follower::{POLL_INTERVAL, PolicyFollower, Refusal, policy_at_start};
@@ -18,3 +19,4 @@ pub use intake::{ArrivalCounts, Arrived, LatestSlot};
 pub use setting_value::{Accepted, Change, Declaration, SettingError, SettingValue};
 pub use settings::Settings;
 pub use takeover::{Following, Kept, Takeover, take_over};
+pub use transition_log::{NodeLog, needs_attention as log_needs_attention};

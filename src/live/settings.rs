@@ -78,6 +78,12 @@ settings! {
     image_width: i64 = 600, AtStart, "pixels", Between(0.0, 8192.0), "Width of the images the checkpoint was trained on; 0 takes all";
     image_height: i64 = 400, AtStart, "pixels", Between(0.0, 8192.0), "Height of the images the checkpoint was trained on; 0 takes all";
     goal_status_topic: String = "navigate_to_pose/_action/status", AtStart, "", All, "Action status whose new goals start an episode; empty for none";
+    log_folder: String = "", AtStart, "", All, "Folder of the transition log; empty for none";
+    log_min_free: f64 = 1.0, AtStart, "GiB", Between(0.0, 1e6), "Disk space that the transition log leaves to others";
+    log_reward: String = "", AtStart, "", All, "YAML file with the reward's weights; empty for the built-in ones";
+    episode_time_out: f64 = 0.0, AtStart, "s", Between(0.0, 1e6), "Longest episode of the log; 0 sets no limit";
+    goal_topic: String = "goal_pose", AtStart, "", All, "Goal in the odometry's frame, for the log's reward; empty for none";
+    collision_topic: String = "", AtStart, "", All, "Collisions (std_msgs/Bool) that end an episode of the log; empty for none";
     mapping: String = "shadow", AtStart, "", All, "Where parameters go: nav2_dwb, nav2_mppi, topic, shadow, or a YAML file";
     mode: String = "shadow", AtStart, "", OneOf(&["shadow", "active", "disabled"]), "How the node starts: shadow sets nothing until ~/enable is called";
     restore_on_exit: bool = false, AtStart, "", All, "Set the planner's start values again when the node ends";

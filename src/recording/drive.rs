@@ -121,7 +121,9 @@ impl Reading {
     /// `None` for a message that does not read as its type, or says nothing that can be used.
     fn of(source: Source, payload: &[u8]) -> Option<Self> {
         match source {
-            Source::Odometry => odometry_pose(payload).ok().and_then(pose).map(Self::Pose),
+            Source::Odometry => {
+                odometry_pose(payload).ok().and_then(|(x, y, quaternion)| pose_of(x, y, quaternion)).map(Self::Pose)
+            }
             Source::Goal => {
                 let goal = pose_stamped(payload).ok().map(|(x, y, _)| Position { x, y });
                 goal.filter(|goal| goal.x.is_finite() && goal.y.is_finite()).map(Self::Goal)
@@ -202,8 +204,9 @@ impl State {
     }
 }
 
-/// A planar pose; `None` when it is not finite, or its quaternion says nothing.
-fn pose((x, y, [qx, qy, qz, qw]): (f64, f64, [f64; 4])) -> Option<Pose> {
+/// A planar pose from a position and a quaternion (x, y, z, w); `None` when it is not finite, or the quaternion says
+/// nothing.
+pub fn pose_of(x: f64, y: f64, [qx, qy, qz, qw]: [f64; 4]) -> Option<Pose> {
     let yaw = (2.0 * (qw * qz + qx * qy)).atan2(1.0 - 2.0 * (qy * qy + qz * qz));
     let norm = qx * qx + qy * qy + qz * qz + qw * qw;
     let is_rotation = (0.9..1.1).contains(&norm);
@@ -272,10 +275,10 @@ mod tests {
 
     #[test]
     fn only_rotations_make_a_pose() {
-        assert_eq!(pose((1.0, 2.0, [0.0; 4])), None, "an all-zero quaternion says nothing");
-        assert_eq!(pose((f64::NAN, 2.0, [0.0, 0.0, 0.0, 1.0])), None);
+        assert_eq!(pose_of(1.0, 2.0, [0.0; 4]), None, "an all-zero quaternion says nothing");
+        assert_eq!(pose_of(f64::NAN, 2.0, [0.0, 0.0, 0.0, 1.0]), None);
         let half = std::f64::consts::FRAC_1_SQRT_2;
-        let turned = pose((1.0, 2.0, [0.0, 0.0, half, half]));
+        let turned = pose_of(1.0, 2.0, [0.0, 0.0, half, half]);
         assert!(turned.is_some_and(|pose| (pose.yaw - std::f64::consts::FRAC_PI_2).abs() < 1e-12));
     }
 }

@@ -84,16 +84,28 @@ pub(super) fn nearest_laser(payload: &[u8]) -> Result<Option<f64>, CdrError> {
     }
     let (least, most) = (number("range_min")?, number("range_max")?);
     let count = cdr.u32("ranges")?;
-    // The nearest so far in order: however long the scan says it is, no more than these are kept.
-    let mut nearest = Vec::with_capacity(NEAREST + 1);
-    for _ in 0..count {
-        let range = f32::from_bits(cdr.u32("ranges")?);
-        if range.is_finite() && range >= least && range <= most {
-            let at = nearest.partition_point(|known| *known <= range);
-            nearest.insert(at, range);
-            nearest.truncate(NEAREST);
+    let mut cut_short = None;
+    let ranges = std::iter::from_fn(|| match cdr.u32("ranges") {
+        Ok(bits) => Some(f32::from_bits(bits)),
+        Err(error) => {
+            cut_short = Some(error);
+            None
         }
+    });
+    let nearest = nearest_laser_of(ranges.take(count as usize), least, most);
+    cut_short.map_or(Ok(nearest), Err)
+}
+
+/// The mean of the ten nearest returns, metres; `None` where there is none. Returns that are no distance within the
+/// sensor's range, from `least` to `most`, do not count.
+pub fn nearest_laser_of(ranges: impl Iterator<Item = f32>, least: f32, most: f32) -> Option<f64> {
+    // The nearest so far in order: however many there are, no more than these are kept.
+    let mut nearest = Vec::with_capacity(NEAREST + 1);
+    for range in ranges.filter(|range| range.is_finite() && *range >= least && *range <= most) {
+        let at = nearest.partition_point(|known| *known <= range);
+        nearest.insert(at, range);
+        nearest.truncate(NEAREST);
     }
     let sum: f64 = nearest.iter().copied().map(f64::from).sum();
-    Ok((!nearest.is_empty()).then(|| sum / nearest.len() as f64))
+    (!nearest.is_empty()).then(|| sum / nearest.len() as f64)
 }

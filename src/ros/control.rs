@@ -19,7 +19,7 @@ use super::spin::Spinning;
 use super::surroundings::{Painter, SharedSurroundings};
 use super::{Input, NodeError};
 use vlm_planner_tuner::live::inference::{self, Loader, Order};
-use vlm_planner_tuner::live::{Arrived, Settings};
+use vlm_planner_tuner::live::{Arrived, NodeLog, Settings};
 use vlm_planner_tuner::nav2::{Mapping, NodeName, PlannerSink};
 use vlm_planner_tuner::planner::envelope::Envelope;
 use vlm_planner_tuner::planner::guard::{Action, ClockEvent, Guard, Level, Mode, Moment, Operator, Reaction};
@@ -76,6 +76,7 @@ pub(super) struct Control {
     pub(super) finished: Option<Finished>,
     pub(super) latencies: Latencies,
     pub(super) reported: Instant,
+    pub(super) log: Option<NodeLog>,
 }
 
 impl Control {
@@ -130,6 +131,7 @@ impl Control {
             finished: None,
             latencies: Latencies::default(),
             reported: Instant::now(),
+            log: NodeLog::start(&settings, &planner)?,
             settings,
             planner,
         })
@@ -189,6 +191,9 @@ impl Control {
         if self.settings.restore_on_exit {
             self.restore().await;
         }
+        if let Some(log) = self.log.take() {
+            log.close();
+        }
         Ok(())
     }
 
@@ -214,6 +219,11 @@ impl Control {
             Input::Request(request, answer) => self.take_request(request, answer),
             Input::Settings(settings) => self.take_settings(*settings),
             Input::Graph(facts) => self.take_graph(facts),
+            Input::Drive(event) => {
+                if let Some(log) = &mut self.log {
+                    log.event(event);
+                }
+            }
             Input::Inference(report) => return self.take_report(report),
         }
         Ok(())

@@ -151,6 +151,7 @@ impl Control {
         let overhead = whole.saturating_sub(decided.took);
         self.latencies.add(overhead);
         self.finish_decision(true);
+        self.log_decision(&decided);
         self.outlet.insight(&decided);
         self.finished = Some(Finished { decided, guard: status, overhead, at });
         self.finish_decision(false);
@@ -171,6 +172,7 @@ impl Control {
         let decision = decision_line(&self.name, &guard, &decided, overhead_ms, &self.policy_in_use()).done();
         let parameters = statuses.iter().map(|parameter| parameter_line(&self.name, parameter));
         self.outlet.decision(stamp, std::iter::once(decision).chain(parameters).collect());
+        self.log_outcomes(&statuses);
         if self.settings.draws_images() {
             self.painter.recycle(decided.job.frame);
         }

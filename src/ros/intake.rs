@@ -16,6 +16,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::clock::stamp;
 use super::surroundings::{SceneIntake, SharedSurroundings};
+use super::transition_log::LogIntake;
 use super::{Input, NodeError};
 use vlm_planner_tuner::frame::{Frame, FrameError, RawImage, Stamp};
 use vlm_planner_tuner::live::{LatestSlot, Settings};
@@ -66,6 +67,7 @@ pub(super) struct Intake {
     odometry: Messages<Odometry>,
     goals: Option<Messages<GoalStatusArray>>,
     known_goals: HashSet<[u8; 16]>,
+    log: Option<LogIntake>,
     inbox: Arc<ImageInbox>,
     inputs: Sender<Input>,
 }
@@ -101,7 +103,8 @@ impl Intake {
             "" => None,
             topic => Some(Box::pin(node.subscribe(topic, QosProfile::default().keep_last(1).transient_local())?)),
         };
-        Ok(Self { images, odometry, goals, known_goals: HashSet::new(), inbox, inputs })
+        let log = LogIntake::subscribe(node, settings, inputs.clone())?;
+        Ok(Self { images, odometry, goals, log, known_goals: HashSet::new(), inbox, inputs })
     }
 
     /// Takes all that has come. Call after every spin.
@@ -121,6 +124,9 @@ impl Intake {
             if self.has_new_goal(&status) {
                 self.tell(Input::NewGoal);
             }
+        }
+        if let Some(log) = &mut self.log {
+            log.drain();
         }
         // Last: what came with an image is known when it is looked at.
         while let Some(image) = self.next_image() {

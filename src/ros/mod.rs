@@ -27,6 +27,7 @@ mod planner_side;
 mod services;
 mod spin;
 mod surroundings;
+mod transition_log;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -48,6 +49,7 @@ use vlm_planner_tuner::frame::Stamp;
 use vlm_planner_tuner::live::inference::{Loader, Report};
 use vlm_planner_tuner::live::{SettingError, Settings};
 use vlm_planner_tuner::nav2;
+use vlm_planner_tuner::recording::DriveEvent;
 
 #[cfg(not(feature = "doc-only"))]
 r2r::assert_compiled_with_use_sim_time_support!();
@@ -65,6 +67,8 @@ enum Input {
     Velocity { linear: f64, angular: f64, stamp: Stamp },
     /// A navigation goal is being worked on that was not before.
     NewGoal,
+    /// Something that the transition log wants to know.
+    Drive(DriveEvent),
     /// The inference thread has something to say.
     Inference(Report),
     /// A planner's node answered, came or went.

@@ -16,6 +16,9 @@ impl Control {
                 log::info!("the model is there after {:.1} s", took.as_secs_f64());
                 self.model = Model::Ready;
                 self.make_guard()?;
+                if let Some(log) = &mut self.log {
+                    log.model_is_there(None);
+                }
             }
             Report::NotLoaded(error) => {
                 // A machine that is too small, or a device that is lost for good, must not leave a moving robot alone.
@@ -40,6 +43,9 @@ impl Control {
             }
             Report::PolicyFollowed(Ok(taken)) => {
                 log::info!("policy {} has taken over: {}", taken.policy.display(), taken.change);
+                if let Some(log) = &mut self.log {
+                    log.model_is_there(Some(taken.policy.clone()));
+                }
                 self.followed = Some(taken.policy);
                 self.policy_refused = None;
                 self.publish_status();
@@ -50,6 +56,9 @@ impl Control {
                 self.publish_status();
             }
             Report::PolicyReloaded(reloaded) => {
+                if let (Some(log), Ok(policy)) = (&mut self.log, &reloaded) {
+                    log.model_is_there(Some(policy.clone()));
+                }
                 let outcome = reloaded
                     .map(|path| format!("{} is in use", path.display()))
                     .map_err(|error| format!("the policy in use stays: {error}"));

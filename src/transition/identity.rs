@@ -21,8 +21,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::{ExtractorId, PolicyId};
 use crate::checkpoint::{CheckpointError, PolicyCheckpoint, SupervisedCheckpoint, TensorTable};
+use crate::planner::PlannerSpec;
 use crate::tuner::{Head, TunerOptions};
-use crate::vision_language::processor::PromptTemplate;
+use crate::vision_language::Quantize;
+use crate::vision_language::processor::{PixelBudget, PromptTemplate};
 
 /// Largest file that is hashed as a whole.
 const SMALL: u64 = 64 << 20;
@@ -51,33 +53,66 @@ pub enum IdentityError {
     Prompt(#[from] crate::vision_language::processor::ProcessorError),
 }
 
-/// The ids of what these options load.
+/// What a session's decisions are made of.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Folder of the base model.
+    pub base: PathBuf,
+    /// Folder of the supervised checkpoint.
+    pub checkpoint: PathBuf,
+    /// Prefix, folder or file of the policy.
+    pub policy: Option<PathBuf>,
+    /// Which head decides; without a choice the actor where there is a policy.
+    pub head: Option<Head>,
+    /// The planner, which the prompt names.
+    pub planner: PlannerSpec,
+    /// Whether the linear layers are quantised while they are loaded; without a choice as the policy was trained.
+    pub quantize: Option<Quantize>,
+    /// Overrides of the image processor's pixel budget.
+    pub pixels: PixelBudget,
+}
+
+impl From<&TunerOptions> for Origin {
+    fn from(options: &TunerOptions) -> Self {
+        Self {
+            base: options.base.clone(),
+            checkpoint: options.checkpoint.clone(),
+            policy: options.policy.clone(),
+            head: options.head,
+            planner: options.planner.clone(),
+            quantize: options.quantize,
+            pixels: options.pixels,
+        }
+    }
+}
+
+/// The ids of a session with this origin.
 ///
 /// # Errors
 /// [`IdentityError`] for a file that cannot be read.
-pub fn identify(options: &TunerOptions) -> Result<(PolicyId, ExtractorId), IdentityError> {
-    let checkpoint = SupervisedCheckpoint::open(&options.checkpoint)?;
-    let policy = options.policy.as_deref().map(PolicyCheckpoint::open).transpose()?;
-    let decides = options.head.unwrap_or(if policy.is_some() { Head::Actor } else { Head::Regression });
+pub fn identify(origin: &Origin) -> Result<(PolicyId, ExtractorId), IdentityError> {
+    let checkpoint = SupervisedCheckpoint::open(&origin.checkpoint)?;
+    let policy = origin.policy.as_deref().map(PolicyCheckpoint::open).transpose()?;
+    let decides = origin.head.unwrap_or(if policy.is_some() { Head::Actor } else { Head::Regression });
     let actor = policy.as_ref().filter(|_| decides == Head::Actor);
     let id = match actor {
         Some(policy) => file_digest(&policy.path)?,
         None => table_files(&checkpoint.regression_head)?,
     };
-    Ok((PolicyId(id), extractor_id(options, &checkpoint, policy.as_ref(), actor)?))
+    Ok((PolicyId(id), extractor_id(origin, &checkpoint, policy.as_ref(), actor)?))
 }
 
 fn extractor_id(
-    options: &TunerOptions,
+    origin: &Origin,
     checkpoint: &SupervisedCheckpoint,
     policy: Option<&PolicyCheckpoint>,
     actor: Option<&PolicyCheckpoint>,
 ) -> Result<ExtractorId, IdentityError> {
     let mut parts = BTreeMap::new();
     for name in ["config.json", "tokenizer.json", "preprocessor_config.json"] {
-        parts.insert(format!("base {name}"), file_digest_if_there(&options.base.join(name))?);
+        parts.insert(format!("base {name}"), file_digest_if_there(&origin.base.join(name))?);
     }
-    parts.insert("base weights".into(), table_files(&TensorTable::open_sharded(&options.base)?)?);
+    parts.insert("base weights".into(), table_files(&TensorTable::open_sharded(&origin.base)?)?);
     let adapter = policy.and_then(|policy| policy.lora_adapter.as_ref()).or(checkpoint.adapter.as_ref());
     if let Some(adapter) = adapter {
         parts.insert("adapter".into(), file_digest(&adapter.path)?);
@@ -98,16 +133,18 @@ fn extractor_id(
         parts.insert("history image".into(), checkpoint.history_config.history_image_size.to_string());
     }
     // What is said, not how it is written: a checkpoint without a prompt.json has the built-in wording.
-    let has_prompt = options.checkpoint.join(PromptTemplate::FILE).exists();
+    let has_prompt = origin.checkpoint.join(PromptTemplate::FILE).exists();
     let template =
-        if has_prompt { PromptTemplate::load(Some(&options.checkpoint))? } else { PromptTemplate::built_in()? };
-    parts.insert("prompt".into(), digest(format!("{template:?} {}", options.planner.name()).as_bytes()));
+        if has_prompt { PromptTemplate::load(Some(&origin.checkpoint))? } else { PromptTemplate::built_in()? };
+    parts.insert("prompt".into(), digest(format!("{template:?} {}", origin.planner.name()).as_bytes()));
     parts.insert(
         "preprocessor_config.json".into(),
-        file_digest_if_there(&options.checkpoint.join("preprocessor_config.json"))?,
+        file_digest_if_there(&origin.checkpoint.join("preprocessor_config.json"))?,
     );
-    parts.insert("pixels".into(), format!("{:?} {:?}", options.pixels.min_pixels, options.pixels.max_pixels));
-    parts.insert("quantised".into(), format!("{:?}", options.quantize));
+    parts.insert("pixels".into(), format!("{:?} {:?}", origin.pixels.min_pixels, origin.pixels.max_pixels));
+    let trained_on_4bit = policy.and_then(|policy| policy.vlm_info.as_ref()).is_some_and(|info| info.use_4bit);
+    let as_trained = if trained_on_4bit { Quantize::Nf4 } else { Quantize::None };
+    parts.insert("quantised".into(), format!("{:?}", origin.quantize.unwrap_or(as_trained)));
 
     let mut hash = Sha256::new();
     for (name, value) in parts {

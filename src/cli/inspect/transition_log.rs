@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::report::Report;
 use crate::cli::Outcome;
-use crate::transition::{Damage, LoggedEpisode, TransitionError, logs_in};
+use crate::transition::{LoggedEpisode, TransitionError, logs_in};
 
 /// Whether a path is a transition log, or a folder of such.
 pub fn is_log(path: &Path) -> bool {
@@ -71,7 +71,7 @@ pub fn report(path: &Path) -> anyhow::Result<(Report, Outcome)> {
 
 fn episode_properties(episode: &LoggedEpisode) -> Value {
     let session = &episode.session;
-    let steps = &episode.steps;
+    let (steps, damage) = (&episode.steps, &episode.damage);
     let reward: f64 = steps.iter().map(|step| f64::from(step.reward)).sum();
     let last = steps.last();
     let seconds = steps.first().zip(last).map_or(0.0, |(first, last)| last.stamp.seconds_since(first.stamp));
@@ -85,17 +85,11 @@ fn episode_properties(episode: &LoggedEpisode) -> Value {
         "seconds": (seconds * 1e3).round() / 1e3,
         "ending": last.map(|last| last.ending.name()),
         "reward": (reward * 1e3).round() / 1e3,
-        "damage": damage(&episode.damage),
-    })
-}
-
-fn damage(damage: &Damage) -> Value {
-    json!({
-        "summary": damage.to_string(),
+        "damage": damage.to_string(),
         "lost_bytes": damage.lost_bytes,
         "lost_steps": damage.lost_steps,
-        "without_end": damage.without_end,
+        "refused_records": damage.refused_records(),
         "cut_files": damage.cut_files,
-        "refused": damage.refused.iter().map(|(why, count)| (why.name().into(), (*count).into())).collect::<Map<_, _>>(),
+        "without_end": damage.without_end,
     })
 }

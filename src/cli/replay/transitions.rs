@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use super::{ReplayArgs, ReplayedDecision};
 use crate::frame::Stamp;
 use crate::recording::{Drive, DriveEvent, RecordedFrame};
-use crate::transition::identity::{identify, short_digest};
+use crate::transition::identity::{Origin, identify, short_digest};
 use crate::transition::log::{FolderStore, LogEntry, LogStore, Placement, Rotation};
 use crate::transition::{
     Ending, EpisodeEvent, EpisodeRecorder, EpisodeRules, EpisodeWriter, Exploration, MadeDecision, Session,
@@ -40,7 +40,7 @@ impl Transitions {
         let recording = args.recording()?;
         let odometry = args.recording_options().odometry_topic;
         let drive = Drive::read(recording, &args.log.topics(odometry.as_deref()))?;
-        let (policy, extractor) = identify(&args.model.options()?)?;
+        let (policy, extractor) = identify(&Origin::from(&args.model.options()?))?;
         let name = recording.file_name().unwrap_or_default().to_string_lossy();
         let run = short_digest(&format!("{policy} {extractor} {name} {}", args.log.fingerprint()));
         let planner = tuner.planner();

@@ -22,6 +22,8 @@ use vlm_planner_tuner::tuner::{StagedPolicy, Tuner, TunerOptions};
 use vlm_planner_tuner::vision_language::Quantize;
 use vlm_planner_tuner::vision_language::processor::PixelBudget;
 
+/// Files without a manifest count as complete when they have not changed for this long.
+const SETTLED: Duration = Duration::from_millis(500);
 /// Longer than any of this takes, on any machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -305,16 +307,22 @@ fn the_first_policy_of_all_is_tried_on_a_made_up_frame() {
     assert!(tuner.examine(&staged).unwrap_err().to_string().contains("NaN"));
 }
 
-/// Copies files as a slow network does: a piece at a time, over what is there.
-fn drip(from: &Path, to: &Path, names: &[&str]) {
+/// Copies files as a slow network does: a piece at a time, over what is there. Tells the longest time in which nothing
+/// may have come.
+fn drip(from: &Path, to: &Path, names: &[&str]) -> Duration {
+    let (mut longest, mut last) = (Duration::ZERO, Instant::now());
     for name in names {
         let bytes = std::fs::read(from.join(name)).unwrap();
         let mut file = std::fs::File::create(to.join(name)).unwrap();
         for piece in bytes.chunks(bytes.len().div_ceil(12)) {
+            let before = Instant::now();
             file.write_all(piece).unwrap();
+            longest = longest.max(last.elapsed());
+            last = before;
             std::thread::sleep(Duration::from_millis(40));
         }
     }
+    longest.max(last.elapsed())
 }
 
 #[test]
@@ -325,6 +333,8 @@ fn a_folder_that_is_copied_slowly_is_never_read_half_way() {
     for (names, has_manifest) in [(&pickles[..], false), (&all[..], true)] {
         let live = tempfile::tempdir().unwrap();
         let mut follower = PolicyFollower::new(live.path(), tuner.policy_loader(), None);
+        // A machine that stalls the copy for half a second makes it look finished; the next piece tells otherwise.
+        let (mut stall, mut too_early) = (Duration::ZERO, false);
         // Into the empty folder, then over the files that are there.
         for policy in [another(), shifted(0.3), another()] {
             let expected = change_of(&tuner, &policy);
@@ -332,25 +342,24 @@ fn a_folder_that_is_copied_slowly_is_never_read_half_way() {
             policy.save_as(PolicyForm::Pickle, source.path(), "policy").unwrap();
             let done = AtomicBool::new(false);
             std::thread::scope(|scope| {
-                scope.spawn(|| {
-                    drip(source.path(), live.path(), names);
+                let copy = scope.spawn(|| {
+                    let stall = drip(source.path(), live.path(), names);
                     done.store(true, Ordering::SeqCst);
+                    stall
                 });
                 loop {
                     let complete = done.load(Ordering::SeqCst);
                     match wait(&mut follower) {
-                        Ok(staged) => {
-                            assert_eq!(tuner.examine(&staged).unwrap(), expected);
-                            break;
-                        }
-                        // A machine that stalls the copy for half a second makes it look finished; the next piece
-                        // tells otherwise.
+                        Ok(staged) if tuner.examine(&staged).unwrap() == expected => break,
+                        Ok(_) => too_early = true,
                         Err(refusal) => assert!(!complete, "refused though complete: {refusal}"),
                     }
                 }
+                stall = stall.max(copy.join().unwrap());
             });
             assert_eq!(live.path().join("policy_manifest.json").exists(), has_manifest);
         }
+        assert!(!too_early || stall >= SETTLED, "something else was read though the copy never paused: {stall:?}");
     }
 }
 

@@ -40,9 +40,9 @@ pub struct ModelArgs {
     /// Format of the vision-language model's weights [default: f32 on a CPU, bf16 on a GPU]
     #[arg(long, value_enum)]
     pub dtype: Option<WeightFormat>,
-    /// Quantise the linear layers of language model and vision blocks while loading [default: as the policy was trained]
-    #[arg(long, value_enum)]
-    pub quantize: Option<Quantize>,
+    /// Quantise the linear layers of language model and vision blocks while loading
+    #[arg(long, value_enum, default_value_t)]
+    pub quantize: QuantizeChoice,
     /// Threads that compute on the CPU [default: one a core]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
@@ -52,6 +52,29 @@ pub struct ModelArgs {
     /// Largest number of pixels the image is resized to [default: as in preprocessor_config.json]
     #[arg(long, value_name = "N")]
     pub max_pixels: Option<u64>,
+}
+
+/// Whether the weights are quantised while they are loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum QuantizeChoice {
+    /// As they are
+    #[default]
+    None,
+    /// bitsandbytes' NF4 with double quantisation
+    Nf4,
+    /// NF4 if the policy's vlm_info says that it was trained on 4 bits
+    AsTrained,
+}
+
+impl QuantizeChoice {
+    /// The choice, where it does not depend on the policy.
+    pub fn resolve(self) -> Option<Quantize> {
+        match self {
+            Self::None => Some(Quantize::None),
+            Self::Nf4 => Some(Quantize::Nf4),
+            Self::AsTrained => None,
+        }
+    }
 }
 
 /// A device by name; opened when the model is loaded.
@@ -110,7 +133,7 @@ impl ModelArgs {
             planner: planner_named(&self.planner)?,
             device: self.device.open()?,
             format: self.dtype,
-            quantize: self.quantize,
+            quantize: self.quantize.resolve(),
             pixels: PixelBudget { min_pixels: self.min_pixels, max_pixels: self.max_pixels },
             memory: None,
         })

@@ -8,7 +8,7 @@ use clap::ValueEnum as _;
 
 use super::inference::Loader;
 use super::{Decider, Following, LoadError, SettingError, Settings, policy_at_start};
-use crate::cli::model_args::{ModelArgs, parse_device};
+use crate::cli::model_args::{ModelArgs, QuantizeChoice, parse_device};
 use crate::nav2::{ApplierLimits, OnConflict};
 use crate::planner::envelope::EnvelopeLimits;
 use crate::planner::guard::{GuardLimits, Mode};
@@ -16,7 +16,7 @@ use crate::planner::{PlannerError, PlannerSpec};
 use crate::recording::DecisionSchedule;
 use crate::scene::SceneRules;
 use crate::tuner::{Head, TunerError};
-use crate::vision_language::{Quantize, WeightFormat};
+use crate::vision_language::WeightFormat;
 
 impl Settings {
     /// The guard's time-outs.
@@ -135,7 +135,7 @@ impl Settings {
             planner: self.planner.clone(),
             device,
             dtype,
-            quantize: Quantize::from_str(&self.quantize, true).ok(),
+            quantize: QuantizeChoice::from_str(&self.quantize, true).unwrap_or_default(),
             threads: usize::try_from(self.threads).ok().and_then(NonZeroUsize::new),
             min_pixels: pixels(self.min_pixels),
             max_pixels: pixels(self.max_pixels),

@@ -9,6 +9,7 @@ use clap::ValueEnum as _;
 
 use super::inference::Decided;
 use super::{SettingError, Settings};
+use crate::cli::model_args::QuantizeChoice;
 use crate::frame::StampedFrame;
 use crate::nav2::{ParameterStatus, TargetStatus};
 use crate::planner::{PlannerParameters, PlannerSpec};
@@ -20,7 +21,6 @@ use crate::transition::{
     Session,
 };
 use crate::tuner::Head;
-use crate::vision_language::Quantize;
 use crate::vision_language::hub::{HubEnvironment, ModelSource};
 use crate::vision_language::processor::PixelBudget;
 
@@ -84,7 +84,7 @@ impl NodeLog {
                 .map(PathBuf::from),
             head: Head::from_str(&settings.head, true).ok(),
             planner: planner.clone(),
-            quantize: Quantize::from_str(&settings.quantize, true).ok(),
+            quantize: QuantizeChoice::from_str(&settings.quantize, true).unwrap_or_default().resolve(),
             pixels: PixelBudget { min_pixels: pixels(settings.min_pixels), max_pixels: pixels(settings.max_pixels) },
         };
         Ok(Some(Self { log, rules, planner: planner.clone(), origin, recorder: None, ids: None, problem: None }))

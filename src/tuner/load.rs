@@ -170,7 +170,7 @@ impl TunerOptions {
         match policy.filter(|policy| policy.vlm_info.as_ref().is_some_and(|info| info.use_4bit)) {
             Some(policy) => {
                 let name = policy.path.display();
-                log::info!("{name} was trained on 4-bit weights: they are quantised; --quantize none leaves them");
+                log::info!("{name} was trained on 4-bit weights: the linear layers are quantised to NF4");
                 Quantize::Nf4
             }
             None => Quantize::None,

@@ -45,7 +45,9 @@ impl Nf4OnDevice {
     /// # Errors
     /// When an operation fails, for want of memory for instance.
     pub fn dequantise(&self, dtype: DType) -> Result<Tensor> {
-        let ratios = self.byte_values.index_select(&self.packed, 0)?.reshape((self.absmax.dim(0)?, BLOCK))?;
+        // Looked up as u32: candle takes the largest number of an index's type, 255 here, for "nothing".
+        let bytes = self.packed.to_dtype(DType::U32)?;
+        let ratios = self.byte_values.index_select(&bytes, 0)?.reshape((self.absmax.dim(0)?, BLOCK))?;
         let values = ratios.broadcast_mul(&self.absmax)?.flatten_all()?; // [blocks * 64]
         let [rows, cols] = self.shape;
         let matrix = values.narrow(0, 0, rows * cols)?.reshape((rows, cols))?;

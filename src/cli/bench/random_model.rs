@@ -51,7 +51,7 @@ impl RandomModel {
         };
         let device = args.device.open()?;
         args.start_threads();
-        let precision = Precision::new(&device, args.dtype).quantised(args.quantize.unwrap_or_default());
+        let precision = Precision::new(&device, args.dtype).quantised(args.quantize.resolve().unwrap_or_default());
         let plan = VisionLanguageModel::plan(&config, precision)?;
         if let (true, Some(memory)) = (device.is_cpu(), MemoryBudget::of_this_machine()) {
             memory.check(&plan, shape)?;

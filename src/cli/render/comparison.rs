@@ -76,7 +76,8 @@ impl Differences {
         for (ours, theirs) in ours.iter().zip(theirs).filter(|(ours, theirs)| ours != theirs) {
             // Obstacles are the only red, the plan is the only shade of grey below the grid's, also on red.
             let is_dark = |[red, green, blue]: [u8; 3]| red.max(green).max(blue) < 110;
-            if is_dark(*ours) || is_dark(*theirs) {
+            let shades_of_red = is_reddish(*ours) && is_reddish(*theirs);
+            if is_dark(*ours) || is_dark(*theirs) || shades_of_red {
                 differences.plan += 1;
             } else if is_reddish(*ours) || is_reddish(*theirs) {
                 differences.laser += 1;

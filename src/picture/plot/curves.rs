@@ -169,8 +169,10 @@ mod tests {
     fn a_rising_curve_goes_from_the_lower_left_to_the_upper_right() {
         let frame = draw_curves(&sheet(vec![(0.0, 1.0), (100.0, 3.0)])).unwrap();
         let (left, right) = (PLOT.0 + 4, PLOT.1 - 4);
-        assert!(is_line(&frame, left, HEADER + PANEL - 3) && !is_line(&frame, left, HEADER + 3));
-        assert!(is_line(&frame, right, HEADER + 3) && !is_line(&frame, right, HEADER + PANEL - 3));
+        let crosses = |x: i32, rows: std::ops::Range<i32>| rows.into_iter().any(|y| is_line(&frame, x, y));
+        let (upper, lower) = (HEADER..HEADER + 6, HEADER + PANEL - 6..HEADER + PANEL);
+        assert!(crosses(left, lower.clone()) && !crosses(left, upper.clone()));
+        assert!(crosses(right, upper) && !crosses(right, lower));
     }
 
     #[test]

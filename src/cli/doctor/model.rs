@@ -37,7 +37,7 @@ pub(super) fn check(args: &ModelArgs) -> Vec<Finding> {
             planner,
             device,
             format: args.dtype,
-            quantize: args.quantize,
+            quantize: args.quantize.resolve(),
             pixels: PixelBudget { min_pixels: args.min_pixels, max_pixels: args.max_pixels },
             memory: None,
         };

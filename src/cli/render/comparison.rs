@@ -74,15 +74,13 @@ impl Differences {
         let mut differences = Self::default();
         let (ours, theirs) = (drawn.rgb().as_chunks::<3>().0, recorded.rgb().as_chunks::<3>().0);
         for (ours, theirs) in ours.iter().zip(theirs).filter(|(ours, theirs)| ours != theirs) {
-            // Obstacles are the only red, the plan is the only shade of grey below the grid's, also on red.
+            // Obstacles are the only pure red; the plan darkens what it crosses, red or grey, and ends in black.
             let is_dark = |[red, green, blue]: [u8; 3]| red.max(green).max(blue) < 110;
-            let shades_of_red = is_reddish(*ours) && is_reddish(*theirs);
-            if is_dark(*ours) || is_dark(*theirs) || shades_of_red {
+            let (reddish, greyish) = ([*ours, *theirs].map(is_reddish), [*ours, *theirs].map(is_grey));
+            if is_dark(*ours) || is_dark(*theirs) || reddish == [true; 2] || greyish == [true; 2] {
                 differences.plan += 1;
-            } else if is_reddish(*ours) || is_reddish(*theirs) {
+            } else if reddish != [false; 2] {
                 differences.laser += 1;
-            } else if is_grey(*ours) && is_grey(*theirs) {
-                differences.plan += 1;
             } else {
                 differences.other += 1;
             }

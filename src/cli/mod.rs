@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod convert;
+pub mod export;
 pub mod infer;
 pub mod inspect;
 pub(crate) mod model_args;
@@ -39,6 +40,7 @@ enum Command {
     Replay(Box<replay::ReplayArgs>),
     Inspect(inspect::InspectArgs),
     Convert(convert::ConvertArgs),
+    Export(export::ExportArgs),
     Render(render::RenderArgs),
     Bench(Box<bench::BenchArgs>),
 }
@@ -64,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(*args),
         Command::Inspect(args) => inspect::run(&args).map(|()| Outcome::Complete),
         Command::Convert(args) => convert::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Bench(args) => bench::run(*args).map(|()| Outcome::Complete),
     };

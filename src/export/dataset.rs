@@ -9,7 +9,7 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 use super::array::Array;
-use super::{ExportError, Trajectory};
+use super::{ExportError, Mixed, Trajectory};
 use crate::picture;
 use crate::transition::{LoggedEpisode, Session, Step};
 
@@ -135,7 +135,7 @@ impl DatasetExport {
             None => Ok(()),
             Some((what, found, expected, remedy)) => {
                 let (episode, first) = (session.episode.clone(), first.episode.clone());
-                Err(ExportError::Mixed { episode, first, what, found, expected, remedy })
+                Err(ExportError::Mixed(Box::new(Mixed { episode, first, what, found, expected, remedy })))
             }
         }
     }

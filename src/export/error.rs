@@ -32,21 +32,8 @@ pub enum ExportError {
         path: PathBuf,
     },
     /// Logs that do not belong together.
-    #[error("episode {episode} does not belong to episode {first}: {what} is {found}, expected {expected}; {remedy}")]
-    Mixed {
-        /// The episode.
-        episode: String,
-        /// The first one.
-        first: String,
-        /// In what they differ.
-        what: &'static str,
-        /// Of the episode.
-        found: String,
-        /// Of the first one.
-        expected: String,
-        /// What to do.
-        remedy: &'static str,
-    },
+    #[error(transparent)]
+    Mixed(Box<Mixed>),
     /// There is nothing to export.
     #[error("no episode of two steps or more is among the {logs} logs; there is nothing to export")]
     Empty {
@@ -59,4 +46,22 @@ pub enum ExportError {
     /// A log cannot be read.
     #[error(transparent)]
     Log(#[from] TransitionError),
+}
+
+/// In what a log differs from the first one.
+#[derive(Debug, thiserror::Error)]
+#[error("episode {episode} does not belong to episode {first}: {what} is {found}, expected {expected}; {remedy}")]
+pub struct Mixed {
+    /// The episode.
+    pub episode: String,
+    /// The first one.
+    pub first: String,
+    /// In what they differ.
+    pub what: &'static str,
+    /// Of the episode.
+    pub found: String,
+    /// Of the first one.
+    pub expected: String,
+    /// What to do.
+    pub remedy: &'static str,
 }

@@ -16,5 +16,5 @@ mod error;
 mod trajectory;
 
 pub use dataset::{DatasetExport, ExportReport};
-pub use error::ExportError;
+pub use error::{ExportError, Mixed};
 pub use trajectory::Trajectory;

@@ -13,11 +13,12 @@
 //! | a planner that obeys | [`nav2`] | what to set on which ROS node, and what became of it |
 //! | a logged step | [`transition`] | what the robot saw, did and got for it |
 //!
-//! [`checkpoint`] reads the files that all of this is loaded from, [`picture`] shows it to people, [`cli`] is the command
+//! [`checkpoint`] reads and writes the files that all of this is loaded from, [`export`] hands logs to Python, [`picture`] shows it to people, [`cli`] is the command
 //! line on top.
 
 pub mod checkpoint;
 pub mod cli;
+pub mod export;
 pub mod feature;
 pub mod frame;
 pub mod live;

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod convert;
 pub mod doctor;
 mod drawing_args;
+pub mod export;
 pub mod infer;
 pub mod inspect;
 pub(crate) mod model_args;
@@ -44,6 +45,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Convert(convert::ConvertArgs),
     Relabel(relabel::RelabelArgs),
+    Export(export::ExportArgs),
     Render(render::RenderArgs),
     Train(train::TrainArgs),
     Bench(Box<bench::BenchArgs>),
@@ -72,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Relabel(args) => relabel::run(&args),
         Command::Convert(args) => convert::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Bench(args) => bench::run(*args).map(|()| Outcome::Complete),

@@ -7,44 +7,16 @@ mod scene_bag;
 mod small_bag;
 mod support;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 
-use nalgebra::{Isometry2, Point2, Vector2};
-use scene_bag::{odometry, odometry_with, plan, plan_on, scan, transform};
-use serde_json::Value;
+use nalgebra::{Isometry2, Vector2};
+use scene_bag::{PLAN, as_sent, beams, drive, odometry, odometry_with, path, plan, plan_on, robot, scan, transform};
 use small_bag::{Cdr, Recorded, nanos, write_db3, write_mcap};
 use vlm_planner_tuner::frame::render::{LaserScan, Renderer, Scene};
-use vlm_planner_tuner::picture::save_png;
 use vlm_planner_tuner::recording::{
     DrawingOptions, RecordedFrame, Recording, RecordingOptions, SkipCounts, SkipReason,
 };
 use vlm_planner_tuner::scene::{Issue, PlanLayer, SceneRules, SpatialPose};
-
-/// A room whose walls come nearer with time.
-fn beams(ms: i64) -> LaserScan {
-    let ranges = (0..720).map(|beam| if beam % 50 == 7 { f32::INFINITY } else { 3.0 - ms as f32 * 2e-4 }).collect();
-    LaserScan { angle_min: -2.356, angle_increment: 0.006_545, range_min: 0.1, range_max: 30.0, ranges }
-}
-
-fn robot(ms: i64) -> Isometry2<f64> {
-    let seconds = ms as f64 * 1e-3;
-    Isometry2::new(Vector2::new(0.5 * seconds, 0.2 - 0.1 * seconds), 0.3 * seconds - 0.5)
-}
-
-const PLAN: [(f64, f64); 4] = [(0.0, 0.0), (1.0, 0.3), (2.0, 0.1), (4.0, -1.0)];
-
-fn path() -> Vec<Point2<f64>> {
-    PLAN.iter().map(|(x, y)| Point2::new(*x, *y)).collect()
-}
-
-/// A drive of `seconds`: scans at 10 Hz, odometry at 20 Hz and at the scans' stamps, a plan a second.
-fn drive(seconds: i64, plan_frame: &str) -> Vec<Recorded> {
-    let mut messages: Vec<Recorded> = (0..seconds * 20).map(|turn| odometry(turn * 50, &robot(turn * 50))).collect();
-    messages.extend((0..seconds * 10).map(|turn| scan(turn * 100, &beams(turn * 100))));
-    messages.extend((0..seconds).map(|second| plan(second * 1000, plan_frame, &PLAN)));
-    messages
-}
 
 fn options(rules: SceneRules) -> RecordingOptions {
     let drawing = DrawingOptions { rules, ..DrawingOptions::default() };
@@ -64,13 +36,6 @@ fn read_file(file: &Path, rules: SceneRules) -> (Vec<RecordedFrame>, SkipCounts)
     let items: Vec<_> = recording.by_ref().collect();
     assert_eq!((items.len(), recording.remaining()), (promised, 0));
     (items.into_iter().filter_map(Result::ok).collect(), recording.skips().clone())
-}
-
-/// The poses that went through quaternions, as the reader sees them.
-fn as_sent(robot: &Isometry2<f64>) -> Isometry2<f64> {
-    let yaw = robot.rotation.angle() / 2.0;
-    let (z, w) = yaw.sin_cos();
-    Isometry2::new(robot.translation.vector, (2.0 * w * z).atan2(1.0 - 2.0 * z * z))
 }
 
 fn assert_drawn(recorded: &RecordedFrame, scene: &Scene) {
@@ -287,135 +252,4 @@ fn a_real_bag_without_scans_says_so() {
     let Some(bags) = support::shared_data("bags") else { return };
     let error = Recording::open(bags.join("jackal_run"), &options(SceneRules::default())).err().unwrap().to_string();
     assert!(error.contains("no laser scan topic (of type sensor_msgs/msg/LaserScan)"), "{error}");
-}
-
-fn planner_tuner(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_planner_tuner")).args(args).output().unwrap()
-}
-
-fn saved(folder: &Path, messages: &[Recorded]) -> PathBuf {
-    let file = folder.join("drive.mcap");
-    write_mcap(&file, messages, mcap::WriteOptions::new());
-    file
-}
-
-#[test]
-fn the_command_writes_a_picture_a_decision() {
-    let folder = tempfile::tempdir().unwrap();
-    let (bag, pictures) = (saved(folder.path(), &drive(2, "odom")), folder.path().join("pictures"));
-    let render = |bag: &Path, rest: &[&str]| {
-        let args = [&["render", bag.to_str().unwrap(), "-o", pictures.to_str().unwrap()], rest].concat();
-        planner_tuner(&args)
-    };
-    let output = render(&bag, &["--json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    let lines: Vec<Value> =
-        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let stamps: Vec<i64> = lines.iter().map(|line| line["stamp_ns"].as_i64().unwrap()).collect();
-    assert_eq!(stamps, [0, 500, 1000, 1500].map(nanos));
-    let (frames, _) = read_file(&bag, SceneRules::default());
-    for (line, number) in lines.iter().zip([0, 5, 10, 15]) {
-        assert_eq!((line["plan"].as_str(), line["ranges"].as_i64()), (Some("drawn"), Some(720)));
-        let picture = image::open(pictures.join(line["file"].as_str().unwrap())).unwrap().into_rgb8();
-        assert!(picture.as_raw() == frames[number].frame.frame.rgb());
-    }
-    assert!(pictures.join("1700000000.500000000.png").is_file());
-
-    let lossy = folder.path().join("lossy");
-    std::fs::create_dir(&lossy).unwrap();
-    let output = render(&saved(&lossy, &drive(1, "map")), &["--rate", "every"]);
-    let talk = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{talk}");
-    assert!(talk.contains("10 pictures (plan: without_transform 10)") && talk.contains("plan_without_transform 10"));
-    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 11);
-}
-
-#[test]
-fn the_drawing_of_a_frame_is_measured() {
-    let output = planner_tuner(&["bench", "--render", "--runs", "20", "--json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    let measured: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let median = |stage: &str| measured["stages"][stage]["median_ms"].as_f64().unwrap();
-    support::say(&format!(
-        "720 beams and 200 path points: {:.3} ms at the median, of which drawing {:.3} ms (bar 1 ms, in a release build)",
-        median("total"),
-        median("draw")
-    ));
-    assert!(median("total") >= median("draw"));
-}
-
-#[test]
-fn pictures_are_compared_with_recorded_images() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut messages = drive(2, "odom");
-    for turn in 0..20 {
-        let ms = turn * 100;
-        // The second half was drawn without the plan.
-        let path = if ms < 1000 { path() } else { Vec::new() };
-        let scene = Scene { scan: beams(ms), laser_mount: None, robot: as_sent(&robot(ms)), path };
-        let (frame, _) = Renderer::new().draw(&scene).unwrap();
-        let payload = small_bag::image(nanos(ms), 600, 400, "rgb8", 1800, frame.rgb());
-        messages.push(Recorded { topic: "/costmap_image", type_name: small_bag::IMAGE, log_ms: ms, payload });
-    }
-    let bag = saved(folder.path(), &messages);
-    let output = planner_tuner(&[
-        "render",
-        bag.to_str().unwrap(),
-        "-o",
-        folder.path().join("pictures").to_str().unwrap(),
-        "--compare",
-        "--json",
-    ]);
-    let talk = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{talk}");
-    assert!(talk.contains("4 compared with recorded images, 2 equal in every pixel"), "{talk}");
-    let lines = String::from_utf8(output.stdout).unwrap();
-    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    for (line, differs) in lines.iter().zip([false, false, true, true]) {
-        let of = |layer: &str| line["differs"][layer].as_i64().unwrap();
-        assert_eq!((of("pixels") > 300, of("laser"), of("other")), (differs, 0, 0), "{line}");
-    }
-}
-
-#[test]
-fn replay_decides_on_drawn_frames_as_on_the_same_pictures() {
-    let Some(model) = support::fixture_set("tiny_vlm") else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let bag = saved(folder.path(), &drive(3, "odom"));
-    let mut table = String::from("file,stamp_ns,linear_vel,angular_vel\n");
-    for (number, recorded) in read_file(&bag, SceneRules::default()).0.iter().enumerate() {
-        save_png(&folder.path().join(format!("{number}.png")), &recorded.frame.frame).unwrap();
-        table += &format!("{number}.png,{},0.5,0.1\n", recorded.frame.stamp.nanos());
-    }
-    std::fs::write(folder.path().join("frames.csv"), table).unwrap();
-
-    let path = |part: &str| model.join(part).display().to_string();
-    let (base, checkpoint, policy) = (path("base"), path("checkpoint"), path("policy"));
-    let parameters = |recording: &Path, rest: &[&str]| -> Vec<(i64, Value)> {
-        let model = ["--base", &base, "--checkpoint", &checkpoint, "--policy", &policy, "--json"];
-        let output = planner_tuner(&[&["replay", recording.to_str().unwrap()], &model[..], rest].concat());
-        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-        let lines = String::from_utf8(output.stdout).unwrap();
-        let line = |line| -> Value { serde_json::from_str(line).unwrap() };
-        lines.lines().map(line).map(|line| (line["stamp_ns"].as_i64().unwrap(), line["parameters"].clone())).collect()
-    };
-    let drawn = parameters(&bag, &["--image-source", "render"]);
-    assert_eq!(drawn.len(), 6);
-    assert_eq!(drawn, parameters(&folder.path().join("frames.csv"), &[]));
-
-    let table = folder.path().join("frames.csv").display().to_string();
-    let output = planner_tuner(&[
-        "replay",
-        &table,
-        "--image-source",
-        "render",
-        "--base",
-        &base,
-        "--checkpoint",
-        &checkpoint,
-        "--policy",
-        &policy,
-    ]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot be drawn from"));
 }

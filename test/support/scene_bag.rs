@@ -1,7 +1,7 @@
 //! Messages that pictures are drawn from, as a recorder sees them.
 #![allow(clippy::unwrap_used, dead_code)]
 
-use nalgebra::Isometry2;
+use nalgebra::{Isometry2, Point2, Vector2};
 use vlm_planner_tuner::frame::render::LaserScan;
 use vlm_planner_tuner::scene::SpatialPose;
 
@@ -60,6 +60,38 @@ pub fn transform(topic: &'static str, ms: i64, parent: &str, child: &str, at: Sp
     cdr.u32(1).header_in(nanos(ms), parent).text(child);
     pose(&mut cdr, at);
     recorded(topic, TRANSFORMS, ms, cdr.finish())
+}
+
+/// A room whose walls come nearer with time.
+pub fn beams(ms: i64) -> LaserScan {
+    let ranges = (0..720).map(|beam| if beam % 50 == 7 { f32::INFINITY } else { 3.0 - ms as f32 * 2e-4 }).collect();
+    LaserScan { angle_min: -2.356, angle_increment: 0.006_545, range_min: 0.1, range_max: 30.0, ranges }
+}
+
+pub fn robot(ms: i64) -> Isometry2<f64> {
+    let seconds = ms as f64 * 1e-3;
+    Isometry2::new(Vector2::new(0.5 * seconds, 0.2 - 0.1 * seconds), 0.3 * seconds - 0.5)
+}
+
+pub const PLAN: [(f64, f64); 4] = [(0.0, 0.0), (1.0, 0.3), (2.0, 0.1), (4.0, -1.0)];
+
+pub fn path() -> Vec<Point2<f64>> {
+    PLAN.iter().map(|(x, y)| Point2::new(*x, *y)).collect()
+}
+
+/// A drive of `seconds`: scans at 10 Hz, odometry at 20 Hz and at the scans' stamps, a plan a second.
+pub fn drive(seconds: i64, plan_frame: &str) -> Vec<Recorded> {
+    let mut messages: Vec<Recorded> = (0..seconds * 20).map(|turn| odometry(turn * 50, &robot(turn * 50))).collect();
+    messages.extend((0..seconds * 10).map(|turn| scan(turn * 100, &beams(turn * 100))));
+    messages.extend((0..seconds).map(|second| plan(second * 1000, plan_frame, &PLAN)));
+    messages
+}
+
+/// The poses that went through quaternions, as the reader sees them.
+pub fn as_sent(robot: &Isometry2<f64>) -> Isometry2<f64> {
+    let yaw = robot.rotation.angle() / 2.0;
+    let (z, w) = yaw.sin_cos();
+    Isometry2::new(robot.translation.vector, (2.0 * w * z).atan2(1.0 - 2.0 * z * z))
 }
 
 fn pose(cdr: &mut Cdr, SpatialPose { position, orientation }: SpatialPose) {

@@ -275,7 +275,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings {
             log_folder: folder.path().display().to_string(),
-            base: folder.path().display().to_string(),
+            base: "/nowhere".into(),
             checkpoint: "/nowhere".into(),
             ..Settings::default()
         };

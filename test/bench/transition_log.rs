@@ -47,6 +47,14 @@ fn resident_mib() -> f64 {
     pages.split(' ').nth(1).unwrap().parse::<f64>().unwrap() * 4096.0 / (1 << 20) as f64
 }
 
+/// How often this thread has given up the processor because it had to wait. Being pushed off it by others, which takes
+/// time on a busy machine, does not count.
+fn times_waited() -> u64 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.unwrap().trim().parse().unwrap()
+}
+
 fn sustained(seconds: f64, frames: &[Arc<Frame>]) {
     let folder = tempfile::tempdir().unwrap();
     let store = FolderStore::open(folder.path(), Placement::AtOnce).unwrap();
@@ -56,14 +64,16 @@ fn sustained(seconds: f64, frames: &[Arc<Frame>]) {
     let head = head();
     let steps = (seconds * RATE) as u64;
     let begin = Instant::now();
-    let (mut longest, mut dropped) = (Duration::ZERO, 0);
+    let (mut hand_overs, mut dropped, mut waits) = (Vec::new(), 0, 0);
     let mut memory = Vec::new();
     for index in 0..steps {
         let frame = Arc::clone(frames.get(index as usize % frames.len()).unwrap());
         let entry = LogEntry { head: Arc::clone(&head), step: step(index), frame };
+        let before = times_waited();
         let start = Instant::now();
         dropped += u64::from(!log.write(entry));
-        longest = longest.max(start.elapsed());
+        hand_overs.push(start.elapsed());
+        waits += times_waited() - before;
         if index % (steps / 6).max(1) == 0 {
             memory.push(format!("{:.1}", resident_mib()));
         }
@@ -72,14 +82,18 @@ fn sustained(seconds: f64, frames: &[Arc<Frame>]) {
     }
     memory.push(format!("{:.1}", resident_mib()));
     let took = begin.elapsed().as_secs_f64();
+    hand_overs.sort_unstable();
+    let longest = hand_overs.last().copied().unwrap_or_default();
+    let p99 = hand_overs.get(hand_overs.len() * 99 / 100).copied().unwrap_or_default();
+    let over = hand_overs.iter().filter(|time| **time > Duration::from_millis(1)).count();
     let (_, status) = log.close(Duration::from_secs(60));
     let found = logs_in(folder.path()).unwrap();
     let files = &found.episodes.first().unwrap().files;
     let bytes: u64 = files.iter().map(|file| file.metadata().unwrap().len()).sum();
     let read = found.episodes.first().unwrap().read().unwrap();
     println!(
-        "sustained: {steps} steps in {took:.1} s ({:.1}/s), longest hand-over {longest:?}, {dropped} dropped, {} read \
-         back; memory {} MiB; {} files, {:.1} kB a step",
+        "sustained: {steps} steps in {took:.1} s ({:.1}/s), hand-over {p99:?} at p99, {longest:?} at most, {over} over 1 ms, \
+         {waits} waits; {dropped} dropped, {} read back; memory {} MiB; {} files, {:.1} kB a step",
         steps as f64 / took,
         read.steps.len(),
         memory.join(" "),

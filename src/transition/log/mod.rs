@@ -20,6 +20,7 @@ mod png;
 mod status;
 mod step_record;
 mod store;
+mod worker;
 mod writer;
 
 pub use background::{BackgroundLog, LogEntry, LogSettings};

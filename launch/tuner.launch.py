@@ -18,6 +18,8 @@ ARGUMENTS = [
     ('base', '', 'Base model: a folder, or an id on the Hugging Face Hub'),
     ('checkpoint', '', 'Folder of the supervised checkpoint'),
     ('policy', '', 'Policy: prefix, folder or actor file'),
+    ('policy_folder', '', 'Folder where training leaves policies; each new one takes over while the node runs'),
+    ('log_folder', '', 'Folder for the transition log; empty for none'),
     ('planner', '', 'Planner that is tuned: dwa, teb, mppi, ddp, or a YAML file'),
     ('mapping', '', 'Where parameters go: nav2_dwb, nav2_mppi, topic, shadow, or a YAML file'),
     ('mode', '', 'shadow sets nothing until ~/enable is called; active sets from the start'),
@@ -29,10 +31,11 @@ ARGUMENTS = [
     ('plan_topic', '', 'Topic of the plan that is drawn'),
     ('odometry_topic', 'platform/odom/filtered', 'Topic of the odometry'),
     ('use_sim_time', 'false', 'Take the time from /clock'),
+    ('rviz', 'false', 'Show what the tuner sees and where it looks'),
     ('log_level', 'info', 'debug, info, warn or error'),
 ]
-TEXT_PARAMETERS = ['base', 'checkpoint', 'policy', 'planner', 'mapping', 'mode', 'device', 'image_source',
-                   'image_transport', 'plan_topic']
+TEXT_PARAMETERS = ['base', 'checkpoint', 'policy', 'policy_folder', 'log_folder', 'planner', 'mapping', 'mode',
+                   'device', 'image_source', 'image_transport', 'plan_topic']
 
 
 def tuner(context):
@@ -44,7 +47,7 @@ def tuner(context):
     if value['use_sim_time'].lower() == 'true':
         given['use_sim_time'] = True
     images = value['image_topic']
-    return [Node(
+    nodes = [Node(
         package=PACKAGE,
         executable='planner_tuner_node',
         name='planner_tuner',
@@ -63,6 +66,11 @@ def tuner(context):
         arguments=['--ros-args', '--log-level', value['log_level']],
         output='screen',
     )]
+    if value['rviz'].lower() == 'true':
+        layout = f'{FindPackageShare(PACKAGE).perform(context)}/config/tuner.rviz'
+        nodes.append(Node(package='rviz2', executable='rviz2', arguments=['-d', layout], output='screen',
+                          parameters=[{'use_sim_time': value['use_sim_time'].lower() == 'true'}]))
+    return nodes
 
 
 def generate_launch_description():

@@ -157,7 +157,7 @@ fn a_full_disk_stops_the_log_and_a_new_file_is_begun_when_there_is_room() {
 fn a_reserve_is_kept_and_the_file_completed_before_it_is_touched() {
     let scene = Scene::new(quick());
     scene.write_all((0..10).map(|index| step(index, Ending::Continues)));
-    scene.wait("committed", |status| status.committed == 10);
+    scene.wait("taken", |status| status.written == 10);
     scene.illness.free.store((1 << 20) - 1, SeqCst);
     let status = scene.wait("stopped", is_stopped);
     let LogState::Stopped { reason } = &status.state else { unreachable!() };

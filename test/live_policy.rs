@@ -335,6 +335,8 @@ fn a_folder_that_is_copied_slowly_is_never_read_half_way() {
         let mut follower = PolicyFollower::new(live.path(), tuner.policy_loader(), None);
         // A machine that stalls the copy for half a second makes it look finished; the next piece tells otherwise.
         let (mut stall, mut too_early) = (Duration::ZERO, false);
+        // A policy whose files fit its manifest is taken before the last of them is written again, and then once more.
+        let mut before = None;
         // Into the empty folder, then over the files that are there.
         for policy in [another(), shifted(0.3), another()] {
             let expected = change_of(&tuner, &policy);
@@ -350,13 +352,19 @@ fn a_folder_that_is_copied_slowly_is_never_read_half_way() {
                 loop {
                     let complete = done.load(Ordering::SeqCst);
                     match wait(&mut follower) {
-                        Ok(staged) if tuner.examine(&staged).unwrap() == expected => break,
-                        Ok(_) => too_early = true,
+                        Ok(staged) => {
+                            let change = tuner.examine(&staged).unwrap();
+                            if change == expected {
+                                break;
+                            }
+                            too_early |= before.as_ref() != Some(&change);
+                        }
                         Err(refusal) => assert!(!complete, "refused though complete: {refusal}"),
                     }
                 }
                 stall = stall.max(copy.join().unwrap());
             });
+            before = Some(expected);
             assert_eq!(live.path().join("policy_manifest.json").exists(), has_manifest);
         }
         assert!(!too_early || stall >= SETTLED, "something else was read though the copy never paused: {stall:?}");

@@ -233,8 +233,8 @@ fn a_killed_tuner_leaves_the_planner_as_it_is_and_comes_back() {
 
     let started = Instant::now();
     let _node = ros.stub_node("{}", &[&ACTIVE[..], &["force:=true"]].concat());
+    // All that the killed one said has been read; what comes now is the new one's.
     peer.0.heard.clear();
-    peer.state("Starting", PATIENCE);
     peer.state("Nominal", PATIENCE);
     say(&format!(
         "killed and started again: Nominal after {:.2} s, the process's start included",

@@ -12,10 +12,10 @@ use half::bf16;
 use proptest::prelude::*;
 use support::{Expected, Report, fixture_set, max_difference};
 use vlm_planner_tuner::checkpoint::TensorTable;
-use vlm_planner_tuner::weights::PanelSource;
 use vlm_planner_tuner::weights::nf4::{
     Absmax, AbsmaxFormat, BLOCK, DequantisedFormat, DoubleAbsmax, Nf4Error, Nf4Matrix, StoredNf4, companion_of,
 };
+use vlm_planner_tuner::weights::{PANEL, PanelSource};
 
 /// Entries of nf4.json, by `MATRIX.single` and `MATRIX.double`.
 #[derive(serde::Deserialize)]
@@ -99,17 +99,32 @@ fn nibbles(packed: &[u8]) -> Vec<u8> {
     packed.iter().flat_map(|byte| [byte >> 4, byte & 15]).collect()
 }
 
-/// `x W^T`, one row after the other, as the fast path will see the matrix.
-fn product(x: &[f32], matrix: &impl PanelSource) -> Vec<f32> {
-    let mut row = vec![0.0; matrix.cols()];
-    let mut y = vec![0.0; x.len() / matrix.cols() * matrix.rows()];
-    for out in 0..matrix.rows() {
-        matrix.widen_rows(out..out + 1, &mut row);
-        for (input, x) in x.chunks(matrix.cols()).enumerate() {
-            y[input * matrix.rows() + out] = x.iter().zip(&row).map(|(x, w)| x * w).sum();
+/// The rows of a matrix, from its panels of some inputs at a time, as the fast path sees it.
+fn from_panels(matrix: &impl PanelSource, inputs: usize) -> Vec<f32> {
+    let (rows, cols) = (matrix.rows(), matrix.cols());
+    let mut values = vec![f32::NAN; rows * cols];
+    let mut room = vec![[f32::NAN; PANEL]; inputs];
+    for panel in 0..rows.div_ceil(PANEL) {
+        for start in (0..cols).step_by(inputs) {
+            let part = matrix.panel(panel, start..cols.min(start + inputs), &mut room);
+            for (input, weights) in (start..).zip(part) {
+                for (row, weight) in (panel * PANEL..rows).zip(weights) {
+                    values[row * cols + input] = *weight;
+                }
+            }
         }
     }
-    y
+    values
+}
+
+/// `x W^T`, one row after the other.
+fn product(x: &[f32], matrix: &impl PanelSource) -> Vec<f32> {
+    let weights = from_panels(matrix, 64);
+    let rows = |x: &[f32]| {
+        let dot = |w: &[f32]| x.iter().zip(w).map(|(x, w)| x * w).sum();
+        weights.chunks(matrix.cols()).map(dot).collect::<Vec<f32>>()
+    };
+    x.chunks(matrix.cols()).flat_map(rows).collect()
 }
 
 #[test]
@@ -152,15 +167,9 @@ fn the_fixture_s_codes_are_dequantised_bit_for_bit() {
         let matrix = fixture.stored(key, entry);
         let expected = fixture.expected.values(&format!("{key}.dequantised"));
         report.add("whole", max_difference(&matrix.dequantise(), &expected), 0.0);
-        let [rows, cols] = entry.shape;
-        for panel in [1, 7, 16] {
-            for start in (0..rows).step_by(panel) {
-                let end = rows.min(start + panel);
-                let mut found = vec![f32::NAN; (end - start) * cols];
-                matrix.widen_rows(start..end, &mut found);
-                let expected = &expected[start * cols..end * cols];
-                report.add(&format!("panels of {panel} rows"), max_difference(&found, expected), 0.0);
-            }
+        for inputs in [1, 7, 64, 512] {
+            let difference = max_difference(&from_panels(&matrix, inputs), &expected);
+            report.add(&format!("panels, {inputs} inputs at a time"), difference, 0.0);
         }
     }
     report.finish("NF4 from bitsandbytes' codes");

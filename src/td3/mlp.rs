@@ -6,7 +6,7 @@ use std::ops::Range;
 use candle_core::{Result, bail};
 
 use super::random::Random;
-use crate::vision_language::kernels::gemm::{Matrix, MatrixMut, Workers, multiply};
+use crate::vision_language::kernels::gemm::{Matrix, MatrixMut, multiply};
 
 /// Linear layers, a ReLU between two of them, none after the last.
 ///
@@ -137,7 +137,7 @@ impl Mlp {
         for (index, (layer, output)) in self.layers()?.into_iter().zip(&mut activations.layers).enumerate() {
             output.resize(batch * layer.outputs, 0.0);
             let product = MatrixMut::new(output, batch, layer.outputs, layer.outputs)?;
-            multiply(product, false, input, layer.weight.t(), Workers::Caller)?;
+            multiply(product, false, input, layer.weight.t())?;
             for row in output.chunks_exact_mut(layer.outputs) {
                 if index == last {
                     row.iter_mut().zip(layer.bias).for_each(|(value, bias)| *value += bias);
@@ -182,7 +182,7 @@ impl Mlp {
             if let Some(gradient) = weights.as_deref_mut().and_then(|all| all.get_mut(start..end)) {
                 let (weight, bias) = gradient.split_at_mut(width * layer.outputs);
                 let weight = MatrixMut::new(weight, layer.outputs, width, width)?;
-                multiply(weight, false, upstream.t(), Matrix::new(layer_input, batch, width)?, Workers::Caller)?;
+                multiply(weight, false, upstream.t(), Matrix::new(layer_input, batch, width)?)?;
                 bias.fill(0.0);
                 for row in delta.chunks_exact(layer.outputs) {
                     bias.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
@@ -192,13 +192,7 @@ impl Mlp {
             match below {
                 Some(below) => {
                     next.resize(batch * width, 0.0);
-                    multiply(
-                        MatrixMut::new(next, batch, width, width)?,
-                        false,
-                        upstream,
-                        layer.weight,
-                        Workers::Caller,
-                    )?;
+                    multiply(MatrixMut::new(next, batch, width, width)?, false, upstream, layer.weight)?;
                     // The ReLU lets through where it gave something.
                     for (value, activation) in next.iter_mut().zip(below) {
                         *value = if *activation > 0.0 { *value } else { 0.0 };
@@ -209,7 +203,7 @@ impl Mlp {
                     let Some((columns, gradient)) = wanted.take() else { break };
                     let width = columns.len();
                     let gradient = MatrixMut::new(gradient, batch, width, width)?;
-                    multiply(gradient, false, upstream, layer.weight.columns(columns)?, Workers::Caller)?;
+                    multiply(gradient, false, upstream, layer.weight.columns(columns)?)?;
                 }
             }
         }

@@ -74,8 +74,8 @@ impl Linear {
                 let quantised = Nf4Matrix::quantise(&flat.to_vec1::<f32>()?, shape, format);
                 Arc::new(quantised.map_err(candle_core::Error::wrap)?)
             }
-            (None, DType::BF16) => Arc::new(Bf16Matrix::new(flat.to_vec1()?, shape).ok_or_else(misfit)?),
-            (None, _) => Arc::new(F32Matrix::new(flat.to_vec1()?, shape).ok_or_else(misfit)?),
+            (None, DType::BF16) => Arc::new(Bf16Matrix::new(&flat.to_vec1()?, shape).ok_or_else(misfit)?),
+            (None, _) => Arc::new(F32Matrix::new(&flat.to_vec1()?, shape).ok_or_else(misfit)?),
         };
         let bias = bias.map(|bias| bias.to_vec1::<f32>()).transpose()?;
         Ok(Self(Form::Panels { weights, bias }))

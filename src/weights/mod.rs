@@ -17,7 +17,7 @@ pub use budget::MemoryBudget;
 pub use error::WeightError;
 pub use lora::LoraAdapter;
 pub use merged::MergedWeights;
-pub use panel_source::{Bf16Matrix, DenseMatrix, F32Matrix, PanelSource, Widen};
+pub use panel_source::{Bf16Matrix, DenseMatrix, F32Matrix, PANEL, PanelRow, PanelSource, Widen};
 pub use random::RandomWeights;
 pub use source::WeightSource;
 pub use strict::{LoadPlan, load_checked, load_strictly};

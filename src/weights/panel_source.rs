@@ -1,47 +1,52 @@
-//! Matrices that are stored narrow and multiplied in f32, a few rows at a time.
+//! Matrices that are stored narrow and multiplied in f32, a panel at a time.
 
 use std::ops::Range;
 
 use half::bf16;
+use rayon::prelude::*;
 
-/// A matrix `[rows, cols]`, the weight of a linear layer as `[out, in]`, that can give any of its rows as f32.
+/// Outputs of a panel: a whole number of vectors on every processor.
+pub const PANEL: usize = 32;
+
+/// What one input weighs in each output of a panel.
+pub type PanelRow<T = f32> = [T; PANEL];
+
+/// The weight `[out, in]` of a linear layer, cut into panels of [`PANEL`] outputs.
 ///
-/// A product then needs f32 room for one panel of rows at a time, never for the whole matrix.
+/// A product needs f32 room for a part of one panel at a time, never for the whole matrix. In a panel the outputs lie side
+/// by side, input by input: so a product reads it from front to back.
 pub trait PanelSource: Send + Sync {
-    /// Number of rows: outputs of the linear layer.
+    /// Outputs of the linear layer.
     fn rows(&self) -> usize;
 
-    /// Number of columns: inputs of the linear layer.
+    /// Inputs of the linear layer.
     fn cols(&self) -> usize;
 
-    /// Writes the rows `rows` as f32, row-major, into `out`, on the calling thread.
+    /// The weights of some inputs in the outputs from `panel * PANEL` on, as f32; 0 for outputs past the last. Either a
+    /// part of the matrix, or written to the front of `room`.
     ///
     /// # Panics
-    /// When the rows do not exist or `out` does not hold exactly `rows.len() * cols()` values: the caller's mistake.
-    fn widen_rows(&self, rows: Range<usize>, out: &mut [f32]);
+    /// When panel or inputs do not exist, or the inputs do not fit `room`: the caller's mistake.
+    fn panel<'p>(&'p self, panel: usize, inputs: Range<usize>, room: &'p mut [PanelRow]) -> &'p [PanelRow];
 
     /// Memory that the matrix takes, bytes.
     fn bytes(&self) -> usize;
-
-    /// All values, row-major, where they are stored as f32 and need no widening.
-    fn as_f32(&self) -> Option<&[f32]> {
-        None
-    }
 }
 
-/// Panics unless `rows` of a matrix `shape` are exactly what `out` has room for.
-pub(super) fn check_panel([rows, cols]: [usize; 2], range: &Range<usize>, out: &[f32]) {
-    assert!(range.start <= range.end && range.end <= rows, "rows {range:?} of a matrix of {rows} rows");
-    assert!(out.len() == range.len() * cols, "room for {} values, {range:?} rows of {cols} columns", out.len());
+/// Panics unless a matrix `shape` has the panel and the inputs, and `room` holds them.
+pub(super) fn check_panel([rows, cols]: [usize; 2], panel: usize, inputs: &Range<usize>, room: &[PanelRow]) {
+    assert!(panel < rows.div_ceil(PANEL), "panel {panel} of {rows} outputs");
+    assert!(inputs.start <= inputs.end && inputs.end <= cols, "inputs {inputs:?} of {cols}");
+    assert!(inputs.len() <= room.len(), "room for {} inputs, {inputs:?} asked for", room.len());
 }
 
 /// A number format that becomes f32 without loss.
-pub trait Widen: Copy + Send + Sync + 'static {
+pub trait Widen: Copy + Default + Send + Sync + 'static {
     /// The same value.
     fn widen(self) -> f32;
 
     /// The values themselves, where they are f32.
-    fn as_f32(_values: &[Self]) -> Option<&[f32]> {
+    fn as_f32(_panel: &[PanelRow<Self>]) -> Option<&[PanelRow]> {
         None
     }
 }
@@ -51,8 +56,8 @@ impl Widen for f32 {
         self
     }
 
-    fn as_f32(values: &[Self]) -> Option<&[f32]> {
-        Some(values)
+    fn as_f32(panel: &[PanelRow]) -> Option<&[PanelRow]> {
+        Some(panel)
     }
 }
 
@@ -63,10 +68,11 @@ impl Widen for bf16 {
     }
 }
 
-/// A matrix with one number for each value, row-major.
+/// A matrix with one number for each value.
 #[derive(Debug, Clone)]
 pub struct DenseMatrix<T> {
-    values: Vec<T>,
+    /// `[panel, input]`
+    panels: Vec<PanelRow<T>>,
     shape: [usize; 2],
 }
 
@@ -78,14 +84,24 @@ pub type F32Matrix = DenseMatrix<f32>;
 
 impl<T: Widen> DenseMatrix<T> {
     /// From row-major values `[rows, cols]`; `None` when their number is another.
-    pub fn new(values: Vec<T>, shape: [usize; 2]) -> Option<Self> {
+    pub fn new(values: &[T], shape: [usize; 2]) -> Option<Self> {
         let [rows, cols] = shape;
-        (rows.checked_mul(cols) == Some(values.len())).then_some(Self { values, shape })
-    }
-
-    /// All values, row-major.
-    pub fn values(&self) -> &[T] {
-        &self.values
+        if rows.checked_mul(cols)? != values.len() {
+            return None;
+        }
+        let mut panels = vec![[T::default(); PANEL]; rows.div_ceil(PANEL) * cols];
+        if cols > 0 {
+            panels.par_chunks_mut(cols).zip(values.par_chunks(PANEL * cols)).for_each(|(panel, outputs)| {
+                for (output, weights) in outputs.chunks_exact(cols).enumerate() {
+                    for (row, &weight) in panel.iter_mut().zip(weights) {
+                        if let Some(place) = row.get_mut(output) {
+                            *place = weight;
+                        }
+                    }
+                }
+            });
+        }
+        Some(Self { panels, shape })
     }
 }
 
@@ -98,21 +114,25 @@ impl<T: Widen> PanelSource for DenseMatrix<T> {
         self.shape[1]
     }
 
-    #[allow(clippy::indexing_slicing)] // check_panel has compared the range with the shape
-    fn widen_rows(&self, rows: Range<usize>, out: &mut [f32]) {
-        check_panel(self.shape, &rows, out);
-        let stored = &self.values[rows.start * self.cols()..rows.end * self.cols()];
-        for (wide, value) in out.iter_mut().zip(stored) {
-            *wide = value.widen();
+    #[allow(clippy::indexing_slicing)] // check_panel has compared the ranges with the shape
+    fn panel<'p>(&'p self, panel: usize, inputs: Range<usize>, room: &'p mut [PanelRow]) -> &'p [PanelRow] {
+        check_panel(self.shape, panel, &inputs, room);
+        let first = panel * self.cols();
+        let stored = &self.panels[first + inputs.start..first + inputs.end];
+        if let Some(values) = T::as_f32(stored) {
+            return values;
         }
+        let room = &mut room[..inputs.len()];
+        pulp::Arch::new().dispatch(|| {
+            for (wide, stored) in room.as_flattened_mut().iter_mut().zip(stored.as_flattened()) {
+                *wide = stored.widen();
+            }
+        });
+        room
     }
 
     fn bytes(&self) -> usize {
-        size_of_val(self.values.as_slice())
-    }
-
-    fn as_f32(&self) -> Option<&[f32]> {
-        T::as_f32(&self.values)
+        size_of_val(self.panels.as_slice())
     }
 }
 
@@ -123,34 +143,44 @@ mod tests {
     #[test]
     fn every_bf16_widens_to_its_value() {
         let all: Vec<bf16> = (0..=u16::MAX).map(bf16::from_bits).collect();
-        let matrix = Bf16Matrix::new(all.clone(), [256, 256]).unwrap();
-        let mut panel = vec![0.0; 1 << 16];
-        matrix.widen_rows(0..256, &mut panel);
-        for (wide, narrow) in panel.iter().zip(all) {
-            let expected = narrow.to_f32();
-            assert!(*wide == expected || (wide.is_nan() && expected.is_nan()), "{narrow:?} became {wide}");
+        let matrix = Bf16Matrix::new(&all, [256, 256]).unwrap();
+        let mut room = vec![[0.0; PANEL]; 256];
+        for (panel, narrow) in all.chunks(PANEL * 256).enumerate() {
+            let wide = matrix.panel(panel, 0..256, &mut room);
+            for (at, narrow) in narrow.iter().enumerate() {
+                let (wide, expected) = (wide[at % 256][at / 256], narrow.to_f32());
+                assert!(wide == expected || (wide.is_nan() && expected.is_nan()), "{narrow:?} became {wide}");
+            }
         }
     }
 
     #[test]
-    fn a_panel_is_the_rows_asked_for() {
-        let matrix = F32Matrix::new((0..15).map(|v| v as f32).collect(), [5, 3]).unwrap();
-        let mut panel = [0.0; 6];
-        matrix.widen_rows(3..5, &mut panel);
-        assert_eq!(panel, [9.0, 10.0, 11.0, 12.0, 13.0, 14.0]);
-        assert_eq!((matrix.rows(), matrix.cols(), matrix.bytes()), (5, 3, 60));
-        matrix.widen_rows(2..2, &mut []);
+    fn a_panel_has_its_outputs_side_by_side_and_ends_in_zeros() {
+        let value = |output: usize, input: usize| (10 * output + input) as f32;
+        let values: Vec<f32> = (0..40 * 3).map(|at| value(at / 3, at % 3)).collect();
+        let narrow: Vec<bf16> = values.iter().map(|&value| bf16::from_f32(value)).collect();
+        let (wide, narrow) = (F32Matrix::new(&values, [40, 3]).unwrap(), Bf16Matrix::new(&narrow, [40, 3]).unwrap());
+        for matrix in [&wide as &dyn PanelSource, &narrow] {
+            let mut room = [[f32::NAN; PANEL]; 3];
+            assert_eq!(matrix.panel(0, 1..3, &mut room)[1][7], value(7, 2));
+            let last = matrix.panel(1, 0..3, &mut room);
+            assert_eq!((last.len(), last[2][7], last[2][8]), (3, value(39, 2), 0.0));
+            assert!(matrix.panel(0, 2..2, &mut []).is_empty());
+            assert_eq!((matrix.rows(), matrix.cols()), (40, 3));
+        }
+        assert_eq!((wide.bytes(), narrow.bytes()), (2 * 3 * PANEL * 4, 2 * 3 * PANEL * 2));
     }
 
     #[test]
     fn values_that_are_no_matrix_are_refused() {
-        assert!(F32Matrix::new(vec![0.0; 7], [2, 3]).is_none());
-        assert!(F32Matrix::new(vec![], [usize::MAX, 3]).is_none());
+        assert!(F32Matrix::new(&[0.0; 7], [2, 3]).is_none());
+        assert!(F32Matrix::new(&[], [usize::MAX, 3]).is_none());
+        assert_eq!(F32Matrix::new(&[], [3, 0]).unwrap().bytes(), 0);
     }
 
     #[test]
-    #[should_panic(expected = "rows 4..6 of a matrix of 5 rows")]
-    fn rows_past_the_end_are_the_callers_mistake() {
-        F32Matrix::new(vec![0.0; 15], [5, 3]).unwrap().widen_rows(4..6, &mut [0.0; 6]);
+    #[should_panic(expected = "panel 1 of 5 outputs")]
+    fn a_panel_past_the_end_is_the_callers_mistake() {
+        F32Matrix::new(&[0.0; 15], [5, 3]).unwrap().panel(1, 0..3, &mut [[0.0; PANEL]; 3]);
     }
 }

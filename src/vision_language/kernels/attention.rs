@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, b
 use rayon::prelude::*;
 
 use super::exp::exp;
-use super::gemm::{Matrix, MatrixMut, Workers, multiply};
+use super::gemm::{Matrix, MatrixMut, multiply};
 use super::vectors::widest_vectors;
 
 /// Query rows of a block; its scores are at most a few hundred kilobytes.
@@ -148,7 +148,7 @@ fn attend(span: &AttentionSpan, dim: usize, query: &[f32], key: &[f32], value: &
     let mut scores = vec![0f32; block * keys];
     let transposed = Matrix::new(key, keys, dim)?.t();
     let into = MatrixMut::new(&mut scores, block, keys, keys)?;
-    multiply(into, false, Matrix::new(query, block, dim)?, transposed, Workers::Caller)?;
+    multiply(into, false, Matrix::new(query, block, dim)?, transposed)?;
     widest_vectors(|| {
         for (row, scores) in scores.chunks_exact_mut(keys).enumerate() {
             let visible = if span.causal { keys - block + row + 1 } else { keys };
@@ -158,7 +158,7 @@ fn attend(span: &AttentionSpan, dim: usize, query: &[f32], key: &[f32], value: &
         }
     });
     let into = MatrixMut::new(out, block, dim, dim)?;
-    multiply(into, false, Matrix::new(&scores, block, keys)?, Matrix::new(value, keys, dim)?, Workers::Caller)
+    multiply(into, false, Matrix::new(&scores, block, keys)?, Matrix::new(value, keys, dim)?)
 }
 
 #[inline(always)]

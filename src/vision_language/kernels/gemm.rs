@@ -21,15 +21,6 @@ pub struct MatrixMut<'a> {
     row_stride: usize,
 }
 
-/// Who does the work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Workers {
-    /// The calling thread, as one of several that have a product each.
-    Caller,
-    /// All threads of the rayon pool.
-    Pool,
-}
-
 impl<'a> Matrix<'a> {
     /// `rows x cols` values without gaps.
     pub fn new(values: &'a [f32], rows: usize, cols: usize) -> Result<Self> {
@@ -81,19 +72,15 @@ fn check(len: usize, rows: usize, cols: usize, row_stride: usize) -> Result<()> 
     Ok(())
 }
 
-/// `dst = lhs * rhs`, or `dst += lhs * rhs`.
+/// `dst = lhs * rhs`, or `dst += lhs * rhs`, on the calling thread.
 ///
 /// # Errors
 /// When the shapes do not fit each other.
 #[allow(unsafe_code)]
-pub fn multiply(dst: MatrixMut, accumulate: bool, lhs: Matrix, rhs: Matrix, workers: Workers) -> Result<()> {
+pub fn multiply(dst: MatrixMut, accumulate: bool, lhs: Matrix, rhs: Matrix) -> Result<()> {
     if (dst.rows, dst.cols, lhs.cols) != (lhs.rows, rhs.cols, rhs.rows) {
         bail!("cannot multiply {}x{} by {}x{} into {}x{}", lhs.rows, lhs.cols, rhs.rows, rhs.cols, dst.rows, dst.cols);
     }
-    let parallelism = match workers {
-        Workers::Caller => gemm::Parallelism::None,
-        Workers::Pool => gemm::Parallelism::Rayon(rayon::current_num_threads()),
-    };
     // SAFETY: `check` has made sure, when the three views were made, that every element they name lies inside its
     // slice; transposing exchanges the strides together with the sizes, and `columns` leaves a part. The shapes fit each
     // other as tested above. `dst` is borrowed mutably, so that it overlaps neither of the others. Strides below
@@ -118,7 +105,7 @@ pub fn multiply(dst: MatrixMut, accumulate: bool, lhs: Matrix, rhs: Matrix, work
             false,
             false,
             false,
-            parallelism,
+            gemm::Parallelism::None,
         );
     }
     Ok(())
@@ -135,9 +122,9 @@ mod tests {
         let mut wide = [9.0; 8];
         let lhs = Matrix::new(&lhs, 2, 3).unwrap();
         let rhs = Matrix::new(&rhs, 2, 3).unwrap().t();
-        multiply(MatrixMut::new(&mut wide[1..], 2, 2, 4).unwrap(), false, lhs, rhs, Workers::Caller).unwrap();
+        multiply(MatrixMut::new(&mut wide[1..], 2, 2, 4).unwrap(), false, lhs, rhs).unwrap();
         assert_eq!(wide, [9.0, 7.0, 11.0, 9.0, 9.0, 16.0, 23.0, 9.0]);
-        multiply(MatrixMut::new(&mut wide[1..], 2, 2, 4).unwrap(), true, lhs, rhs, Workers::Pool).unwrap();
+        multiply(MatrixMut::new(&mut wide[1..], 2, 2, 4).unwrap(), true, lhs, rhs).unwrap();
         assert_eq!(wide, [9.0, 14.0, 22.0, 9.0, 9.0, 32.0, 46.0, 9.0]);
     }
 
@@ -148,8 +135,7 @@ mod tests {
         let mut out = [0.0; 4];
         let identity = || Matrix::new(&one, 2, 2).unwrap();
         let mut product = |lhs: Matrix| {
-            multiply(MatrixMut::new(&mut out, lhs.rows, 2, 2).unwrap(), false, lhs, identity(), Workers::Caller)
-                .unwrap();
+            multiply(MatrixMut::new(&mut out, lhs.rows, 2, 2).unwrap(), false, lhs, identity()).unwrap();
             out.to_vec()
         };
         assert_eq!(product(matrix.columns(1..3).unwrap()), [2.0, 3.0, 5.0, 6.0]);
@@ -173,7 +159,6 @@ mod tests {
             false,
             Matrix::new(&two, 2, 2).unwrap(),
             Matrix::new(&three, 3, 3).unwrap(),
-            Workers::Caller,
         );
         assert!(misfit.is_err());
     }

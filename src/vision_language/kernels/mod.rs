@@ -4,7 +4,9 @@
 mod attention;
 mod exp;
 pub mod gemm;
+mod packed_rows;
 mod panel_matmul;
+mod register_tile;
 mod silu_mul;
 mod vectors;
 

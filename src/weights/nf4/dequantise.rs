@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::code::{BLOCK_BYTES, decode_block, decode_byte};
 use super::{BLOCK, DequantisedFormat, Nf4Matrix};
-use crate::weights::panel_source::check_panel;
+use crate::weights::panel_source::{PANEL, PanelRow, check_panel};
 
 /// What one task of [`Nf4Matrix::dequantise`] writes.
 const TASK_VALUES: usize = 1024 * BLOCK;
@@ -22,13 +22,31 @@ impl Nf4Matrix {
         values
     }
 
-    /// Writes the rows `rows`, row-major, into `out`, on the calling thread. Rows may start anywhere in a block.
-    ///
-    /// # Panics
-    /// When the rows do not exist or `out` does not hold exactly `rows.len()` times the columns.
-    pub fn dequantise_rows(&self, rows: Range<usize>, out: &mut [f32]) {
-        check_panel(self.shape(), &rows, out);
-        self.dequantise_flat(rows.start * self.shape()[1], out);
+    /// See [`PanelSource::panel`](crate::weights::PanelSource::panel). Inputs may start anywhere in a block.
+    #[allow(clippy::indexing_slicing)] // check_panel has compared the ranges with the shape
+    pub(super) fn dequantise_panel<'p>(
+        &self,
+        panel: usize,
+        inputs: Range<usize>,
+        room: &'p mut [PanelRow],
+    ) -> &'p [PanelRow] {
+        let [rows, cols] = self.shape();
+        check_panel([rows, cols], panel, &inputs, room);
+        let room = &mut room[..inputs.len()];
+        // A block of each output at a time, to be read across from the first cache.
+        let mut outputs = [[0.0; BLOCK]; PANEL];
+        let mut start = inputs.start;
+        while start < inputs.end {
+            let end = (start + 1).next_multiple_of(BLOCK).min(inputs.end);
+            for (row, values) in (panel * PANEL..rows).zip(&mut outputs) {
+                self.dequantise_flat(row * cols + start, &mut values[..end - start]);
+            }
+            for (at, row) in room[start - inputs.start..end - inputs.start].iter_mut().enumerate() {
+                *row = outputs.each_ref().map(|values| values[at]);
+            }
+            start = end;
+        }
+        room
     }
 
     /// Writes the values from `start` on, counted row-major.
@@ -73,16 +91,25 @@ mod tests {
     use crate::weights::nf4::AbsmaxFormat;
 
     #[test]
-    fn rows_are_those_of_the_whole_wherever_they_start() {
-        for cols in [1, 3, 31, 50, 64, 65, 200] {
-            let values: Vec<f32> = (0..9 * cols).map(|i| ((i * 37 % 101) as f32 - 50.0) / 17.0).collect();
+    fn panels_are_those_of_the_whole_wherever_they_start() {
+        for (rows, cols) in [(9, 1), (33, 3), (40, 50), (64, 64), (31, 65), (70, 200)] {
+            let values: Vec<f32> = (0..rows * cols).map(|i| ((i * 37 % 101) as f32 - 50.0) / 17.0).collect();
             for format in [AbsmaxFormat::Single, AbsmaxFormat::Double] {
-                let matrix = Nf4Matrix::quantise(&values, [9, cols], format).unwrap();
+                let matrix = Nf4Matrix::quantise(&values, [rows, cols], format).unwrap();
                 let whole = matrix.dequantise();
-                for (start, end) in (0..=9).flat_map(|start| (start..=9).map(move |end| (start, end))) {
-                    let mut panel = vec![f32::NAN; (end - start) * cols];
-                    matrix.dequantise_rows(start..end, &mut panel);
-                    assert_eq!(panel, whole[start * cols..end * cols], "rows {start}..{end} of {cols} columns");
+                for (panel, (start, end)) in (0..rows.div_ceil(PANEL)).flat_map(|panel| {
+                    [(0, cols), (cols / 3, cols), (1, 1), (0, cols.min(64))].map(|part| (panel, part))
+                }) {
+                    let mut room = vec![[f32::NAN; PANEL]; cols];
+                    let found = matrix.dequantise_panel(panel, start..end, &mut room);
+                    assert_eq!(found.len(), end - start);
+                    for (input, found) in (start..end).zip(found) {
+                        let expected: [f32; PANEL] = std::array::from_fn(|output| {
+                            let row = panel * PANEL + output;
+                            if row < rows { whole[row * cols + input] } else { 0.0 }
+                        });
+                        assert_eq!(found, &expected, "panel {panel}, input {input} of {rows}x{cols}");
+                    }
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Absmax, AbsmaxFormat, BLOCK, NESTED_BLOCK, Nf4Error};
-use crate::weights::PanelSource;
+use crate::weights::{PanelRow, PanelSource};
 
 /// A matrix `[rows, cols]`, the weight of a linear layer as `[out, in]`, quantised to NormalFloat4.
 ///
@@ -92,8 +92,8 @@ impl PanelSource for Nf4Matrix {
         self.shape[1]
     }
 
-    fn widen_rows(&self, rows: Range<usize>, out: &mut [f32]) {
-        self.dequantise_rows(rows, out);
+    fn panel<'p>(&'p self, panel: usize, inputs: Range<usize>, room: &'p mut [PanelRow]) -> &'p [PanelRow] {
+        self.dequantise_panel(panel, inputs, room)
     }
 
     fn bytes(&self) -> usize {

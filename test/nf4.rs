@@ -13,7 +13,8 @@ use proptest::prelude::*;
 use support::{Expected, Report, fixture_set, max_difference};
 use vlm_planner_tuner::checkpoint::TensorTable;
 use vlm_planner_tuner::weights::nf4::{
-    Absmax, AbsmaxFormat, BLOCK, DequantisedFormat, DoubleAbsmax, Nf4Error, Nf4Matrix, StoredNf4, companion_of,
+    Absmax, AbsmaxFormat, BLOCK, DequantisedFormat, DoubleAbsmax, Nf4Error, Nf4Matrix, Nf4Panels, StoredNf4,
+    companion_of,
 };
 use vlm_planner_tuner::weights::{PANEL, PanelSource};
 
@@ -100,7 +101,8 @@ fn nibbles(packed: &[u8]) -> Vec<u8> {
 }
 
 /// The rows of a matrix, from its panels of some inputs at a time, as the fast path sees it.
-fn from_panels(matrix: &impl PanelSource, inputs: usize) -> Vec<f32> {
+fn from_panels(matrix: &Nf4Matrix, inputs: usize) -> Vec<f32> {
+    let matrix = Nf4Panels::new(matrix);
     let (rows, cols) = (matrix.rows(), matrix.cols());
     let mut values = vec![f32::NAN; rows * cols];
     let mut room = vec![[f32::NAN; PANEL]; inputs];
@@ -118,13 +120,13 @@ fn from_panels(matrix: &impl PanelSource, inputs: usize) -> Vec<f32> {
 }
 
 /// `x W^T`, one row after the other.
-fn product(x: &[f32], matrix: &impl PanelSource) -> Vec<f32> {
+fn product(x: &[f32], matrix: &Nf4Matrix) -> Vec<f32> {
     let weights = from_panels(matrix, 64);
     let rows = |x: &[f32]| {
         let dot = |w: &[f32]| x.iter().zip(w).map(|(x, w)| x * w).sum();
-        weights.chunks(matrix.cols()).map(dot).collect::<Vec<f32>>()
+        weights.chunks(matrix.shape()[1]).map(dot).collect::<Vec<f32>>()
     };
-    x.chunks(matrix.cols()).flat_map(rows).collect()
+    x.chunks(matrix.shape()[1]).flat_map(rows).collect()
 }
 
 #[test]

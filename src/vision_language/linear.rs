@@ -6,9 +6,9 @@ use candle_core::{DType, Module, Result, Tensor};
 use candle_nn::VarBuilder;
 
 use super::Precision;
-use super::kernels::PanelMatmul;
+use super::kernels::{LinearWeights, PanelMatmul};
 use super::nf4_on_device::Nf4OnDevice;
-use crate::weights::nf4::{AbsmaxFormat, Nf4Matrix};
+use crate::weights::nf4::{AbsmaxFormat, Nf4Matrix, Nf4Panels};
 use crate::weights::{Bf16Matrix, F32Matrix, PanelSource};
 
 /// `y = x W^T + b` on rows.
@@ -72,7 +72,7 @@ impl Linear {
         let weights: Arc<dyn PanelSource> = match (nf4, weight.dtype()) {
             (Some(format), _) => {
                 let quantised = Nf4Matrix::quantise(&flat.to_vec1::<f32>()?, shape, format);
-                Arc::new(quantised.map_err(candle_core::Error::wrap)?)
+                Arc::new(Nf4Panels::new(&quantised.map_err(candle_core::Error::wrap)?))
             }
             (None, DType::BF16) => Arc::new(Bf16Matrix::new(&flat.to_vec1()?, shape).ok_or_else(misfit)?),
             (None, _) => Arc::new(F32Matrix::new(&flat.to_vec1()?, shape).ok_or_else(misfit)?),
@@ -82,12 +82,31 @@ impl Linear {
     }
 }
 
+impl Linear {
+    /// The layer for the CPU's kernels, where it is kept for them.
+    pub fn for_kernels(&self) -> Option<LinearWeights<'_>> {
+        match &self.0 {
+            Form::Panels { weights, bias } => Some(LinearWeights { weights: weights.as_ref(), bias: bias.as_deref() }),
+            _ => None,
+        }
+    }
+
+    /// `residual + x W^T + b`: `[rows, in]` and `[rows, out]` to `[rows, out]`.
+    pub fn forward_onto(&self, xs: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        match self.for_kernels() {
+            Some(layer) => xs.contiguous()?.apply_op2_no_bwd(&residual.contiguous()?, &PanelMatmul(layer)),
+            None => residual + self.forward(xs)?,
+        }
+    }
+}
+
 impl Module for Linear {
     /// `[rows, in] -> [rows, out]`
     fn forward(&self, xs: &Tensor) -> Result<Tensor> {
         match &self.0 {
             Form::Panels { weights, bias } => {
-                xs.contiguous()?.apply_op1_no_bwd(&PanelMatmul { weights: weights.as_ref(), bias: bias.as_deref() })
+                let layer = LinearWeights { weights: weights.as_ref(), bias: bias.as_deref() };
+                xs.contiguous()?.apply_op1_no_bwd(&PanelMatmul(layer))
             }
             Form::Dense { weight, bias } => dense(xs, weight, bias.as_ref()),
             Form::Nf4 { weight, bias } => dense(xs, &weight.dequantise(xs.dtype())?, bias.as_ref()),

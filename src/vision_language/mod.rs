@@ -10,7 +10,7 @@ mod error;
 mod geometry_cache;
 mod hidden_states;
 pub mod hub;
-pub(crate) mod kernels;
+pub mod kernels;
 mod linear;
 mod model;
 mod nf4_on_device;

@@ -3,7 +3,7 @@
 use candle_core::{Module, Result, Tensor};
 use candle_nn::VarBuilder;
 
-use super::kernels::silu_mul;
+use super::kernels::GatedMlp;
 use super::{Linear, Precision};
 
 /// `down(silu(gate(x)) * up(x))`: HF `Qwen2MLP` without biases, `Qwen2_5_VLMLP` with them.
@@ -28,10 +28,61 @@ impl SwiGlu {
     }
 }
 
-impl Module for SwiGlu {
-    /// `[rows, width]` in and out.
-    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        let gated = silu_mul(&self.gate_proj.forward(xs)?, &self.up_proj.forward(xs)?)?;
-        self.down_proj.forward(&gated)
+impl SwiGlu {
+    /// `residual + down(silu(gate(x)) * up(x))`, all `[rows, width]`.
+    pub fn forward_onto(&self, xs: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        let [gate, up, down] = [&self.gate_proj, &self.up_proj, &self.down_proj];
+        match (gate.for_kernels(), up.for_kernels(), down.for_kernels()) {
+            (Some(gate), Some(up), Some(down)) => {
+                xs.contiguous()?.apply_op2_no_bwd(&residual.contiguous()?, &GatedMlp { gate, up, down })
+            }
+            _ => self.forward_plainly(xs, residual),
+        }
+    }
+
+    fn forward_plainly(&self, xs: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        let gated = (self.gate_proj.forward(xs)?.silu()? * self.up_proj.forward(xs)?)?;
+        self.down_proj.forward_onto(&gated, residual)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use candle_core::{DType, Device};
+    use candle_nn::VarMap;
+
+    use super::*;
+    use crate::vision_language::Quantize;
+
+    #[test]
+    fn the_kernel_equals_the_plain_operations() {
+        let forms: [(MakeLinear, Precision); 2] =
+            [(Linear::new, Precision::F32), (Linear::no_bias, Precision::F32.quantised(Quantize::Nf4))];
+        // One tile and many, one block of inner values and several, whole panels and parts of one.
+        for (rows, width, inner) in [(1, 8, 4), (12, 64, 512), (30, 70, 530), (410, 16, 1100), (37, 600, 33)] {
+            for (linear, precision) in forms {
+                let weights = VarMap::new();
+                let vb = VarBuilder::from_varmap(&weights, DType::F32, &Device::Cpu);
+                for (name, shape) in
+                    [("gate_proj", [inner, width]), ("up_proj", [inner, width]), ("down_proj", [width, inner])]
+                {
+                    let random = |shape: &[usize]| Tensor::randn(0f32, 1., shape, &Device::Cpu).unwrap();
+                    let mut data = weights.data().lock().unwrap();
+                    for (part, shape) in [("weight", shape.as_slice()), ("bias", &shape[..1])] {
+                        let var = candle_core::Var::from_tensor(&random(shape)).unwrap();
+                        data.insert(format!("{name}.{part}"), var);
+                    }
+                }
+                let mlp = SwiGlu::new(width, inner, linear, precision, vb).unwrap();
+                let random = || Tensor::randn(0f32, 1., (rows, width), &Device::Cpu).unwrap();
+                let (xs, residual) = (random(), random());
+                let fast = mlp.forward_onto(&xs, &residual).unwrap();
+                let plain = mlp.forward_plainly(&xs, &residual).unwrap();
+                let largest = |tensor: &Tensor| tensor.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+                let difference = largest(&(fast - &plain).unwrap()) / largest(&plain);
+                assert!(difference < 1e-5, "{rows} rows, {width} to {inner}: {difference}");
+            }
+        }
     }
 }

@@ -41,13 +41,14 @@ fn blocks(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     range.step_by(BLOCK_ROWS).map(move |start| start..end.min(start + BLOCK_ROWS))
 }
 
-/// `softmax(query key^T) value`, with `query` already scaled: `[heads, rows, dim]`, `[kv_heads, seq, dim]` twice, result
-/// `[heads, rows, dim]`. Query heads share key heads in order, as in grouped-query attention.
+/// `softmax(scale * query key^T) value`: `[heads, rows, dim]`, `[kv_heads, seq, dim]` twice, result `[heads, rows, dim]`.
+/// Query heads share key heads in order, as in grouped-query attention. The scale is positive.
 ///
 /// # Errors
 /// When the shapes do not fit, or the spans do not cover the queries.
-pub fn attention(query: &Tensor, key: &Tensor, value: &Tensor, spans: &[AttentionSpan]) -> Result<Tensor> {
-    query.contiguous()?.apply_op3_no_bwd(&key.contiguous()?, &value.contiguous()?, &Attention { spans })
+pub fn attention(query: &Tensor, key: &Tensor, value: &Tensor, scale: f64, spans: &[AttentionSpan]) -> Result<Tensor> {
+    let attention = Attention { scale: scale as f32, spans };
+    query.contiguous()?.apply_op3_no_bwd(&key.contiguous()?, &value.contiguous()?, &attention)
 }
 
 /// Whether the kernels of this folder take the tensor.
@@ -67,6 +68,7 @@ pub fn values<'s>(storage: &'s CpuStorage, layout: &Layout) -> Result<&'s [f32]>
 }
 
 struct Attention<'s> {
+    scale: f32,
     spans: &'s [AttentionSpan],
 }
 
@@ -112,7 +114,7 @@ impl CustomOp3 for Attention<'_> {
             let part =
                 |values, start: usize, rows: &Range<usize>| slice(values, start + rows.start * dim, rows.len() * dim);
             let query = part(query, 0, &span.queries)?;
-            attend(span, dim, query, part(key, kv, &span.keys)?, part(value, kv, &span.keys)?, out)
+            self.attend(span, dim, query, part(key, kv, &span.keys)?, part(value, kv, &span.keys)?, out)
         })?;
         Ok((CpuStorage::F32(out), query_layout.shape().clone()))
     }
@@ -133,6 +135,33 @@ impl Attention<'_> {
         }
         Ok(())
     }
+
+    /// One block: query `[block, dim]`, key and value `[keys, dim]`, out `[block, dim]`.
+    fn attend(
+        &self,
+        span: &AttentionSpan,
+        dim: usize,
+        query: &[f32],
+        key: &[f32],
+        value: &[f32],
+        out: &mut [f32],
+    ) -> Result<()> {
+        let (block, keys) = (span.queries.len(), span.keys.len());
+        let mut scores = vec![0f32; block * keys];
+        let transposed = Matrix::new(key, keys, dim)?.t();
+        let into = MatrixMut::new(&mut scores, block, keys, keys)?;
+        multiply(into, false, Matrix::new(query, block, dim)?, transposed)?;
+        widest_vectors(|| {
+            for (row, scores) in scores.chunks_exact_mut(keys).enumerate() {
+                let visible = if span.causal { keys - block + row + 1 } else { keys };
+                let (seen, unseen) = scores.split_at_mut(visible);
+                softmax(seen, self.scale);
+                unseen.fill(0.0);
+            }
+        });
+        let into = MatrixMut::new(out, block, dim, dim)?;
+        multiply(into, false, Matrix::new(&scores, block, keys)?, Matrix::new(value, keys, dim)?)
+    }
 }
 
 fn slice(values: &[f32], start: usize, len: usize) -> Result<&[f32]> {
@@ -142,34 +171,15 @@ fn slice(values: &[f32], start: usize, len: usize) -> Result<&[f32]> {
     }
 }
 
-/// One block: query `[block, dim]`, key and value `[keys, dim]`, out `[block, dim]`.
-fn attend(span: &AttentionSpan, dim: usize, query: &[f32], key: &[f32], value: &[f32], out: &mut [f32]) -> Result<()> {
-    let (block, keys) = (span.queries.len(), span.keys.len());
-    let mut scores = vec![0f32; block * keys];
-    let transposed = Matrix::new(key, keys, dim)?.t();
-    let into = MatrixMut::new(&mut scores, block, keys, keys)?;
-    multiply(into, false, Matrix::new(query, block, dim)?, transposed)?;
-    widest_vectors(|| {
-        for (row, scores) in scores.chunks_exact_mut(keys).enumerate() {
-            let visible = if span.causal { keys - block + row + 1 } else { keys };
-            let (seen, unseen) = scores.split_at_mut(visible);
-            softmax(seen);
-            unseen.fill(0.0);
-        }
-    });
-    let into = MatrixMut::new(out, block, dim, dim)?;
-    multiply(into, false, Matrix::new(&scores, block, keys)?, Matrix::new(value, keys, dim)?)
-}
-
 #[inline(always)]
-fn softmax(scores: &mut [f32]) {
+fn softmax(scores: &mut [f32], scale: f32) {
     // Thirty-two running values each, so that neither loop waits for its own last step.
     let largest = lanes(scores, f32::NEG_INFINITY, f32::max);
     for score in scores.iter_mut() {
-        *score = exp(*score - largest);
+        *score = exp((*score - largest) * scale);
     }
-    let scale = 1.0 / lanes(scores, 0.0, |sum, value| sum + value);
-    scores.iter_mut().for_each(|score| *score *= scale);
+    let share = 1.0 / lanes(scores, 0.0, |sum, value| sum + value);
+    scores.iter_mut().for_each(|score| *score *= share);
 }
 
 /// Two of the widest vectors.
@@ -223,7 +233,7 @@ mod tests {
         {
             let (query, key, value) =
                 (random((heads, rows, dim)), random((kv_heads, seq, dim)), random((kv_heads, seq, dim)));
-            let fast = attention(&query, &key, &value, &AttentionSpan::causal(rows, seq)).unwrap();
+            let fast = attention(&query, &key, &value, 1.0, &AttentionSpan::causal(rows, seq)).unwrap();
             let expected = plain(&query, &key, &value, |row, col| col <= seq - rows + row);
             assert!(difference(&fast, &expected) < 1e-5);
         }
@@ -234,10 +244,10 @@ mod tests {
         let (query, key, value) = (random((3, 150, 12)), random((3, 150, 12)), random((3, 150, 12)));
         let windows: Vec<_> = [0..64, 64..80, 80..150].into_iter().flat_map(AttentionSpan::full).collect();
         let window = |at: usize| [64, 80].iter().filter(|&&start| at >= start).count();
-        let fast = attention(&query, &key, &value, &windows).unwrap();
+        let fast = attention(&query, &key, &value, 1.0, &windows).unwrap();
         assert!(difference(&fast, &plain(&query, &key, &value, |row, col| window(row) == window(col))) < 1e-5);
         let whole: Vec<_> = AttentionSpan::full(0..150).collect();
-        let fast = attention(&query, &key, &value, &whole).unwrap();
+        let fast = attention(&query, &key, &value, 1.0, &whole).unwrap();
         assert!(difference(&fast, &plain(&query, &key, &value, |_, _| true)) < 1e-5);
     }
 
@@ -252,7 +262,7 @@ mod tests {
             vec![span(1..10, 0..10)],
             vec![span(0..10, 3..3)],
         ] {
-            assert!(attention(&query, &key, &key, &spans).is_err(), "{spans:?}");
+            assert!(attention(&query, &key, &key, 1.0, &spans).is_err(), "{spans:?}");
         }
     }
 }

@@ -3,13 +3,16 @@
 
 mod attention;
 mod exp;
+mod gated_mlp;
 pub mod gemm;
+mod linear_weights;
 mod packed_rows;
 mod panel_matmul;
 mod register_tile;
-mod silu_mul;
 mod vectors;
+mod work_split;
 
 pub use attention::{AttentionSpan, attention, is_cpu_f32};
+pub use gated_mlp::GatedMlp;
+pub use linear_weights::LinearWeights;
 pub use panel_matmul::PanelMatmul;
-pub use silu_mul::silu_mul;

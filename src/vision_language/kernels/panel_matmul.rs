@@ -6,92 +6,100 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, bail};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::attention::values;
-use super::packed_rows::{PackedRows, TILE_ROWS, TileColumn};
+use super::linear_weights::LinearWeights;
+use super::packed_rows::{INPUT_BLOCK, PackedRows, TILE_ROWS, TileColumn};
 use super::register_tile::{TileSums, multiply_tile};
-use crate::weights::{PANEL, PanelRow, PanelSource};
+use super::work_split::WorkSplit;
+use crate::weights::{PANEL, PanelRow};
 
-/// Inputs that are multiplied before the sums are put aside: a panel of them, 64 KB, stays in the second cache.
-const INPUT_BLOCK: usize = 512;
-/// Tiles that use a panel before it is widened again: their inputs, 800 KB, stay in the second or third cache.
-const BLOCK_TILES: usize = 33;
-/// Panels that one task computes at most: their sums stay in the same cache while the inputs' blocks go by.
+/// Panels that one task computes at most: their sums stay in the second cache while the inputs' blocks go by.
 const TASK_PANELS: usize = 8;
-/// Tasks for each thread at least, where there is as much to do, so that none waits long for the last.
-const TASKS_A_THREAD: usize = 4;
 
 thread_local! {
     /// Room for packed inputs, kept from one product to the next.
     static PACKED: Cell<Vec<TileColumn>> = const { Cell::new(Vec::new()) };
 }
 
-/// `[rows, in] -> [rows, out]`: `x W^T + b` in f32.
-pub struct PanelMatmul<'w> {
-    /// `[out, in]`
-    pub weights: &'w dyn PanelSource,
-    /// `[out]`
-    pub bias: Option<&'w [f32]>,
-}
+/// `[rows, in] -> [rows, out]` in f32: `x W^T + b`, or with a second tensor `[rows, out]` the sum of it and that.
+pub struct PanelMatmul<'w>(pub LinearWeights<'w>);
 
 impl CustomOp1 for PanelMatmul<'_> {
     fn name(&self) -> &'static str {
         "panel-matmul"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (rows, cols) = layout.shape().dims2()?;
-        let (out_dim, in_dim) = (self.weights.rows(), self.weights.cols());
-        if cols != in_dim || self.bias.is_some_and(|bias| bias.len() != out_dim) {
-            bail!("a linear layer of {out_dim}x{in_dim} does not take {rows}x{cols} values");
-        }
-        let mut out = vec![0f32; rows * out_dim];
-        let mut buffer = PACKED.take();
-        let inputs = PackedRows::pack(values(storage, layout)?, in_dim, INPUT_BLOCK, &mut buffer);
-        self.tasks(&inputs, &mut out).into_par_iter().for_each(|task| pulp::Arch::new().dispatch(task));
-        PACKED.set(buffer);
-        Ok((CpuStorage::F32(out), Shape::from((rows, out_dim))))
+    fn cpu_fwd(&self, xs: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.run(values(xs, layout)?, layout, None)
+    }
+}
+
+impl CustomOp2 for PanelMatmul<'_> {
+    fn name(&self) -> &'static str {
+        "panel-matmul-onto"
+    }
+
+    fn cpu_fwd(
+        &self,
+        xs: &CpuStorage,
+        layout: &Layout,
+        onto: &CpuStorage,
+        onto_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.run(values(xs, layout)?, layout, Some(values(onto, onto_layout)?))
     }
 }
 
 impl PanelMatmul<'_> {
-    /// Cuts the result into blocks of rows and groups of panels.
-    fn tasks<'t>(&'t self, inputs: &'t PackedRows, out: &'t mut [f32]) -> Vec<Task<'t>> {
-        let (out_dim, tiles) = (self.weights.rows(), inputs.tiles());
-        if out_dim == 0 || tiles == 0 {
-            return Vec::new();
-        }
-        let block_tiles = tiles.div_ceil(tiles.div_ceil(BLOCK_TILES));
-        let (row_blocks, panels) = (tiles.div_ceil(block_tiles), out_dim.div_ceil(PANEL));
-        let fair = panels * row_blocks / (TASKS_A_THREAD * rayon::current_num_threads());
-        let task_panels = fair.clamp(1, TASK_PANELS);
-        let mut tasks = Vec::with_capacity(row_blocks * panels.div_ceil(task_panels));
-        for (block, rows) in out.chunks_mut(block_tiles * TILE_ROWS * out_dim).enumerate() {
-            let first_tile = block * block_tiles;
-            let of_block = tasks.len();
-            tasks.extend((0..panels).step_by(task_panels).map(|first| Task {
-                product: self,
-                inputs,
-                tiles: first_tile..tiles.min(first_tile + block_tiles),
-                panels: first..panels.min(first + task_panels),
-                out: Vec::with_capacity(block_tiles * TILE_ROWS),
-            }));
+    fn run(&self, xs: &[f32], layout: &Layout, onto: Option<&[f32]>) -> Result<(CpuStorage, Shape)> {
+        let (rows, cols) = layout.shape().dims2()?;
+        self.0.check(rows, cols)?;
+        let mut buffer = PACKED.take();
+        let out = multiply(&self.0, &PackedRows::pack(xs, cols, &mut buffer), rows, onto);
+        PACKED.set(buffer);
+        Ok((CpuStorage::F32(out?), Shape::from((rows, self.0.weights.rows()))))
+    }
+}
+
+/// The row-major product of `rows` packed rows with a layer's weights, added to its bias and to `onto`.
+///
+/// # Errors
+/// When `onto` has another size.
+pub fn multiply(layer: &LinearWeights, inputs: &PackedRows, rows: usize, onto: Option<&[f32]>) -> Result<Vec<f32>> {
+    let out_dim = layer.weights.rows();
+    if let Some(onto) = onto
+        && onto.len() != rows * out_dim
+    {
+        bail!("a linear layer of {rows}x{out_dim} outputs cannot be added to {} values", onto.len());
+    }
+    let mut out = vec![0f32; rows * out_dim];
+    if !out.is_empty() {
+        let split = WorkSplit::new(inputs.tiles(), layer.panels(), TASK_PANELS);
+        let mut tasks: Vec<Task> = split
+            .tasks()
+            .map(|(tiles, panels)| Task { layer, inputs, onto, out: Vec::with_capacity(tiles.len()), tiles, panels })
+            .collect();
+        let blocks = out.chunks_mut(split.block_tiles() * TILE_ROWS * out_dim);
+        for (tasks, rows) in tasks.chunks_mut(split.groups()).zip(blocks) {
             for row in rows.chunks_exact_mut(out_dim) {
-                let parts = row.chunks_mut(task_panels * PANEL);
-                tasks.iter_mut().skip(of_block).zip(parts).for_each(|(task, part)| task.out.push(part));
+                let parts = row.chunks_mut(split.task_outputs());
+                tasks.iter_mut().zip(parts).for_each(|(task, part)| task.out.push(part));
             }
         }
-        tasks
+        tasks.into_par_iter().for_each(|task| pulp::Arch::new().dispatch(task));
     }
+    Ok(out)
 }
 
 /// Some panels' outputs of some tiles' rows.
 struct Task<'t> {
-    product: &'t PanelMatmul<'t>,
+    layer: &'t LinearWeights<'t>,
     inputs: &'t PackedRows<'t>,
+    onto: Option<&'t [f32]>,
     tiles: Range<usize>,
     panels: Range<usize>,
     /// Those columns of those rows.
@@ -106,11 +114,14 @@ impl WithSimd for Task<'_> {
         let mut room: Vec<PanelRow> = vec![[0.0; PANEL]; INPUT_BLOCK];
         for block in self.inputs.input_blocks() {
             for (index, panel) in self.panels.clone().enumerate() {
-                let weights = self.product.weights.panel(panel, block.clone(), &mut room);
-                let bias = (block.start == 0).then(|| self.product.bias_of(panel));
+                let weights = self.layer.weights.panel(panel, block.clone(), &mut room);
+                let bias = (block.start == 0).then(|| self.layer.bias_of(panel));
                 for (tile, rows) in self.tiles.clone().zip(self.out.chunks_mut(TILE_ROWS)) {
                     let columns = index * PANEL..(index + 1) * PANEL;
-                    let mut sums = bias.map_or_else(|| sums_so_far(rows, &columns), |bias| [bias; TILE_ROWS]);
+                    let mut sums = match bias {
+                        Some(bias) => first_sums(&bias, self.onto, self.layer.weights.rows(), tile, panel),
+                        None => sums_so_far(rows, &columns),
+                    };
                     multiply_tile(simd, self.inputs.tile(tile, &block), weights, &mut sums);
                     put_aside(rows, &columns, &sums);
                 }
@@ -119,15 +130,17 @@ impl WithSimd for Task<'_> {
     }
 }
 
-impl PanelMatmul<'_> {
-    /// What a panel's sums begin with.
-    fn bias_of(&self, panel: usize) -> PanelRow {
-        let mut row = [0.0; PANEL];
-        if let Some(bias) = self.bias {
-            row.iter_mut().zip(bias.iter().skip(panel * PANEL)).for_each(|(start, bias)| *start = *bias);
+/// What is added to.
+#[inline(always)]
+fn first_sums(bias: &PanelRow, onto: Option<&[f32]>, out_dim: usize, tile: usize, panel: usize) -> TileSums {
+    let mut all = [*bias; TILE_ROWS];
+    if let Some(onto) = onto {
+        let rows = onto.chunks_exact(out_dim).skip(tile * TILE_ROWS);
+        for (sums, row) in all.iter_mut().zip(rows) {
+            sums.iter_mut().zip(row.iter().skip(panel * PANEL)).for_each(|(sum, value)| *sum += value);
         }
-        row
     }
+    all
 }
 
 #[inline(always)]
@@ -156,12 +169,12 @@ fn put_aside(rows: &mut [&mut [f32]], columns: &Range<usize>, all: &TileSums) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use candle_core::{Device, Tensor};
+    use candle_core::{DType, Device, Tensor};
     use half::bf16;
 
     use super::*;
-    use crate::weights::nf4::{AbsmaxFormat, Nf4Matrix};
-    use crate::weights::{Bf16Matrix, F32Matrix};
+    use crate::weights::nf4::{AbsmaxFormat, Nf4Matrix, Nf4Panels};
+    use crate::weights::{Bf16Matrix, F32Matrix, PanelSource};
 
     fn random(len: usize, seed: u64) -> Vec<f32> {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -172,21 +185,25 @@ mod tests {
         (0..len).map(|_| next()).collect()
     }
 
-    fn largest_difference(
-        x: &[f32],
-        wide: &[f32],
-        [out, inputs]: [usize; 2],
-        fast: &[f32],
-        bias: Option<&[f32]>,
-    ) -> f64 {
-        let exact = x.chunks_exact(inputs).flat_map(|x| {
-            wide.chunks_exact(inputs).enumerate().map(move |(output, weights)| {
+    fn tensor(values: &[f32], cols: usize) -> Tensor {
+        Tensor::from_slice(values, (values.len() / cols, cols), &Device::Cpu).unwrap()
+    }
+
+    fn flat(tensor: Tensor) -> Vec<f32> {
+        tensor.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    /// In f64, one product after the other.
+    fn plain(x: &[f32], wide: &[f32], inputs: usize, bias: Option<&[f32]>, onto: Option<&[f32]>) -> Vec<f64> {
+        let mut y = Vec::new();
+        for x in x.chunks_exact(inputs) {
+            for (output, weights) in wide.chunks_exact(inputs).enumerate() {
                 let product: f64 = x.iter().zip(weights).map(|(x, w)| f64::from(*x) * f64::from(*w)).sum();
-                product + bias.map_or(0.0, |bias| f64::from(bias[output]))
-            })
-        });
-        assert_eq!(fast.len(), x.len() / inputs * out);
-        exact.zip(fast).map(|(exact, fast)| (exact - f64::from(*fast)).abs()).fold(0.0, f64::max)
+                let onto = onto.map_or(0.0, |onto| onto[y.len()]);
+                y.push(product + f64::from(bias.map_or(0.0, |bias| bias[output])) + f64::from(onto));
+            }
+        }
+        y
     }
 
     #[test]
@@ -201,20 +218,27 @@ mod tests {
             (25, [600, 64]),
         ] {
             let [out, inputs] = shape;
-            let (x, weights, bias) = (random(rows * inputs, 1), random(out * inputs, 2), random(out, 3));
+            let (x, weights) = (random(rows * inputs, 1), random(out * inputs, 2));
+            let (bias, onto) = (random(out, 3), random(rows * out, 4));
             let narrow: Vec<bf16> = weights.iter().map(|&weight| bf16::from_f32(weight)).collect();
             let nf4 = Nf4Matrix::quantise(&weights, shape, AbsmaxFormat::Double).unwrap();
             let forms: [(&dyn PanelSource, Vec<f32>); 3] = [
                 (&F32Matrix::new(&weights, shape).unwrap(), weights.clone()),
                 (&Bf16Matrix::new(&narrow, shape).unwrap(), narrow.iter().map(|weight| weight.to_f32()).collect()),
-                (&nf4, nf4.dequantise()),
+                (&Nf4Panels::new(&nf4), nf4.dequantise()),
             ];
-            let input = Tensor::from_slice(&x, (rows, inputs), &Device::Cpu).unwrap();
+            let input = tensor(&x, inputs);
             for (weights, wide) in forms {
-                for bias in [None, Some(bias.as_slice())] {
-                    let fast = input.apply_op1_no_bwd(&PanelMatmul { weights, bias }).unwrap();
-                    let fast = fast.flatten_all().unwrap().to_vec1().unwrap();
-                    let difference = largest_difference(&x, &wide, shape, &fast, bias);
+                for (bias, onto) in [(None, None), (Some(bias.as_slice()), None), (None, Some(onto.as_slice()))] {
+                    let product = PanelMatmul(LinearWeights { weights, bias });
+                    let fast = match onto {
+                        None => input.apply_op1_no_bwd(&product),
+                        Some(onto) => input.apply_op2_no_bwd(&tensor(onto, out), &product),
+                    };
+                    let (fast, exact) = (flat(fast.unwrap()), plain(&x, &wide, inputs, bias, onto));
+                    assert_eq!(fast.len(), exact.len());
+                    let distance = |(fast, exact): (f32, f64)| (f64::from(fast) - exact).abs();
+                    let difference = fast.into_iter().zip(exact).map(distance).fold(0.0, f64::max);
                     assert!(difference < 1e-5, "{rows} rows, {shape:?}: {difference}");
                 }
             }
@@ -226,9 +250,8 @@ mod tests {
         let (x, weights) = (random(50 * 700, 4), random(90 * 700, 5));
         let weights = F32Matrix::new(&weights, [90, 700]).unwrap();
         let product = |x: &[f32]| {
-            let x = Tensor::from_slice(x, (x.len() / 700, 700), &Device::Cpu).unwrap();
-            let y = x.apply_op1_no_bwd(&PanelMatmul { weights: &weights, bias: None }).unwrap();
-            y.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+            let layer = LinearWeights { weights: &weights, bias: None };
+            flat(tensor(x, 700).apply_op1_no_bwd(&PanelMatmul(layer)).unwrap())
         };
         assert_eq!(product(&x)[20 * 90..21 * 90], product(&x[20 * 700..21 * 700]));
     }
@@ -236,11 +259,11 @@ mod tests {
     #[test]
     fn other_widths_are_refused() {
         let weights = F32Matrix::new(&random(12, 6), [3, 4]).unwrap();
-        let x = Tensor::zeros((2, 5), candle_core::DType::F32, &Device::Cpu).unwrap();
-        assert!(x.apply_op1_no_bwd(&PanelMatmul { weights: &weights, bias: None }).is_err());
-        let x = Tensor::zeros((2, 4), candle_core::DType::F32, &Device::Cpu).unwrap();
-        assert!(x.apply_op1_no_bwd(&PanelMatmul { weights: &weights, bias: Some(&[1.0]) }).is_err());
-        let none = Tensor::zeros((0, 4), candle_core::DType::F32, &Device::Cpu).unwrap();
-        assert_eq!(none.apply_op1_no_bwd(&PanelMatmul { weights: &weights, bias: None }).unwrap().dims(), [0, 3]);
+        let layer = |bias| PanelMatmul(LinearWeights { weights: &weights, bias });
+        let zeros = |rows: usize, cols: usize| Tensor::zeros((rows, cols), DType::F32, &Device::Cpu).unwrap();
+        assert!(zeros(2, 5).apply_op1_no_bwd(&layer(None)).is_err());
+        assert!(zeros(2, 4).apply_op1_no_bwd(&layer(Some(&[1.0]))).is_err());
+        assert!(zeros(2, 4).apply_op2_no_bwd(&zeros(2, 4), &layer(None)).is_err());
+        assert_eq!(zeros(0, 4).apply_op1_no_bwd(&layer(None)).unwrap().dims(), [0, 3]);
     }
 }

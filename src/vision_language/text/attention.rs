@@ -49,11 +49,12 @@ impl TextAttention {
         })
     }
 
-    /// `[rows, hidden]` in and out, with the keys and values of the whole sequence: those of the `prefix` that the rows
-    /// come after, and their own.
-    pub fn forward(
+    /// `residual + attention(xs)`, all `[rows, hidden]`, with the keys and values of the whole sequence: those of the
+    /// `prefix` that the rows come after, and their own.
+    pub fn forward_onto(
         &self,
         xs: &Tensor,
+        residual: &Tensor,
         geometry: &SequenceGeometry,
         prefix: Option<&KeyValues>,
     ) -> Result<(Tensor, KeyValues)> {
@@ -62,7 +63,6 @@ impl TextAttention {
             ys.reshape((rows, count, self.head_dim))?.transpose(0, 1)?.contiguous() // [count, rows, head_dim]
         };
         let query = geometry.rotary.rotate(&heads(self.q_proj.forward(xs)?, self.num_heads)?)?;
-        let query = (query * (self.head_dim as f64).powf(-0.5))?;
         let key = geometry.rotary.rotate(&heads(self.k_proj.forward(xs)?, self.num_kv_heads)?)?;
         let value = heads(self.v_proj.forward(xs)?, self.num_kv_heads)?;
         let whole = match prefix {
@@ -71,12 +71,13 @@ impl TextAttention {
         };
         let KeyValues { key, value } = &whole;
         let seq = key.dim(1)?;
+        let scale = (self.head_dim as f64).powf(-0.5);
         let attended = match is_cpu_f32(&query) {
-            true => attention(&query, key, value, &AttentionSpan::causal(rows, seq))?,
-            false => attend_plainly(&query, key, value, &geometry.causal_mask)?,
+            true => attention(&query, key, value, scale, &AttentionSpan::causal(rows, seq))?,
+            false => attend_plainly(&(query * scale)?, key, value, &geometry.causal_mask)?,
         };
         let attended = attended.transpose(0, 1)?.reshape((rows, self.num_heads * self.head_dim))?;
-        Ok((self.o_proj.forward(&attended)?, whole))
+        Ok((self.o_proj.forward_onto(&attended, residual)?, whole))
     }
 }
 
@@ -107,8 +108,8 @@ mod tests {
         let mask: Vec<f32> =
             (0..rows * seq).map(|at| if at % seq <= seq - rows + at / seq { 0.0 } else { f32::NEG_INFINITY }).collect();
         let mask = Tensor::from_vec(mask, (1, rows, seq), &Device::Cpu).unwrap();
-        let plain = attend_plainly(&query, &key, &value, &mask).unwrap();
-        let fast = attention(&query, &key, &value, &AttentionSpan::causal(rows, seq)).unwrap();
+        let plain = attend_plainly(&(&query * 0.25).unwrap(), &key, &value, &mask).unwrap();
+        let fast = attention(&query, &key, &value, 0.25, &AttentionSpan::causal(rows, seq)).unwrap();
         let difference = (plain - fast).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
         assert!(difference < 1e-5, "{difference}");
     }

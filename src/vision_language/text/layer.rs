@@ -32,16 +32,15 @@ impl DecoderLayer {
         })
     }
 
-    /// `[rows, hidden]` in and out, with the keys and values of the whole sequence; see [`TextAttention::forward`].
+    /// `[rows, hidden]` in and out, with the keys and values of the whole sequence; see [`TextAttention::forward_onto`].
     pub fn forward(
         &self,
         xs: &Tensor,
         geometry: &SequenceGeometry,
         prefix: Option<&KeyValues>,
     ) -> Result<(Tensor, KeyValues)> {
-        let (attended, key_values) = self.self_attn.forward(&self.input_layernorm.forward(xs)?, geometry, prefix)?;
-        let xs = (xs + attended)?;
-        let xs = (&xs + self.mlp.forward(&self.post_attention_layernorm.forward(&xs)?)?)?;
+        let (xs, key_values) = self.self_attn.forward_onto(&self.input_layernorm.forward(xs)?, xs, geometry, prefix)?;
+        let xs = self.mlp.forward_onto(&self.post_attention_layernorm.forward(&xs)?, &xs)?;
         Ok((xs, key_values))
     }
 }

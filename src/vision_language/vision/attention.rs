@@ -29,21 +29,27 @@ impl VisionAttention {
         })
     }
 
-    /// `xs` is `[patches, hidden]`; patches attend within their window.
-    pub fn forward(&self, xs: &Tensor, rotary: &RotaryTable, pattern: &AttentionPattern) -> Result<Tensor> {
+    /// `residual + attention(xs)`, all `[patches, hidden]`; patches attend within their window.
+    pub fn forward_onto(
+        &self,
+        xs: &Tensor,
+        residual: &Tensor,
+        rotary: &RotaryTable,
+        pattern: &AttentionPattern,
+    ) -> Result<Tensor> {
         let patches = xs.dim(0)?;
         let qkv = self.qkv.forward(xs)?.reshape((patches, 3, self.num_heads, self.head_dim))?;
         let part = |index: usize| qkv.narrow(1, index, 1)?.squeeze(1)?.transpose(0, 1)?.contiguous();
         let query = rotary.rotate(&part(0)?)?; // [heads, patches, head_dim]
-        let query = (query * (self.head_dim as f64).powf(-0.5))?;
         let key = rotary.rotate(&part(1)?)?;
         let value = part(2)?;
+        let scale = (self.head_dim as f64).powf(-0.5);
         let attended = match is_cpu_f32(&query) {
-            true => attention(&query, &key, &value, &pattern.spans)?,
-            false => attend_plainly(&query, &key, &value, &pattern.groups)?,
+            true => attention(&query, &key, &value, scale, &pattern.spans)?,
+            false => attend_plainly(&(query * scale)?, &key, &value, &pattern.groups)?,
         };
         let attended = attended.transpose(0, 1)?.reshape((patches, self.num_heads * self.head_dim))?;
-        self.proj.forward(&attended)
+        self.proj.forward_onto(&attended, residual)
     }
 }
 
@@ -74,8 +80,8 @@ mod tests {
         let groups = WindowPartition::new(7, 9, 4, 4).groups().to_vec();
         let random = || Tensor::randn(0f32, 1., (3, 7 * 9 * 4, 12), &Device::Cpu).unwrap();
         let (query, key, value) = (random(), random(), random());
-        let plain = attend_plainly(&query, &key, &value, &groups).unwrap();
-        let fast = attention(&query, &key, &value, &AttentionPattern::new(groups).spans).unwrap();
+        let plain = attend_plainly(&(&query * 0.3).unwrap(), &key, &value, &groups).unwrap();
+        let fast = attention(&query, &key, &value, 0.3, &AttentionPattern::new(groups).spans).unwrap();
         let difference = (plain - fast).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
         assert!(difference < 1e-5, "{difference}");
     }

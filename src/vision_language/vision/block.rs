@@ -37,7 +37,7 @@ impl VisionBlock {
 
     /// `[patches, hidden]` in and out.
     pub fn forward(&self, xs: &Tensor, rotary: &RotaryTable, pattern: &AttentionPattern) -> Result<Tensor> {
-        let xs = (xs + self.attn.forward(&self.norm1.forward(xs)?, rotary, pattern)?)?;
-        &xs + self.mlp.forward(&self.norm2.forward(&xs)?)?
+        let xs = self.attn.forward_onto(&self.norm1.forward(xs)?, xs, rotary, pattern)?;
+        self.mlp.forward_onto(&self.norm2.forward(&xs)?, &xs)
     }
 }

@@ -1,12 +1,9 @@
 //! From codes back to values.
 
-use std::ops::Range;
-
 use rayon::prelude::*;
 
 use super::code::{BLOCK_BYTES, decode_block, decode_byte};
 use super::{BLOCK, DequantisedFormat, Nf4Matrix};
-use crate::weights::panel_source::{PANEL, PanelRow, check_panel};
 
 /// What one task of [`Nf4Matrix::dequantise`] writes.
 const TASK_VALUES: usize = 1024 * BLOCK;
@@ -20,33 +17,6 @@ impl Nf4Matrix {
             .enumerate()
             .for_each(|(task, values)| self.dequantise_flat(task * TASK_VALUES, values));
         values
-    }
-
-    /// See [`PanelSource::panel`](crate::weights::PanelSource::panel). Inputs may start anywhere in a block.
-    #[allow(clippy::indexing_slicing)] // check_panel has compared the ranges with the shape
-    pub(super) fn dequantise_panel<'p>(
-        &self,
-        panel: usize,
-        inputs: Range<usize>,
-        room: &'p mut [PanelRow],
-    ) -> &'p [PanelRow] {
-        let [rows, cols] = self.shape();
-        check_panel([rows, cols], panel, &inputs, room);
-        let room = &mut room[..inputs.len()];
-        // A block of each output at a time, to be read across from the first cache.
-        let mut outputs = [[0.0; BLOCK]; PANEL];
-        let mut start = inputs.start;
-        while start < inputs.end {
-            let end = (start + 1).next_multiple_of(BLOCK).min(inputs.end);
-            for (row, values) in (panel * PANEL..rows).zip(&mut outputs) {
-                self.dequantise_flat(row * cols + start, &mut values[..end - start]);
-            }
-            for (at, row) in room[start - inputs.start..end - inputs.start].iter_mut().enumerate() {
-                *row = outputs.each_ref().map(|values| values[at]);
-            }
-            start = end;
-        }
-        room
     }
 
     /// Writes the values from `start` on, counted row-major.
@@ -77,7 +47,7 @@ impl Nf4Matrix {
 
 /// The nearest bf16, to even on a tie. Products of code and magnitude are never NaN, and without that case the loop
 /// vectorises where `bf16::from_f32` does not.
-fn rounded_to_bf16(value: f32) -> f32 {
+pub(super) fn rounded_to_bf16(value: f32) -> f32 {
     let bits = value.to_bits();
     let to_nearest = 0x7fff + ((bits >> 16) & 1);
     f32::from_bits(bits.wrapping_add(to_nearest) & 0xffff_0000)
@@ -89,31 +59,6 @@ mod tests {
 
     use super::*;
     use crate::weights::nf4::AbsmaxFormat;
-
-    #[test]
-    fn panels_are_those_of_the_whole_wherever_they_start() {
-        for (rows, cols) in [(9, 1), (33, 3), (40, 50), (64, 64), (31, 65), (70, 200)] {
-            let values: Vec<f32> = (0..rows * cols).map(|i| ((i * 37 % 101) as f32 - 50.0) / 17.0).collect();
-            for format in [AbsmaxFormat::Single, AbsmaxFormat::Double] {
-                let matrix = Nf4Matrix::quantise(&values, [rows, cols], format).unwrap();
-                let whole = matrix.dequantise();
-                for (panel, (start, end)) in (0..rows.div_ceil(PANEL)).flat_map(|panel| {
-                    [(0, cols), (cols / 3, cols), (1, 1), (0, cols.min(64))].map(|part| (panel, part))
-                }) {
-                    let mut room = vec![[f32::NAN; PANEL]; cols];
-                    let found = matrix.dequantise_panel(panel, start..end, &mut room);
-                    assert_eq!(found.len(), end - start);
-                    for (input, found) in (start..end).zip(found) {
-                        let expected: [f32; PANEL] = std::array::from_fn(|output| {
-                            let row = panel * PANEL + output;
-                            if row < rows { whole[row * cols + input] } else { 0.0 }
-                        });
-                        assert_eq!(found, &expected, "panel {panel}, input {input} of {rows}x{cols}");
-                    }
-                }
-            }
-        }
-    }
 
     #[test]
     fn bf16_rounding_is_to_nearest_even_up_to_infinity() {

@@ -1,9 +1,6 @@
 //! A matrix in 4 bits.
 
-use std::ops::Range;
-
 use super::{Absmax, AbsmaxFormat, BLOCK, NESTED_BLOCK, Nf4Error};
-use crate::weights::{PanelRow, PanelSource};
 
 /// A matrix `[rows, cols]`, the weight of a linear layer as `[out, in]`, quantised to NormalFloat4.
 ///
@@ -80,24 +77,6 @@ impl Nf4Matrix {
     pub fn bytes_of([rows, cols]: [usize; 2], format: AbsmaxFormat) -> u64 {
         let values = (rows as u64).saturating_mul(cols as u64);
         values.div_ceil(2).saturating_add(Absmax::bytes_of(values, format))
-    }
-}
-
-impl PanelSource for Nf4Matrix {
-    fn rows(&self) -> usize {
-        self.shape[0]
-    }
-
-    fn cols(&self) -> usize {
-        self.shape[1]
-    }
-
-    fn panel<'p>(&'p self, panel: usize, inputs: Range<usize>, room: &'p mut [PanelRow]) -> &'p [PanelRow] {
-        self.dequantise_panel(panel, inputs, room)
-    }
-
-    fn bytes(&self) -> usize {
-        self.packed.len() + self.absmax.bytes()
     }
 }
 

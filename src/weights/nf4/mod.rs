@@ -12,8 +12,10 @@ mod code;
 mod dequantise;
 mod dynamic_map;
 mod error;
+mod lookup;
 mod matrix;
 mod mean;
+mod panels;
 mod quantise;
 mod stored;
 
@@ -21,6 +23,7 @@ pub use absmax::{Absmax, AbsmaxFormat, DoubleAbsmax};
 pub use code::byte_values;
 pub use error::Nf4Error;
 pub use matrix::{DequantisedFormat, Nf4Matrix};
+pub use panels::Nf4Panels;
 pub use stored::{StoredNf4, companion_of};
 
 /// Values that share one `absmax`.

@@ -36,8 +36,8 @@ pub use history_config::HistoryConfig;
 pub use normalization::Normalization;
 pub use pickle::PickleError;
 pub use policy::{
-    Fingerprint, HeadsPolicy, LocatedPolicy, PolicyCheckpoint, PolicyForm, PolicyManifest, PolicyOrigin, PolicySet,
-    SavedPolicy, StoredPolicy, VlmInfo, locate_live, sha256_of,
+    DPT_HEAD, Fingerprint, HISTORY_ENCODER, HeadsPolicy, LocatedPolicy, PolicyCheckpoint, PolicyForm, PolicyManifest,
+    PolicyOrigin, PolicySet, SavedPolicy, StoredPolicy, VlmInfo, locate_live, sha256_of,
 };
 pub use state_dict::StateDict;
 pub use supervised::{AdapterRequirement, Heads, SupervisedCheckpoint};

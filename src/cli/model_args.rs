@@ -34,6 +34,13 @@ pub struct ModelArgs {
     /// Planner: dwa, teb, mppi, ddp, or a YAML file that describes another one
     #[arg(long, value_name = "NAME|FILE", default_value = "dwa")]
     pub planner: String,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// How a vision-language model computes.
+#[derive(Debug, Clone, Args)]
+pub struct ComputeArgs {
     /// cpu, or cuda:N in a build with the feature cuda
     #[arg(long, default_value = "cpu", value_parser = parse_device)]
     pub device: DeviceChoice,
@@ -131,10 +138,10 @@ impl ModelArgs {
             policy: self.policy.clone(),
             head: self.head,
             planner: planner_named(&self.planner)?,
-            device: self.device.open()?,
-            format: self.dtype,
-            quantize: self.quantize.resolve(),
-            pixels: PixelBudget { min_pixels: self.min_pixels, max_pixels: self.max_pixels },
+            device: self.compute.device.open()?,
+            format: self.compute.dtype,
+            quantize: self.compute.quantize.resolve(),
+            pixels: self.compute.pixels(),
             memory: None,
         })
     }
@@ -148,7 +155,7 @@ impl ModelArgs {
             log::warn!("--head regression is the supervised checkpoint's head; of --policy only an adapter is used");
         }
         let options = self.options()?;
-        self.start_threads();
+        self.compute.start_threads();
         let bar = ProgressBar::new(0).with_style(bar_style("loading weights {bar:30} {pos}/{len}"));
         let shown = bar.clone();
         let progress: LoadProgress = Box::new(move |read, total| {
@@ -158,19 +165,6 @@ impl ModelArgs {
         let tuner = options.load(Some(progress));
         bar.finish_and_clear();
         Ok(tuner?)
-    }
-
-    /// Starts as many threads as were asked for. They are the process's: the first call counts.
-    pub fn start_threads(&self) {
-        let Some(threads) = self.threads.map(NonZeroUsize::get) else { return };
-        let cores = std::thread::available_parallelism().map_or(threads, NonZeroUsize::get);
-        if threads > cores {
-            log::warn!("{threads} threads were asked for, there are {cores} cores: {cores} will be started");
-        }
-        let started = rayon::ThreadPoolBuilder::new().num_threads(threads.min(cores)).build_global();
-        if started.is_err() && rayon::current_num_threads() != threads.min(cores) {
-            log::warn!("{} threads are running already; their number stays", rayon::current_num_threads());
-        }
     }
 
     /// Base model and supervised checkpoint, which every command that runs a model needs.
@@ -184,6 +178,26 @@ impl ModelArgs {
             return Err(missing("--policy <PREFIX|DIR|FILE> (for --head actor)"));
         }
         Ok((base, checkpoint))
+    }
+}
+
+impl ComputeArgs {
+    /// Overrides of the image processor's pixel budget.
+    pub fn pixels(&self) -> PixelBudget {
+        PixelBudget { min_pixels: self.min_pixels, max_pixels: self.max_pixels }
+    }
+
+    /// Starts as many threads as were asked for. They are the process's: the first call counts.
+    pub fn start_threads(&self) {
+        let Some(threads) = self.threads.map(NonZeroUsize::get) else { return };
+        let cores = std::thread::available_parallelism().map_or(threads, NonZeroUsize::get);
+        if threads > cores {
+            log::warn!("{threads} threads were asked for, there are {cores} cores: {cores} will be started");
+        }
+        let started = rayon::ThreadPoolBuilder::new().num_threads(threads.min(cores)).build_global();
+        if started.is_err() && rayon::current_num_threads() != threads.min(cores) {
+            log::warn!("{} threads are running already; their number stays", rayon::current_num_threads());
+        }
     }
 }
 

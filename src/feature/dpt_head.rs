@@ -1,11 +1,12 @@
 //! The DPT head: four hidden states and a history vector become the feature.
 
 use candle_core::{DType, Module, Result, Tensor};
-use candle_nn::{LayerNorm, Linear, VarBuilder, layer_norm, linear};
+use candle_nn::{Linear, VarBuilder, linear};
 
 use super::attention_pool::AttentionPool;
 use super::fusion_block::FusionBlock;
-use super::projection::{LAYER_NORM_EPS, Projection};
+use super::norm::Norm;
+use super::projection::Projection;
 use super::regression::RegressionHead;
 use crate::vision_language::HiddenStates;
 use crate::weights::WeightSource;
@@ -104,15 +105,12 @@ impl DptHead {
 #[derive(Debug)]
 struct HistoryFusion {
     linear: Linear,
-    norm: LayerNorm,
+    norm: Norm,
 }
 
 impl HistoryFusion {
     fn new(feature: usize, history: usize, vb: VarBuilder) -> Result<Self> {
-        Ok(Self {
-            linear: linear(feature + history, feature, vb.pp("0"))?,
-            norm: layer_norm(feature, LAYER_NORM_EPS, vb.pp("1"))?,
-        })
+        Ok(Self { linear: linear(feature + history, feature, vb.pp("0"))?, norm: Norm::new(feature, vb.pp("1"))? })
     }
 }
 

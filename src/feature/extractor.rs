@@ -45,6 +45,11 @@ impl History {
         Ok(EncodedFrame { vector, pixels: pixels.clone(), encoder: self.number })
     }
 
+    fn expect_frames(&self, found: usize) -> Result<(), FeatureError> {
+        let expected = self.frames;
+        if found == expected { Ok(()) } else { Err(FeatureError::HistoryLength { expected, found }) }
+    }
+
     /// The vector of a frame in this encoder's terms.
     fn vector_of(&self, frame: &EncodedFrame) -> candle_core::Result<Tensor> {
         if frame.encoder == self.number { Ok(frame.vector.clone()) } else { self.encoder.encode_frame(&frame.pixels) }
@@ -135,11 +140,29 @@ impl FeatureExtractor {
         finite_values("regression", &self.dpt_head.regress(&feature.to_tensor(device)?)?)
     }
 
+    /// The feature `[1, feature]` of hidden states and the pixels `[3, side, side]` of the previous frames, newest first,
+    /// all computed anew. A gradient leads back to the weights where they are variables. Nothing is checked: a NaN is
+    /// in the result.
+    ///
+    /// # Errors
+    /// [`FeatureError::HistoryLength`] for another number of frames than the head wants; when a tensor operation fails.
+    pub fn forward(&self, hidden_states: &HiddenStates, newest_first: &[Tensor]) -> Result<Tensor, FeatureError> {
+        let pooled = self.dpt_head.pool(hidden_states)?;
+        let vector = match &self.history {
+            Some(history) => {
+                let encode = |pixels| history.encoder.encode_frame(pixels);
+                let frames: Vec<Tensor> = newest_first.iter().map(encode).collect::<candle_core::Result<_>>()?;
+                history.expect_frames(frames.len())?;
+                Some(history.encoder.encode_sequence(&frames)?)
+            }
+            None => None,
+        };
+        Ok(self.dpt_head.fuse_history(&pooled.feature, vector.as_ref())?)
+    }
+
     fn history_vector(&self, newest_first: &[EncodedFrame]) -> Result<Option<Tensor>, FeatureError> {
         let Some(history) = &self.history else { return Ok(None) };
-        if newest_first.len() != history.frames {
-            return Err(FeatureError::HistoryLength { expected: history.frames, found: newest_first.len() });
-        }
+        history.expect_frames(newest_first.len())?;
         let frames: Vec<Tensor> =
             newest_first.iter().map(|frame| history.vector_of(frame)).collect::<candle_core::Result<_>>()?;
         let vector = history.encoder.encode_sequence(&frames)?;

@@ -1,11 +1,9 @@
 //! The previous frames become one vector.
 
 use candle_core::{D, DType, Device, Module, Result, Tensor};
-use candle_nn::{
-    Conv2d, Conv2dConfig, LayerNorm, Linear, VarBuilder, conv2d, layer_norm, linear, ops::softmax_last_dim,
-};
+use candle_nn::{Conv2d, Conv2dConfig, Linear, VarBuilder, conv2d, linear};
 
-use super::projection::LAYER_NORM_EPS;
+use super::norm::{Norm, softmax_last_dim};
 use crate::weights::WeightSource;
 
 /// Channels after each convolution.
@@ -99,8 +97,8 @@ struct EncoderLayer {
     out_proj: Linear,
     linear1: Linear,
     linear2: Linear,
-    norm1: LayerNorm,
-    norm2: LayerNorm,
+    norm1: Norm,
+    norm2: Norm,
 }
 
 impl EncoderLayer {
@@ -116,8 +114,8 @@ impl EncoderLayer {
             out_proj: linear(dim, dim, attention.pp("out_proj"))?,
             linear1: linear(dim, feed_forward, vb.pp("linear1"))?,
             linear2: linear(feed_forward, dim, vb.pp("linear2"))?,
-            norm1: layer_norm(dim, LAYER_NORM_EPS, vb.pp("norm1"))?,
-            norm2: layer_norm(dim, LAYER_NORM_EPS, vb.pp("norm2"))?,
+            norm1: Norm::new(dim, vb.pp("norm1"))?,
+            norm2: Norm::new(dim, vb.pp("norm2"))?,
         })
     }
 

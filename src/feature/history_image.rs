@@ -47,16 +47,25 @@ impl HistoryImageProcessor {
     }
 
     /// One history frame as the encoder takes it: (byte/255 - mean)/std, row-major `[3, size, size]`.
-    #[expect(clippy::indexing_slicing, reason = "tables of 256 are indexed by a byte")]
     pub fn process(&mut self, frame: &Frame) -> Vec<f32> {
-        let rgb = self.resizer.resize(frame, self.size);
-        let (pixels, _) = rgb.as_chunks::<3>();
-        let mut planes = Vec::with_capacity(rgb.len());
-        for (channel, table) in self.normalised.iter().enumerate() {
-            planes.extend(pixels.iter().map(|pixel| table[usize::from(pixel[channel])]));
-        }
-        planes
+        normalise(&self.normalised, self.resizer.resize(frame, self.size))
     }
+
+    /// The second half of [`Self::process`], for bytes that [`Self::resize_u8`] gave earlier.
+    pub fn normalise(&self, rgb: &[u8]) -> Vec<f32> {
+        normalise(&self.normalised, rgb)
+    }
+}
+
+/// Rows of (red, green, blue) become three planes on the scale of the encoder.
+#[expect(clippy::indexing_slicing, reason = "tables of 256 are indexed by a byte")]
+fn normalise(tables: &[[f32; 256]; 3], rgb: &[u8]) -> Vec<f32> {
+    let (pixels, _) = rgb.as_chunks::<3>();
+    let mut planes = Vec::with_capacity(rgb.len());
+    for (channel, table) in tables.iter().enumerate() {
+        planes.extend(pixels.iter().map(|pixel| table[usize::from(pixel[channel])]));
+    }
+    planes
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod feature;
 mod fusion_block;
 mod history_encoder;
 mod history_image;
+mod norm;
 mod pillow_bilinear;
 mod projection;
 mod regression;

@@ -1,25 +1,21 @@
 //! One hidden state, brought to the feature's width.
 
 use candle_core::{Module, Result, Tensor};
-use candle_nn::{LayerNorm, Linear, VarBuilder, layer_norm, linear};
+use candle_nn::{Linear, VarBuilder, linear};
 
-/// Epsilon of torch's LayerNorm.
-pub(super) const LAYER_NORM_EPS: f64 = 1e-5;
+use super::norm::Norm;
 
 /// `Sequential(Linear(hidden, feature), LayerNorm(feature))`.
 #[derive(Debug)]
 pub struct Projection {
     linear: Linear,
-    norm: LayerNorm,
+    norm: Norm,
 }
 
 impl Projection {
     /// Reads `0` (the linear layer) and `1` (the norm).
     pub fn new(hidden: usize, feature: usize, vb: VarBuilder) -> Result<Self> {
-        Ok(Self {
-            linear: linear(hidden, feature, vb.pp("0"))?,
-            norm: layer_norm(feature, LAYER_NORM_EPS, vb.pp("1"))?,
-        })
+        Ok(Self { linear: linear(hidden, feature, vb.pp("0"))?, norm: Norm::new(feature, vb.pp("1"))? })
     }
 }
 

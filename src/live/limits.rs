@@ -8,7 +8,7 @@ use clap::ValueEnum as _;
 
 use super::inference::Loader;
 use super::{Decider, Following, LoadError, SettingError, Settings, policy_at_start};
-use crate::cli::model_args::{ModelArgs, QuantizeChoice, parse_device};
+use crate::cli::model_args::{ComputeArgs, ModelArgs, QuantizeChoice, parse_device};
 use crate::nav2::{ApplierLimits, OnConflict};
 use crate::planner::envelope::EnvelopeLimits;
 use crate::planner::guard::{GuardLimits, Mode};
@@ -133,12 +133,14 @@ impl Settings {
             policy: Some(&self.policy).filter(|policy| !policy.is_empty()).map(Into::into),
             head: Head::from_str(&self.head, true).ok(),
             planner: self.planner.clone(),
-            device,
-            dtype,
-            quantize: QuantizeChoice::from_str(&self.quantize, true).unwrap_or_default(),
-            threads: usize::try_from(self.threads).ok().and_then(NonZeroUsize::new),
-            min_pixels: pixels(self.min_pixels),
-            max_pixels: pixels(self.max_pixels),
+            compute: ComputeArgs {
+                device,
+                dtype,
+                quantize: QuantizeChoice::from_str(&self.quantize, true).unwrap_or_default(),
+                threads: usize::try_from(self.threads).ok().and_then(NonZeroUsize::new),
+                min_pixels: pixels(self.min_pixels),
+                max_pixels: pixels(self.max_pixels),
+            },
         };
         let folder = Some(&self.policy_folder).filter(|folder| !folder.is_empty()).map(PathBuf::from);
         let load = move || {

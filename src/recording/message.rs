@@ -47,6 +47,14 @@ impl<'a> ImageMessage<'a> {
         Ok(Self { stamp, pixels: Pixels::Compressed { format, data } })
     }
 
+    /// The picture as it was sent, not decoded.
+    pub(crate) fn encoded(&self) -> &'a [u8] {
+        match &self.pixels {
+            Pixels::Raw(image) => image.data,
+            Pixels::Compressed { data, .. } => data,
+        }
+    }
+
     pub(crate) fn decode(&self) -> Result<Frame, FrameError> {
         match &self.pixels {
             Pixels::Raw(image) => Frame::from_raw(image),

@@ -1,5 +1,7 @@
 //! What one update learns from.
 
+use super::n_step::Observation;
+
 /// Windows of logged steps, row by row.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Batch {
@@ -17,6 +19,10 @@ pub struct Batch {
     pub discount: Vec<f32>,
     /// Feature of the observation after the window; zeros where nothing is bootstrapped.
     pub next_state: Vec<f32>,
+    /// Where the state's feature comes from.
+    pub seen: Vec<Observation>,
+    /// Where the next state's comes from; `None` where nothing is bootstrapped.
+    pub next_seen: Vec<Option<Observation>>,
 }
 
 impl Batch {
@@ -33,5 +39,7 @@ impl Batch {
         ] {
             column.clear();
         }
+        self.seen.clear();
+        self.next_seen.clear();
     }
 }

@@ -1,4 +1,4 @@
-//! What a training changed: the old and the new actor on the features that were logged.
+//! What a training changed: the old and the new actor on what was logged.
 
 use candle_core::Result;
 
@@ -25,11 +25,20 @@ pub struct ParameterChange {
     pub largest_change: f64,
 }
 
-/// Compares two actors on rows of features, parameter by parameter. Integers are not rounded.
+/// An actor's layer with the features of some observations, row by row.
+#[derive(Debug, Clone, Copy)]
+pub struct ActorOn<'a> {
+    /// The layer.
+    pub actor: &'a Mlp,
+    /// What it is asked about.
+    pub features: &'a [f32],
+}
+
+/// Compares two actors on the same observations, parameter by parameter. Integers are not rounded.
 ///
 /// # Errors
 /// When the features have another length.
-pub fn compare_actors(space: &ActionSpace, old: &Mlp, new: &Mlp, features: &[f32]) -> Result<Vec<ParameterChange>> {
+pub fn compare_actors(space: &ActionSpace, old: ActorOn<'_>, new: ActorOn<'_>) -> Result<Vec<ParameterChange>> {
     let blank = |(name, unit): (&String, &&'static str)| ParameterChange {
         name: name.clone(),
         unit,
@@ -39,11 +48,11 @@ pub fn compare_actors(space: &ActionSpace, old: &Mlp, new: &Mlp, features: &[f32
         largest_change: 0.0,
     };
     let mut changes: Vec<ParameterChange> = space.names().iter().zip(space.units()).map(blank).collect();
-    let width = old.inputs().max(1);
+    let width = old.actor.inputs().max(1);
     let (mut activations, mut before, mut after) = (Activations::default(), Vec::new(), Vec::new());
-    for rows in features.chunks(width * ROWS) {
-        act(old, rows, rows.len() / width, &mut activations, &mut before)?;
-        act(new, rows, rows.len() / width, &mut activations, &mut after)?;
+    for (old_rows, new_rows) in old.features.chunks(width * ROWS).zip(new.features.chunks(width * ROWS)) {
+        act(old.actor, old_rows, old_rows.len() / width, &mut activations, &mut before)?;
+        act(new.actor, new_rows, new_rows.len() / width, &mut activations, &mut after)?;
         let count = space.len().max(1);
         for (before, after) in before.chunks_exact(count).zip(after.chunks_exact(count)) {
             for ((change, axis), (before, after)) in changes.iter_mut().zip(space.axes()).zip(before.iter().zip(after))
@@ -59,7 +68,7 @@ pub fn compare_actors(space: &ActionSpace, old: &Mlp, new: &Mlp, features: &[f32
             }
         }
     }
-    let count = (features.len() / width).max(1) as f64;
+    let count = (old.features.len() / width).max(1) as f64;
     for change in &mut changes {
         change.old /= count;
         change.new /= count;

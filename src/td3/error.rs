@@ -58,6 +58,47 @@ pub enum TrainError {
         /// What was expected and what was found.
         problem: String,
     },
+    /// Another training mode than the one that a training was begun with.
+    #[error("the training was begun with --train {begun}, --train {asked} is another one; leave --train out to go on")]
+    OtherMode {
+        /// What learned so far.
+        begun: &'static str,
+        /// What was asked for.
+        asked: &'static str,
+    },
+    /// Another frozen model than the one that a training was begun with.
+    #[error(
+        "the training was begun on hidden states of model {begun}, this is model {found}; go on with the same --base,          --checkpoint, --dtype, --quantize and pixels"
+    )]
+    OtherModel {
+        /// The model so far.
+        begun: String,
+        /// The model that was given.
+        found: String,
+    },
+    /// An observation that nothing is known of.
+    #[error("there is no frame for {observation:?}; this is an error of the program")]
+    NotObserved {
+        /// Where it should be.
+        observation: super::n_step::Observation,
+    },
+    /// Past frames that no ring holds.
+    #[error(transparent)]
+    History(#[from] crate::frame::FrameError),
+    /// The frozen model cannot be run.
+    #[error(transparent)]
+    Model(#[from] Box<crate::tuner::TunerError>),
+    /// The heads cannot be run.
+    #[error(transparent)]
+    Heads(#[from] crate::feature::FeatureError),
+    /// The cache of hidden states cannot be used.
+    #[error("cache {}: {source}", path.display())]
+    Cache {
+        /// Its folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A log cannot be read at all.
     #[error(transparent)]
     Log(#[from] crate::transition::TransitionError),

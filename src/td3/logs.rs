@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{LogGate, ReplayBuffer, TrainError};
+use super::heads::ObservationTable;
+use super::{LogGate, ReplayBuffer, StepRefused, TrainError};
 use crate::transition::{LoggedEpisode, Step, logs_in};
 
 /// Steps of a kind of refusal that are logged in full; the rest is only counted.
@@ -50,6 +51,36 @@ impl LogSummary {
 /// [`TrainError::Mixed`] when a log does not belong to the others, [`TrainError::Log`] when a path cannot be read or
 /// holds no log at all.
 pub fn read_logs(paths: &[PathBuf], gate: &mut LogGate, buffer: &mut ReplayBuffer) -> Result<LogSummary, TrainError> {
+    read(paths, gate, buffer, None)
+}
+
+/// As [`read_logs`]; what each step has seen goes into the table, the pictures themselves stay where they are. A step
+/// whose frame is lost is refused.
+///
+/// # Errors
+/// As [`read_logs`].
+pub fn read_logs_with_frames(
+    paths: &[PathBuf],
+    gate: &mut LogGate,
+    buffer: &mut ReplayBuffer,
+    table: &mut ObservationTable,
+) -> Result<LogSummary, TrainError> {
+    let summary = read(paths, gate, buffer, Some(table))?;
+    let missing = table.find_after_cuts(buffer);
+    if missing > 0 {
+        log::info!(
+            "{missing} episodes end before the next observation, whose frame is in no log: their last steps are left out"
+        );
+    }
+    Ok(summary)
+}
+
+fn read(
+    paths: &[PathBuf],
+    gate: &mut LogGate,
+    buffer: &mut ReplayBuffer,
+    mut table: Option<&mut ObservationTable>,
+) -> Result<LogSummary, TrainError> {
     let mut summary = LogSummary::default();
     let mut digest = Sha256::new();
     for path in paths {
@@ -73,7 +104,7 @@ pub fn read_logs(paths: &[PathBuf], gate: &mut LogGate, buffer: &mut ReplayBuffe
         for files in &found.episodes {
             let episode = files.read()?;
             gate.admit_reward(&episode.weights, first_file(&episode))?;
-            take_episode(&episode, buffer, &mut summary, &mut digest);
+            take_episode(episode, buffer, table.as_deref_mut(), &mut summary, &mut digest)?;
         }
     }
     summary.digest = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -84,9 +115,15 @@ fn first_file(episode: &LoggedEpisode) -> &Path {
     episode.files().first().map_or(Path::new(""), PathBuf::as_path)
 }
 
-fn take_episode(episode: &LoggedEpisode, buffer: &mut ReplayBuffer, summary: &mut LogSummary, digest: &mut Sha256) {
+fn take_episode(
+    mut episode: LoggedEpisode,
+    buffer: &mut ReplayBuffer,
+    table: Option<&mut ObservationTable>,
+    summary: &mut LogSummary,
+    digest: &mut Sha256,
+) -> Result<(), TrainError> {
     let damage = &episode.damage;
-    let path = first_file(episode);
+    let path = first_file(&episode).to_owned();
     if !damage.is_empty() {
         log::error!("{}: {damage}", path.display());
     }
@@ -96,12 +133,24 @@ fn take_episode(episode: &LoggedEpisode, buffer: &mut ReplayBuffer, summary: &mu
     summary.policies.insert(episode.session.policy.to_string());
     summary.extractors.insert(episode.session.extractor.to_string());
     summary.episodes += 1;
+    let (name, steps) = (episode.session.episode.clone(), std::mem::take(&mut episode.steps));
+    let mut seeing = match table {
+        Some(table) => Some((table.begin_episode(episode.frames().clone())?, table)),
+        None => None,
+    };
     let mut refused: BTreeMap<String, usize> = BTreeMap::new();
-    for step in &episode.steps {
-        match buffer.push(&episode.session.episode, step) {
+    for step in &steps {
+        let pushed = match &mut seeing {
+            None => buffer.push(&name, step).map(|_| ()),
+            Some((observer, table)) => match observer.observe(step, episode.has_frame(step.frame)) {
+                Some(own) => buffer.push(&name, step).map(|slot| table.put(slot, own, step, observer)),
+                None => Err(StepRefused::Frame { number: step.frame.0 }),
+            },
+        };
+        match pushed {
             Ok(()) => {
                 summary.steps += 1;
-                add_to_digest(&episode.session.episode, step, digest);
+                add_to_digest(&name, step, digest);
             }
             Err(problem) => {
                 summary.refused_steps += 1;
@@ -116,6 +165,7 @@ fn take_episode(episode: &LoggedEpisode, buffer: &mut ReplayBuffer, summary: &mu
     for (kind, count) in refused.into_iter().filter(|(_, count)| *count > LOGGED_IN_FULL) {
         log::error!("{}: {count} steps in all are refused for their {kind}", path.display());
     }
+    Ok(())
 }
 
 fn add_to_digest(episode: &str, step: &Step, digest: &mut Sha256) {

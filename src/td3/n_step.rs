@@ -45,7 +45,7 @@ pub struct Bootstrap {
 }
 
 /// An observation in the buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Observation {
     /// The one that a step was decided on.
     Of(usize),

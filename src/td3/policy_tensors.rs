@@ -2,7 +2,8 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::{LogSummary, Mlp, ParameterChange, TrainError, Training};
+use super::heads::{HeadTraining, LearningHeads};
+use super::{ActorOn, LogSummary, Mlp, ParameterChange, TrainError, Training};
 use crate::checkpoint::{PolicyOrigin, PolicySet, StateDict};
 use crate::planner::{ParameterSpec, PlannerSpec};
 
@@ -35,7 +36,9 @@ pub fn actor_of(policy: &StateDict, planner: &PlannerSpec) -> Result<Mlp, TrainE
     })
 }
 
-/// The policy that a training began with, its actor's layer replaced by that of now; all other tensors stay bit for bit.
+/// The policy that a training began with, all that learns replaced by what it is now: the actor's layer, and the heads
+/// where they learn. All other tensors stay bit for bit. After heads have learned, the features are another extractor's,
+/// whose id the caller has to fill in.
 ///
 /// # Errors
 /// [`TrainError::Checkpoint`], [`TrainError::Tensor`].
@@ -45,9 +48,10 @@ pub fn trained_policy(
     planner: &PlannerSpec,
     logs: &LogSummary,
 ) -> Result<PolicySet, TrainError> {
-    let layer = training.learner().actor().named(FC);
+    let mut learned = training.learner().actor().named(FC);
+    learned.extend(training.heads().into_iter().flat_map(LearningHeads::named));
     let replaced = |(name, tensor): (&str, &Tensor)| {
-        let trained = layer.iter().find(|trained| trained.name == name);
+        let trained = learned.iter().find(|trained| trained.name == name);
         let tensor = match trained {
             Some(trained) => Tensor::from_slice(trained.values, trained.shape.as_slice(), &Device::Cpu)?,
             None => tensor.clone(),
@@ -57,6 +61,7 @@ pub fn trained_policy(
     let tensors = start.actor.iter().map(replaced).collect::<candle_core::Result<Vec<_>>>()?;
     let one = |names: &std::collections::BTreeSet<String>| names.iter().next().filter(|_| names.len() == 1).cloned();
     let mut summary = serde_json::Map::new();
+    summary.insert("train".to_owned(), training.mode().into());
     summary.insert("updates".to_owned(), training.iteration().into());
     summary.insert("skipped_updates".to_owned(), training.skipped().into());
     summary.insert("reward_scale".to_owned(), training.reward_scale().into());
@@ -83,12 +88,27 @@ pub fn trained_policy(
     })
 }
 
-/// What a training changed on the features that were logged.
+/// What a training changed on what was logged: on all features, or, where heads have learned, on the features of evenly
+/// spread steps under the old heads and under the new.
 ///
 /// # Errors
-/// [`TrainError::Tensor`].
-pub fn changes_of(training: &Training) -> Result<Vec<ParameterChange>, TrainError> {
-    let learner = training.learner();
-    let features = training.sampler().buffer().features();
-    Ok(super::compare_actors(learner.space(), training.start_actor(), learner.actor(), features)?)
+/// [`TrainError::Tensor`]; when an observation cannot be seen.
+pub fn changes_of(training: &mut Training) -> Result<Changes, TrainError> {
+    let Training { learner, start, sampler, heads, .. } = training;
+    let logged = sampler.buffer().features();
+    let width = learner.actor().inputs().max(1);
+    let seen = heads.as_mut().map(HeadTraining::old_and_new).transpose()?;
+    let (old, new) = seen.as_ref().map_or((logged, logged), |[old, new]| (old, new));
+    let old = ActorOn { actor: start, features: old };
+    let new = ActorOn { actor: learner.actor(), features: new };
+    Ok(Changes { steps: old.features.len() / width, parameters: super::compare_actors(learner.space(), old, new)? })
+}
+
+/// The old actor beside the new one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Changes {
+    /// Logged steps that were looked at.
+    pub steps: usize,
+    /// What changed, parameter by parameter.
+    pub parameters: Vec<ParameterChange>,
 }

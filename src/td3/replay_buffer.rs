@@ -62,6 +62,12 @@ pub enum StepRefused {
         /// What was logged.
         found: usize,
     },
+    /// A frame that the log has lost: without it the step's feature cannot be computed again.
+    #[error("its frame {number} is not in the log")]
+    Frame {
+        /// Number of the frame.
+        number: u64,
+    },
     /// A parameter that the planner never gets.
     #[error("it sent {name} = {found}, expected a number from {low} to {high}")]
     Parameter {
@@ -83,6 +89,7 @@ impl StepRefused {
             Self::Reward { .. } => "reward",
             Self::Action { .. } => "action",
             Self::Feature { .. } => "feature",
+            Self::Frame { .. } => "frame",
             Self::Parameter { .. } => "parameters",
         }
     }
@@ -121,11 +128,11 @@ impl ReplayBuffer {
         self.feature
     }
 
-    /// Adds the next step of an episode.
+    /// Adds the next step of an episode. The slot that it lies in.
     ///
     /// # Errors
     /// [`StepRefused`] when a number of it is out of range; the ring stays as it was.
-    pub fn push(&mut self, episode: &str, step: &Step) -> Result<(), StepRefused> {
+    pub fn push(&mut self, episode: &str, step: &Step) -> Result<usize, StepRefused> {
         self.check(step)?;
         let episode = match self.episodes.get(episode) {
             Some(number) => *number,
@@ -153,7 +160,14 @@ impl ReplayBuffer {
             }
         }
         self.next_slot = (slot + 1) % self.capacity;
-        Ok(())
+        Ok(slot)
+    }
+
+    /// Nothing is known any more of what came after a step whose episode was cut.
+    pub fn forget_next(&mut self, slot: usize) {
+        if let Some(record) = self.records.get_mut(slot) {
+            record.own_next = None;
+        }
     }
 
     fn check(&self, step: &Step) -> Result<(), StepRefused> {
@@ -215,6 +229,8 @@ impl ReplayBuffer {
         batch.reward.push((window.reward * f64::from(reward_scale)) as f32);
         batch.not_done.push(if window.bootstrap.is_some() { 1.0 } else { 0.0 });
         batch.discount.push(window.bootstrap.map_or(0.0, |bootstrap| bootstrap.discount as f32));
+        batch.seen.push(Observation::Of(slot));
+        batch.next_seen.push(window.bootstrap.map(|bootstrap| bootstrap.from));
         match window.bootstrap.and_then(|bootstrap| self.observation(bootstrap.from)) {
             Some(next) => batch.next_state.extend_from_slice(next),
             None => batch.next_state.resize(batch.size * self.feature, 0.0),

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::training::Progress;
+use super::heads::{HeadTraining, HeadsOrigin};
+use super::training::{Progress, mode};
 use super::{
     ActionSpace, CriticMoments, CriticNumbers, Learner, Mlp, Moments, NamedTensor, Optimizer, ReplayBuffer,
     TrainConfig, TrainError, Training, TwinCritic,
@@ -30,6 +31,9 @@ struct Rest {
     logs: String,
     config: TrainConfig,
     progress: Progress,
+    /// Where heads learn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    heads: Option<HeadsOrigin>,
 }
 
 /// A training as it was saved.
@@ -55,11 +59,12 @@ impl Training {
             logs: logs.to_owned(),
             config: self.config.clone(),
             progress: self.progress.clone(),
+            heads: self.heads.as_ref().map(|heads| heads.origin().clone()),
         };
         let set = FileSet::new(folder, PREFIX);
         let json = serde_json::to_vec_pretty(&rest)
             .map_err(|error| CheckpointError::malformed(set.path(REST), error.to_string()))?;
-        let tensors = StateDict::new(tensors(learner, &self.start)?)?.to_safetensors()?;
+        let tensors = StateDict::new(tensors(learner, &self.start, self.heads.as_ref())?)?.to_safetensors()?;
         let files = [SetFile { suffix: TENSORS, bytes: &tensors }, SetFile { suffix: REST, bytes: &json }];
         Ok(set.save(&files, &[TENSORS, REST])?)
     }
@@ -102,17 +107,36 @@ impl SavedTraining {
         &self.rest.logs
     }
 
+    /// What the heads were begun with, where they learn.
+    pub fn heads(&self) -> Option<&HeadsOrigin> {
+        self.rest.heads.as_ref()
+    }
+
     /// Goes on under the settings it began with (how long it lasts may be another), with steps that were read again.
+    /// Where heads learned, they are given anew, with what they look at, and take up their numbers.
     ///
     /// # Errors
-    /// When a tensor is missing or of another shape; [`TrainError::NothingToLearn`].
+    /// When a tensor is missing or of another shape; [`TrainError::NothingToLearn`]; [`TrainError::OtherMode`] and
+    /// [`TrainError::OtherModel`] when the heads are not those of the training.
     pub fn resume(
         self,
         config: TrainConfig,
         space: ActionSpace,
         feature: usize,
         buffer: ReplayBuffer,
+        mut heads: Option<HeadTraining>,
     ) -> Result<Training, TrainError> {
+        let (begun, asked) = (mode(self.heads().is_some()), mode(heads.is_some()));
+        if begun != asked {
+            return Err(TrainError::OtherMode { begun, asked });
+        }
+        if let (Some(heads), Some(begun)) = (&mut heads, self.heads()) {
+            if heads.origin().model != begun.model {
+                let (begun, found) = (begun.model.clone(), heads.origin().model.clone());
+                return Err(TrainError::OtherModel { begun, found });
+            }
+            heads.restore(|group, name, shape| self.values(&format!("{group}.{name}"), shape))?;
+        }
         let actions = space.len();
         let sizes = [feature, actions];
         let read = |prefix: &str, name: &str, shape: &[usize]| self.values(&format!("{prefix}.{name}"), shape);
@@ -129,12 +153,13 @@ impl SavedTraining {
         let [first, second] = [critic("critic_adam.first")?, critic("critic_adam.second")?];
         let [q1, q2] = &first.heads;
         let [r1, r2] = &second.heads;
-        let heads = [moments(q1, r1), moments(q2, r2)];
-        let moments = CriticMoments { encoder: moments(&first.encoder, &second.encoder), heads };
+        let of_heads = [moments(q1, r1), moments(q2, r2)];
+        let moments = CriticMoments { encoder: moments(&first.encoder, &second.encoder), heads: of_heads };
         learner.critic_optimizer = Optimizer { steps: critic_steps, moments };
         learner.iteration = self.rest.step;
         let start = actor("start")?;
-        Training::go_on(config, learner, start, self.rest.progress.clone(), buffer)
+        let training = Training::go_on(config, learner, start, self.rest.progress.clone(), buffer)?;
+        Ok(training.with_heads(heads))
     }
 
     fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, TrainError> {
@@ -147,8 +172,8 @@ impl SavedTraining {
     }
 }
 
-/// All numbers of a learner under names that say what they are.
-fn tensors(learner: &Learner, start: &Mlp) -> Result<Vec<(String, Tensor)>, TrainError> {
+/// All numbers of a learner and its heads under names that say what they are.
+fn tensors(learner: &Learner, start: &Mlp, heads: Option<&HeadTraining>) -> Result<Vec<(String, Tensor)>, TrainError> {
     let (actor, critic) = (&learner.actor, &learner.critic);
     let CriticMoments { encoder, heads: [q1, q2] } = &learner.critic_optimizer.moments;
     let numbers = |of: fn(&Moments) -> &Vec<f32>| CriticNumbers {
@@ -169,7 +194,7 @@ fn tensors(learner: &Learner, start: &Mlp) -> Result<Vec<(String, Tensor)>, Trai
         ("critic_adam.second", critic.split(&second)),
     ];
     let mut all = Vec::new();
-    for (group, tensors) in groups {
+    for (group, tensors) in groups.into_iter().chain(heads.into_iter().flat_map(HeadTraining::state)) {
         for NamedTensor { name, shape, values } in tensors {
             all.push((format!("{group}.{name}"), Tensor::from_slice(values, shape, &Device::Cpu)?));
         }

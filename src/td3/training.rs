@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::curves::{Averages, CurvePoint};
+use super::heads::{HeadTraining, LearningHeads};
 use super::{
     ActionSpace, Automatic, Batch, Learner, Mlp, Random, ReplayBuffer, RewardScale, Sampler, Skipped, TrainConfig,
     TrainError, exploration_noise,
@@ -14,17 +15,18 @@ const POINT_EVERY: u64 = 50;
 /// Skipped updates in a row that end a training.
 const MOST_SKIPPED: u32 = 10;
 
-/// A training of the actor's `fc` on logged features.
-#[derive(Debug, Clone)]
+/// A training of the actor's `fc` on logged features, or of `fc` and the heads on what was seen.
+#[derive(Debug)]
 pub struct Training {
     pub(super) config: TrainConfig,
     pub(super) learner: Learner,
     /// The actor that the training began with.
     pub(super) start: Mlp,
     pub(super) progress: Progress,
-    sampler: Sampler,
+    pub(super) sampler: Sampler,
     batch: Batch,
     noise: Vec<f32>,
+    pub(super) heads: Option<HeadTraining>,
 }
 
 /// What a training remembers besides its networks.
@@ -38,6 +40,11 @@ pub struct Progress {
     /// Left out in a row: of the critic, of the actor.
     pub(super) skipped_in_a_row: [u32; 2],
     pub(super) averages: Averages,
+}
+
+/// What learns, as the option `--train` calls it.
+pub(super) fn mode(heads_learn: bool) -> &'static str {
+    if heads_learn { "heads" } else { "actor" }
 }
 
 impl Training {
@@ -75,7 +82,13 @@ impl Training {
         buffer: ReplayBuffer,
     ) -> Result<Self, TrainError> {
         let sampler = Sampler::new(buffer, config.n_step, config.gamma, progress.reward_scale)?;
-        Ok(Self { config, learner, start, progress, sampler, batch: Batch::default(), noise: Vec::new() })
+        Ok(Self { config, learner, start, progress, sampler, batch: Batch::default(), noise: Vec::new(), heads: None })
+    }
+
+    /// Lets heads learn, too, if they are to. Features are then computed from what was seen; those of the log are never learned from.
+    #[must_use]
+    pub fn with_heads(self, heads: Option<HeadTraining>) -> Self {
+        Self { heads, ..self }
     }
 
     /// One update; every fifty, a point of the curves.
@@ -87,7 +100,13 @@ impl Training {
         self.sampler.draw(self.config.batch_size, random, &mut self.batch);
         self.noise.clear();
         self.noise.extend((0..self.batch.action.len()).map(|_| random.normal()));
-        let update = self.learner.update(&self.batch, &self.noise)?;
+        let update = match &mut self.heads {
+            None => self.learner.update(&self.batch, &self.noise)?,
+            Some(heads) => {
+                heads.refresh(&mut self.batch)?;
+                self.learner.update_with(&self.batch, &self.noise, heads)?
+            }
+        };
         averages.add(&update);
         let iteration = self.learner.iteration();
 
@@ -122,6 +141,16 @@ impl Training {
     /// Actor, critic and their targets.
     pub fn learner(&self) -> &Learner {
         &self.learner
+    }
+
+    /// The heads, where they learn.
+    pub fn heads(&self) -> Option<&LearningHeads> {
+        self.heads.as_ref().map(HeadTraining::heads)
+    }
+
+    /// What learns, as the option `--train` calls it.
+    pub fn mode(&self) -> &'static str {
+        mode(self.heads.is_some())
     }
 
     /// The actor that the training began with.

@@ -2,7 +2,7 @@
 
 use candle_core::Result;
 
-use super::learner::{CriticMoments, Scratch};
+use super::learner::{CriticMoments, Frozen, Heads, Scratch};
 use super::mlp::{Activations, Mlp};
 use super::optimizer::{AdamStep, Moments, clip_factor, follow, square_sum};
 use super::{Batch, Learner};
@@ -71,11 +71,24 @@ impl Learner {
     /// # Errors
     /// When a column of the batch has another length.
     pub fn update(&mut self, batch: &Batch, noise: &[f32]) -> Result<Update> {
+        self.update_with(batch, noise, &mut Frozen)
+    }
+
+    /// As [`update`](Self::update), with heads that move together with the actor. The batch holds their features of now.
+    ///
+    /// # Errors
+    /// When a column of the batch has another length; those of the heads.
+    pub fn update_with<H: Heads>(
+        &mut self,
+        batch: &Batch,
+        noise: &[f32],
+        heads: &mut H,
+    ) -> std::result::Result<Update, H::Error> {
         self.iteration += 1;
         self.make_targets(batch, noise)?;
         let mut update = self.step_critic(batch)?;
         if update.skipped.is_none() && self.iteration.is_multiple_of(self.settings.update_actor_freq) {
-            let actor = self.step_actor(batch)?;
+            let actor = self.step_actor(batch, heads)?;
             if !(actor.loss.is_finite() && actor.norm.before.is_finite()) {
                 update.skipped = Some(Skipped::Actor);
             }
@@ -150,10 +163,10 @@ impl Learner {
         Ok(Update { critic_loss, q, target, critic_norm, actor: None, skipped })
     }
 
-    fn step_actor(&mut self, batch: &Batch) -> Result<ActorUpdate> {
+    fn step_actor<H: Heads>(&mut self, batch: &Batch, heads: &mut H) -> std::result::Result<ActorUpdate, H::Error> {
         let Self { space, settings, scratch, actor, actor_target, actor_optimizer, critic, .. } = self;
-        let Scratch { actor: activations, said, action, actor_pass: pass, action_gradient, actor_gradient, .. } =
-            scratch;
+        let Scratch { actor: activations, said, action, actor_pass: pass, .. } = scratch;
+        let Scratch { action_gradient, actor_gradient, feature_gradient, .. } = scratch;
         let rows = batch.size.max(1);
         act(actor, &batch.state, batch.size, activations, said)?;
         action.clone_from(said);
@@ -165,13 +178,17 @@ impl Learner {
         // Through normalisation, scaling and tanh.
         space.each(action_gradient, |axis, gradient| gradient * axis.slope());
         action_gradient.iter_mut().zip(said.iter()).for_each(|(gradient, said)| *gradient *= 1.0 - said * said);
-        actor.backward(&batch.state, activations, action_gradient, Some(actor_gradient), None)?;
+        feature_gradient.resize(if H::LEARN { batch.state.len() } else { 0 }, 0.0);
+        let features = H::LEARN.then_some((0..actor.inputs(), feature_gradient.as_mut_slice()));
+        actor.backward(&batch.state, activations, action_gradient, Some(actor_gradient), features)?;
 
-        let before = square_sum(actor_gradient).sqrt();
+        // One norm over all that one optimiser moves.
+        let before = (square_sum(actor_gradient) + heads.pass_on(batch, feature_gradient)?).sqrt();
         let clip = clip_factor(before, settings.max_grad_norm);
         if loss.is_finite() && before.is_finite() {
             actor_optimizer.steps += 1;
             let adam = AdamStep::new(settings.actor_lr, actor_optimizer.steps, clip);
+            heads.step(adam)?;
             adam.apply(actor.values_mut(), actor_gradient, &mut actor_optimizer.moments);
             follow(actor_target.values_mut(), actor.values(), settings.tau);
         }

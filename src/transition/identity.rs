@@ -16,11 +16,13 @@ use std::fs::File;
 use std::io::{Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use sha2::{Digest as _, Sha256};
 
 use super::{ExtractorId, PolicyId};
-use crate::checkpoint::{CheckpointError, PolicyCheckpoint, SupervisedCheckpoint, TensorTable};
+use crate::checkpoint::{
+    CheckpointError, DPT_HEAD, HISTORY_ENCODER, PolicyCheckpoint, StateDict, SupervisedCheckpoint, TensorTable,
+};
 use crate::planner::PlannerSpec;
 use crate::tuner::{Head, TunerOptions};
 use crate::vision_language::Quantize;
@@ -102,12 +104,56 @@ pub fn identify(origin: &Origin) -> Result<(PolicyId, ExtractorId), IdentityErro
     Ok((PolicyId(id), extractor_id(origin, &checkpoint, policy.as_ref(), actor)?))
 }
 
+/// What the hidden states of a session with this origin depend on: the same parts, without the heads.
+///
+/// # Errors
+/// [`IdentityError`] for a file that cannot be read.
+pub fn identify_model(origin: &Origin) -> Result<String, IdentityError> {
+    let checkpoint = SupervisedCheckpoint::open(&origin.checkpoint)?;
+    let policy = origin.policy.as_deref().map(PolicyCheckpoint::open).transpose()?;
+    Ok(digest_of_parts(&model_parts(origin, &checkpoint, policy.as_ref())?))
+}
+
+/// The extractor's id of a session with this origin whose policy is one that is still in memory.
+///
+/// # Errors
+/// [`IdentityError`] for a file that cannot be read.
+pub fn identify_extractor(origin: &Origin, actor: &StateDict) -> Result<ExtractorId, IdentityError> {
+    let checkpoint = SupervisedCheckpoint::open(&origin.checkpoint)?;
+    let policy = origin.policy.as_deref().map(PolicyCheckpoint::open).transpose()?;
+    let mut parts = model_parts(origin, &checkpoint, policy.as_ref())?;
+    let below = |part: &str| {
+        let prefix = format!("{part}.");
+        let named = actor.iter().filter_map(|(name, tensor)| Some((name.strip_prefix(&prefix)?, tensor.clone())));
+        tensors_digest(named.map(Ok).collect::<Result<_, IdentityError>>()?)
+    };
+    add_heads(&mut parts, &checkpoint, below(DPT_HEAD)?, Some(below(HISTORY_ENCODER)?));
+    Ok(ExtractorId(digest_of_parts(&parts)))
+}
+
 fn extractor_id(
     origin: &Origin,
     checkpoint: &SupervisedCheckpoint,
     policy: Option<&PolicyCheckpoint>,
     actor: Option<&PolicyCheckpoint>,
 ) -> Result<ExtractorId, IdentityError> {
+    let mut parts = model_parts(origin, checkpoint, policy)?;
+    let below = |policy: &PolicyCheckpoint, part: &str| policy.actor.strip_prefix(&format!("{part}."));
+    let (dpt_head, history) = match actor {
+        Some(policy) => (below(policy, DPT_HEAD), Some(below(policy, HISTORY_ENCODER))),
+        None => (checkpoint.regression_head.clone(), checkpoint.history_encoder.clone()),
+    };
+    let history = history.as_ref().filter(|_| checkpoint.history_config.use_history);
+    add_heads(&mut parts, checkpoint, table_digest(&dpt_head)?, history.map(table_digest).transpose()?);
+    Ok(ExtractorId(digest_of_parts(&parts)))
+}
+
+/// Everything up to the hidden states, by name.
+fn model_parts(
+    origin: &Origin,
+    checkpoint: &SupervisedCheckpoint,
+    policy: Option<&PolicyCheckpoint>,
+) -> Result<BTreeMap<String, String>, IdentityError> {
     let mut parts = BTreeMap::new();
     for name in ["config.json", "tokenizer.json", "preprocessor_config.json"] {
         parts.insert(format!("base {name}"), file_digest_if_there(&origin.base.join(name))?);
@@ -117,20 +163,6 @@ fn extractor_id(
     if let Some(adapter) = adapter {
         parts.insert("adapter".into(), file_digest(&adapter.path)?);
         parts.insert("adapter scale".into(), adapter.config.scale().to_string());
-    }
-    let (dpt_head, history) = match actor {
-        Some(policy) => (
-            policy.actor.strip_prefix("feature_extractor.dpt_head."),
-            Some(policy.actor.strip_prefix("feature_extractor.history_encoder.")),
-        ),
-        None => (checkpoint.regression_head.clone(), checkpoint.history_encoder.clone()),
-    };
-    parts.insert("DPT head".into(), tensors_digest(&dpt_head)?);
-    if checkpoint.history_config.use_history {
-        let history = history.as_ref().map(tensors_digest).transpose()?;
-        parts.insert("history encoder".into(), history.unwrap_or_default());
-        parts.insert("history".into(), format!("{:?}", checkpoint.history_config.history_offsets));
-        parts.insert("history image".into(), checkpoint.history_config.history_image_size.to_string());
     }
     // What is said, not how it is written: a checkpoint without a prompt.json has the built-in wording.
     let has_prompt = origin.checkpoint.join(PromptTemplate::FILE).exists();
@@ -145,12 +177,31 @@ fn extractor_id(
     let trained_on_4bit = policy.and_then(|policy| policy.vlm_info.as_ref()).is_some_and(|info| info.use_4bit);
     let as_trained = if trained_on_4bit { Quantize::Nf4 } else { Quantize::None };
     parts.insert("quantised".into(), format!("{:?}", origin.quantize.unwrap_or(as_trained)));
+    Ok(parts)
+}
 
+/// Adds what lies behind the hidden states: the digests of the heads' tensors, and how the past is shown.
+fn add_heads(
+    parts: &mut BTreeMap<String, String>,
+    checkpoint: &SupervisedCheckpoint,
+    dpt_head: String,
+    history: Option<String>,
+) {
+    parts.insert("DPT head".into(), dpt_head);
+    let config = &checkpoint.history_config;
+    if config.use_history {
+        parts.insert("history encoder".into(), history.unwrap_or_default());
+        parts.insert("history".into(), format!("{:?}", config.history_offsets));
+        parts.insert("history image".into(), config.history_image_size.to_string());
+    }
+}
+
+fn digest_of_parts(parts: &BTreeMap<String, String>) -> String {
     let mut hash = Sha256::new();
     for (name, value) in parts {
         hash.update(format!("{name}\0{}\0{value}\n", value.len()));
     }
-    Ok(ExtractorId(hex(hash)))
+    hex(hash)
 }
 
 /// The files that a table's tensors lie in, in the order of their names.
@@ -167,19 +218,26 @@ fn table_files(table: &TensorTable) -> Result<String, IdentityError> {
     Ok(hex(hash))
 }
 
+/// As [`tensors_digest`], of all tensors of a table.
+fn table_digest(table: &TensorTable) -> Result<String, IdentityError> {
+    let read = |name| Ok((name, table.read(name, &Device::Cpu)?));
+    tensors_digest(table.names().filter(|name| !is_regression(name)).map(read).collect::<Result<_, IdentityError>>()?)
+}
+
 /// Names, shapes and values, whatever file they lie in. The regression behind the feature does not count.
-fn tensors_digest(table: &TensorTable) -> Result<String, IdentityError> {
-    let mut names: Vec<&str> = table.names().filter(|name| !name.starts_with("mlp.")).collect();
-    names.sort_unstable();
+fn tensors_digest(tensors: BTreeMap<&str, Tensor>) -> Result<String, IdentityError> {
     let mut hash = Sha256::new();
-    for name in names {
-        let tensor = table.read(name, &Device::Cpu)?.to_dtype(DType::F32)?;
+    for (name, tensor) in tensors.into_iter().filter(|(name, _)| !is_regression(name)) {
         hash.update(format!("{name}\0{:?}\n", tensor.dims()));
-        for value in tensor.flatten_all()?.to_vec1::<f32>()? {
+        for value in tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()? {
             hash.update(value.to_le_bytes());
         }
     }
     Ok(hex(hash))
+}
+
+fn is_regression(name: &str) -> bool {
+    name.starts_with("mlp.")
 }
 
 fn file_digest_if_there(path: &Path) -> Result<String, IdentityError> {

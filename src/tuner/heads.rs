@@ -5,14 +5,12 @@ use std::sync::Arc;
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 
-use crate::checkpoint::{HistoryConfig, PolicyCheckpoint, SupervisedCheckpoint, TensorTable};
+use crate::checkpoint::{
+    DPT_HEAD, HISTORY_ENCODER, HistoryConfig, PolicyCheckpoint, SupervisedCheckpoint, TensorTable,
+};
 use crate::feature::{DptHead, DptSizes, FeatureExtractor, HistoryEncoder, HistorySizes};
 use crate::policy::Actor;
 use crate::weights::{WeightError, load_strictly};
-
-/// Below these names lie the heads in a policy's actor file.
-const POLICY_DPT: &str = "feature_extractor.dpt_head";
-const POLICY_HISTORY: &str = "feature_extractor.history_encoder";
 
 /// Feature extractor of the supervised checkpoint.
 pub fn load_supervised(
@@ -57,13 +55,13 @@ pub fn load_policy(
     device: &Device,
 ) -> Result<(FeatureExtractor, Actor), WeightError> {
     let table: Arc<TensorTable> = Arc::new(policy.actor.clone());
-    let dpt = dpt_sizes(&table, &format!("{POLICY_DPT}."), hidden, history);
-    let encoder = history.map(|config| history_sizes(&table, &format!("{POLICY_HISTORY}."), config));
+    let dpt = dpt_sizes(&table, &format!("{DPT_HEAD}."), hidden, history);
+    let encoder = history.map(|config| history_sizes(&table, &format!("{HISTORY_ENCODER}."), config));
     load_strictly(table, DType::F32, device, |vb| {
-        let dpt_head = DptHead::new(dpt, vb.pp(POLICY_DPT))?;
+        let dpt_head = DptHead::new(dpt, vb.pp(DPT_HEAD))?;
         let encoder = encoder
             .map(|sizes| {
-                Ok::<_, candle_core::Error>((HistoryEncoder::new(sizes, vb.pp(POLICY_HISTORY))?, sizes.frames))
+                Ok::<_, candle_core::Error>((HistoryEncoder::new(sizes, vb.pp(HISTORY_ENCODER))?, sizes.frames))
             })
             .transpose()?;
         Ok((FeatureExtractor::new(dpt_head, encoder), Actor::new(dpt.feature, actions, vb.clone())?))

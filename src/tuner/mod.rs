@@ -6,6 +6,7 @@ mod golden;
 mod heads;
 mod last_frame;
 mod load;
+mod observe;
 mod staged;
 mod survey;
 #[expect(clippy::module_inception, reason = "the folder is named after what it holds")]

@@ -103,7 +103,7 @@ impl Tuner {
         self.last_frame = LastFrame::default();
     }
 
-    fn image_tokens(&mut self, frame: &Frame, times: &mut StageTimes) -> Result<ImageTokens, TunerError> {
+    pub(super) fn image_tokens(&mut self, frame: &Frame, times: &mut StageTimes) -> Result<ImageTokens, TunerError> {
         if let Some(image) = &self.last_frame.image {
             return Ok(image.clone());
         }
@@ -202,7 +202,7 @@ impl Tuner {
         Ok(change)
     }
 
-    fn prompt(&self, velocity: BodyVelocity, grid: GridThw) -> Result<TokenizedPrompt, TunerError> {
+    pub(super) fn prompt(&self, velocity: BodyVelocity, grid: GridThw) -> Result<TokenizedPrompt, TunerError> {
         let merge = self.model.config().vision.spatial_merge_size;
         let prompt = self.template.render(velocity, self.planner.name());
         Ok(self.tokenizer.encode(&prompt, grid.image_tokens(merge))?)

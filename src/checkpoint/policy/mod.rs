@@ -27,6 +27,11 @@ pub use snapshot::Fingerprint;
 pub use stored::StoredPolicy;
 pub use vlm_info::VlmInfo;
 
+/// Below this name lies the DPT head in an actor's file.
+pub const DPT_HEAD: &str = "feature_extractor.dpt_head";
+/// Below this name lies the history encoder.
+pub const HISTORY_ENCODER: &str = "feature_extractor.history_encoder";
+
 /// What follows the prefix in an actor's name.
 const ACTOR: &str = "_actor";
 /// What follows it in the name of an actor in safetensors form.

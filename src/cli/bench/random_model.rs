@@ -49,9 +49,10 @@ impl RandomModel {
             Some(config) => config,
             None => ModelConfig::load(Path::new(shape))?,
         };
-        let device = args.device.open()?;
-        args.start_threads();
-        let precision = Precision::new(&device, args.dtype).quantised(args.quantize.resolve().unwrap_or_default());
+        let device = args.compute.device.open()?;
+        args.compute.start_threads();
+        let precision =
+            Precision::new(&device, args.compute.dtype).quantised(args.compute.quantize.resolve().unwrap_or_default());
         let plan = VisionLanguageModel::plan(&config, precision)?;
         if let (true, Some(memory)) = (device.is_cpu(), MemoryBudget::of_this_machine()) {
             memory.check(&plan, shape)?;

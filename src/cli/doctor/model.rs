@@ -17,7 +17,7 @@ pub(super) fn check(args: &ModelArgs) -> Vec<Finding> {
     let mut findings = base_findings;
     findings.push(checkpoint_finding);
     findings.push(policy(args.policy.as_deref()));
-    let device = args.device.open();
+    let device = args.compute.device.open();
     findings.push(match &device {
         Ok(device) if device.is_cpu() => {
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -36,9 +36,9 @@ pub(super) fn check(args: &ModelArgs) -> Vec<Finding> {
             head: args.head,
             planner,
             device,
-            format: args.dtype,
-            quantize: args.quantize.resolve(),
-            pixels: PixelBudget { min_pixels: args.min_pixels, max_pixels: args.max_pixels },
+            format: args.compute.dtype,
+            quantize: args.compute.quantize.resolve(),
+            pixels: args.compute.pixels(),
             memory: None,
         };
         findings.push(match options.survey() {

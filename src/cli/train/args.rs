@@ -1,8 +1,12 @@
 //! The options of `train`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+
+use crate::cli::model_args::{ComputeArgs, ModelArgs, missing};
+use crate::td3::heads::{CacheSettings, HiddenFormat};
+use crate::tuner::Head;
 
 /// Learn a better actor from logged drives (TD3)
 #[derive(Debug, Clone, Args)]
@@ -17,6 +21,7 @@ Examples:
   planner_tuner train logs/ --checkpoint checkpoint/ --policy policy/ -o run/ --plot run/curves.png
   planner_tuner train monday/ tuesday/ --checkpoint checkpoint/ --policy policy/ -o run/ --steps 50000 --allow-mixed
   planner_tuner train logs/ --checkpoint checkpoint/ -o run/ --resume --steps 100000
+  planner_tuner train logs/ --checkpoint checkpoint/ --policy policy/ -o run/ --train heads --base model/
   tensorboard --logdir run/")]
 pub struct TrainArgs {
     /// Transition logs: files, or folders of them
@@ -37,9 +42,9 @@ pub struct TrainArgs {
     /// Settings [default: as in config/td3.yaml]
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// What learns
-    #[arg(long, value_enum, default_value_t = Trained::Actor)]
-    pub(super) train: Trained,
+    /// What learns [default: actor; with --resume what learned before]
+    #[arg(long, value_enum)]
+    pub(super) train: Option<Trained>,
     /// Updates in all, those before --resume included [default: max_step of the settings]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) steps: Option<u64>,
@@ -61,6 +66,57 @@ pub struct TrainArgs {
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) heads: HeadsArgs,
+}
+
+/// What `--train heads` needs to see the logged frames.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Heads that learn (--train heads)")]
+pub struct HeadsArgs {
+    /// Base model: a folder, or an id on the Hugging Face Hub (owner/name[@revision])
+    #[arg(long, value_name = "DIR|ID")]
+    pub(super) base: Option<String>,
+    /// Folder for the frozen model's hidden states, computed once for each logged frame [default: hidden_states in the
+    /// output folder]. Several trainings may share one
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Most GiB that the folder takes; what was not used for longest goes. A frame of the 3B model takes 18 MiB
+    #[arg(long, value_name = "GIB", default_value = "16", value_parser = gibibytes)]
+    cache_limit: u64,
+    /// Format in which they are kept
+    #[arg(long, value_enum, default_value_t)]
+    cache_format: HiddenFormat,
+    #[command(flatten)]
+    pub(super) compute: ComputeArgs,
+}
+
+/// Bytes of a number of GiB.
+fn gibibytes(text: &str) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number: &f64| *number > 0.0 && *number <= 1e6);
+    number.map(|number| (number * f64::from(1 << 30)) as u64).ok_or_else(|| "expected a positive number of GiB".into())
+}
+
+impl TrainArgs {
+    /// The model whose hidden states the heads of a policy see.
+    pub(super) fn model(&self, policy: &Path) -> Result<ModelArgs, clap::Error> {
+        let base = self.heads.base.clone().ok_or_else(|| missing("--base <DIR|ID> (for --train heads)"))?;
+        Ok(ModelArgs {
+            base: Some(base),
+            checkpoint: Some(self.checkpoint.clone()),
+            policy: Some(policy.to_owned()),
+            head: Some(Head::Actor),
+            planner: self.planner.clone(),
+            compute: self.heads.compute.clone(),
+        })
+    }
+
+    /// Where hidden states are kept.
+    pub(super) fn cache(&self) -> CacheSettings {
+        let HeadsArgs { cache, cache_limit, cache_format, .. } = &self.heads;
+        let folder = cache.clone().unwrap_or_else(|| self.output.join("hidden_states"));
+        CacheSettings { folder, limit: *cache_limit, format: *cache_format }
+    }
 }
 
 /// Which weights learn.
@@ -68,4 +124,16 @@ pub struct TrainArgs {
 pub enum Trained {
     /// The actor's last layer and the critics, from the logged features; all else stays bit for bit
     Actor,
+    /// DPT head, history encoder and history fusion, too, from the logged frames (the original's default); needs --base
+    Heads,
+}
+
+impl Trained {
+    /// The option's name for it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Actor => "actor",
+            Self::Heads => "heads",
+        }
+    }
 }

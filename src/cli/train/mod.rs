@@ -1,26 +1,22 @@
 //! `planner_tuner train`: a better actor from logged drives.
 
 mod args;
+mod heads;
 mod report;
+mod run;
 
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context as _;
 use indicatif::ProgressBar;
 
 use self::report::Report;
+use self::run::Run;
 use super::Outcome;
 use super::model_args::{bar_style, planner_named};
 use super::stdout;
-use crate::checkpoint::{Normalization, PolicyCheckpoint, PolicySet, SavedPolicy, VlmInfo, sha256_of};
 use crate::picture::{Curve, CurveSheet, plot_curves};
-use crate::planner::PlannerSpec;
-use crate::td3::{
-    ActionSpace, CurveFiles, LogGate, LogSummary, Mixing, ReplayBuffer, SavedTraining, StartPolicy, TrainConfig,
-    TrainError, Training, actor_of, changes_of, read_logs, trained_policy,
-};
-use crate::transition::{ExtractorId, PolicyId};
+use crate::td3::{CurveFiles, SavedTraining, TrainConfig, changes_of};
 
 pub use args::{TrainArgs, Trained};
 
@@ -66,116 +62,10 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     }
     let updates = run.training.iteration().saturating_sub(begun);
     let rate = (updates > 0).then(|| updates as f64 / learning.as_secs_f64());
-    let report = Report {
-        training: &run.training,
-        logs: &run.logs,
-        saved: &saved,
-        rate,
-        changes: changes_of(&run.training)?,
-        curves: &curves,
-    };
+    let changes = changes_of(&mut run.training)?;
+    let report = Report { training: &run.training, logs: &run.logs, saved: &saved, rate, changes, curves: &curves };
     stdout::write(&if args.json { report.as_json() } else { report.as_text() })?;
     Ok(if run.logs.is_complete() { Outcome::Complete } else { Outcome::DataLost })
-}
-
-/// A training with what it was made of.
-struct Run {
-    planner: PlannerSpec,
-    /// The policy that all but the actor's layer is taken from.
-    base: PolicySet,
-    logs: LogSummary,
-    training: Training,
-}
-
-impl Run {
-    fn open(args: &TrainArgs, planner: PlannerSpec) -> anyhow::Result<Self> {
-        let given = args.config.as_deref().map(TrainConfig::load).transpose()?;
-        let saved = match (SavedTraining::open(&args.output), args.resume) {
-            (saved, true) => Some(saved?),
-            (Err(TrainError::NothingToResume { .. }), false) => None,
-            (_, false) => {
-                let folder = args.output.display();
-                anyhow::bail!("{folder} holds a training; go on with it by --resume, or give another folder with -o")
-            }
-        };
-        let config = match (&saved, given) {
-            (Some(saved), given) => same_settings(saved, given)?,
-            (None, given) => given.unwrap_or_default(),
-        };
-        let (base, start) = Self::base_policy(args, saved.as_ref())?;
-        let actor = actor_of(&base.actor, &planner)?;
-        let space = ActionSpace::new(&planner, &Normalization::open(&args.checkpoint)?)?;
-        let mixing = if args.allow_mixed { Mixing::Allowed } else { Mixing::Refused };
-        let mut gate = LogGate::new(planner.clone(), actor.inputs(), mixing).with_start(start);
-        let mut buffer = ReplayBuffer::new(space.clone(), actor.inputs(), config.buffer_size, config.reward_limit);
-        let logs = read_logs(&args.logs, &mut gate, &mut buffer)?;
-        std::fs::create_dir_all(&args.output)
-            .with_context(|| format!("{} cannot be created", args.output.display()))?;
-        let training = match saved {
-            Some(saved) => {
-                if saved.logs() != logs.digest {
-                    log::warn!("the logs are not those that this training learned from so far; it goes on with these");
-                }
-                saved.resume(config, space, actor.inputs(), buffer)?
-            }
-            None => Training::start(config, space, actor, buffer, args.seed)?,
-        };
-        Ok(Self { planner, base, logs, training })
-    }
-
-    /// The start policy, or on resuming the one that was saved with the training: the same but for its actor's layer.
-    fn base_policy(args: &TrainArgs, saved: Option<&SavedTraining>) -> anyhow::Result<(PolicySet, StartPolicy)> {
-        let path = match (saved, &args.policy) {
-            (Some(saved), _) => args.output.join(step_name(saved.step())),
-            (None, Some(policy)) => policy.clone(),
-            (None, None) => return Err(super::model_args::missing("--policy <PREFIX|DIR|FILE>").into()),
-        };
-        let policy = PolicyCheckpoint::open(&path)?;
-        anyhow::ensure!(
-            policy.lora_adapter.is_none(),
-            "{} has an adapter of its own, which a trained policy cannot carry over yet; start from one without",
-            path.display()
-        );
-        let mut set = PolicySet::read(&policy)?;
-        let use_history = set.actor.iter().any(|(name, _)| name.starts_with("feature_extractor.history_encoder."));
-        set.vlm_info.get_or_insert_with(|| VlmInfo {
-            checkpoint_path: args.checkpoint.display().to_string(),
-            use_4bit: false,
-            use_history,
-            vlm_trainable: false,
-        });
-        let start = StartPolicy {
-            id: PolicyId(sha256_of(&policy.path)?),
-            extractor: set.origin.extractor.clone().map(ExtractorId),
-        };
-        Ok((set, start))
-    }
-
-    /// Policy first: a training that can be resumed always has its policy.
-    fn save(&self, args: &TrainArgs) -> Result<SavedPolicy, TrainError> {
-        let policy = trained_policy(&self.base, &self.training, &self.planner, &self.logs)?;
-        let saved = policy.save(&args.output, &step_name(self.training.iteration()))?;
-        self.training.save(&args.output, &self.logs.digest)?;
-        policy.save(&args.output, LIVE)?;
-        Ok(saved)
-    }
-
-    fn describe(&self) -> String {
-        let sampler = self.training.sampler();
-        let kept = sampler.buffer().len();
-        let dropped = match self.logs.steps.saturating_sub(kept) {
-            0 => String::new(),
-            dropped => format!(" ({dropped} older ones do not fit in buffer_size)"),
-        };
-        format!(
-            "{} steps of {} episodes{dropped}, {} windows of up to {} steps; rewards times {}",
-            self.logs.steps,
-            self.logs.episodes,
-            sampler.windows(),
-            sampler.n_step,
-            self.training.reward_scale(),
-        )
-    }
 }
 
 fn step_name(step: u64) -> String {

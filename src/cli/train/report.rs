@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use crate::checkpoint::SavedPolicy;
-use crate::td3::{CurveFiles, LogSummary, ParameterChange, Training};
+use crate::td3::{Changes, CurveFiles, LogSummary, ParameterChange, Training};
 
 /// Everything that is reported.
 pub struct Report<'a> {
@@ -14,7 +14,7 @@ pub struct Report<'a> {
     pub saved: &'a SavedPolicy,
     /// Updates a second; `None` without an update.
     pub rate: Option<f64>,
-    pub changes: Vec<ParameterChange>,
+    pub changes: Changes,
     pub curves: &'a CurveFiles,
 }
 
@@ -29,14 +29,14 @@ impl Report<'_> {
             self.training.reward_scale(),
         );
         let _ = writeln!(text, "{}", describe_logs(self.logs));
-        let steps = self.training.sampler().buffer().len();
-        let _ = writeln!(text, "\nold and new actor on {steps} logged features, noise off:");
+        let what = if self.training.heads().is_some() { "actor with heads" } else { "actor" };
+        let _ = writeln!(text, "\nold and new {what} on {} logged steps, noise off:", self.changes.steps);
         let _ = writeln!(
             text,
             "{:<24} {:>6} {:>10} {:>10} {:>12} {:>14}",
             "parameter", "unit", "old mean", "new mean", "mean change", "largest change"
         );
-        for change in &self.changes {
+        for change in &self.changes.parameters {
             let ParameterChange { name, unit, old, new, mean_change, largest_change } = change;
             let _ = writeln!(
                 text,
@@ -51,6 +51,7 @@ impl Report<'_> {
     pub fn as_json(&self) -> String {
         let changes: Map<String, Value> = self
             .changes
+            .parameters
             .iter()
             .map(|change| {
                 let ParameterChange { name, unit, old, new, mean_change, largest_change } = change;
@@ -69,6 +70,7 @@ impl Report<'_> {
             .unwrap_or_default();
         let logs = self.logs;
         let report = json!({
+            "train": self.training.mode(),
             "updates": self.training.iteration(),
             "skipped_updates": self.training.skipped(),
             "updates_per_second": self.rate,

@@ -1,16 +1,13 @@
 //! Episodes as they are read back.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::check::Refusal;
 use super::damage::Damage;
 use super::file_reader::{ReadFile, read_file, read_head};
+use super::frames::LoggedFrames;
 use super::head::LogHead;
 use crate::frame::Frame;
-use crate::recording::bag_file::Place;
-use crate::recording::mcap_walk::McapWalk;
-use crate::recording::message::ImageMessage;
 use crate::transition::{Ending, FrameNumber, RewardWeights, Session, Step, TransitionError};
 
 /// An episode from its log: the steps in memory, the frames left in the files.
@@ -28,8 +25,7 @@ pub struct LoggedEpisode {
     pub steps: Vec<Step>,
     /// What was lost.
     pub damage: Damage,
-    files: Vec<PathBuf>,
-    frames: BTreeMap<FrameNumber, (usize, Place)>,
+    frames: LoggedFrames,
 }
 
 impl LoggedEpisode {
@@ -69,34 +65,29 @@ impl LoggedEpisode {
     /// # Errors
     /// [`TransitionError::Frame`] when it is not in the log, or not readable any more.
     pub fn frame(&self, number: FrameNumber) -> Result<Frame, TransitionError> {
-        let refuse = |problem: String| TransitionError::Frame {
-            number: number.0,
-            episode: self.session.episode.clone(),
-            problem,
-        };
-        let place = self.frames.get(&number).and_then(|(file, place)| Some((self.files.get(*file)?, *place)));
-        let (path, place) = place.ok_or_else(|| refuse("the log does not have it".to_owned()))?;
-        let at = |problem: String| refuse(format!("{}: {problem}", path.display()));
-        let mut walk = McapWalk::open(path).map_err(|error| at(error.to_string()))?;
-        let payload = walk.payload(place).map_err(at)?;
-        let message = ImageMessage::compressed(&payload).map_err(|error| at(error.to_string()))?;
-        message.decode().map_err(|error| at(error.to_string()))
+        self.frames.read(number)
     }
 
     /// Whether the log has this frame.
     pub fn has_frame(&self, number: FrameNumber) -> bool {
-        self.frames.contains_key(&number)
+        self.frames.has(number)
     }
 
     /// The files it was read from.
     pub fn files(&self) -> &[PathBuf] {
-        &self.files
+        self.frames.files()
+    }
+
+    /// Where its frames lie.
+    pub fn frames(&self) -> &LoggedFrames {
+        &self.frames
     }
 
     fn begin(path: &Path, read: ReadFile) -> Self {
         let ReadFile { head: LogHead { session, weights }, steps, frames, damage } = read;
-        let frames = frames.into_iter().map(|(number, place)| (number, (0, place))).collect();
-        let mut episode = Self { session, weights, steps: Vec::new(), damage, files: vec![path.to_owned()], frames };
+        let mut of_files = LoggedFrames::new(&session.episode);
+        of_files.add(path, frames);
+        let mut episode = Self { session, weights, steps: Vec::new(), damage, frames: of_files };
         episode.take_steps(path, steps);
         episode
     }
@@ -104,13 +95,11 @@ impl LoggedEpisode {
     fn append(&mut self, path: &Path, read: ReadFile) -> Result<(), TransitionError> {
         let ReadFile { head, steps, frames, damage } = read;
         if head.session != self.session || head.weights != self.weights {
-            let first = self.files.first().cloned().unwrap_or_default();
+            let first = self.files().first().cloned().unwrap_or_default();
             let problem = format!("it is of {}, or of another policy, extractor or reward", head.session.episode);
             return Err(TransitionError::Parts { path: path.to_owned(), first, problem });
         }
-        let file = self.files.len();
-        self.files.push(path.to_owned());
-        self.frames.extend(frames.into_iter().map(|(number, place)| (number, (file, place))));
+        self.frames.add(path, frames);
         self.damage.add(damage);
         self.take_steps(path, steps);
         Ok(())

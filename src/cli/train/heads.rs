@@ -1,0 +1,91 @@
+//! `--train heads`: the frozen model, its cache, and what the logged steps have seen.
+
+use indicatif::ProgressBar;
+
+use super::args::TrainArgs;
+use super::run::BasePolicy;
+use crate::checkpoint::SupervisedCheckpoint;
+use crate::cli::model_args::bar_style;
+use crate::td3::heads::{HeadTraining, HeadsOrigin, LearningHeads, LogObserver, ObservationTable};
+use crate::td3::{LogGate, LogSummary, ReplayBuffer, StartPolicy, read_logs_with_frames};
+use crate::transition::identity::{Origin, identify, identify_model};
+use crate::tuner::TunerOptions;
+use crate::vision_language::Precision;
+
+/// Logged features that lie farther than this from those that are computed again were not made from these frames.
+const FAR: f32 = 1e-2;
+
+/// What heads learn with.
+pub struct HeadsInput {
+    pub logs: LogSummary,
+    pub heads: HeadTraining,
+    pub origin: Origin,
+}
+
+/// Reads the logs with their frames, computes the hidden states that the cache does not have, and makes the heads of a
+/// policy learn. `begun` is what a resumed training was begun with.
+///
+/// # Errors
+/// Logs that do not belong to the policy, a model that does not fit, frames that cannot be read.
+pub fn open_heads(
+    args: &TrainArgs,
+    policy: &BasePolicy,
+    begun: Option<&HeadsOrigin>,
+    gate: LogGate,
+    buffer: &mut ReplayBuffer,
+) -> anyhow::Result<HeadsInput> {
+    let model = args.model(&policy.path)?;
+    let options = model.options()?;
+    let origin = Origin::from(&options);
+    let begun = match begun {
+        Some(begun) => HeadsOrigin { model: model_id(&options, &origin)?, ..begun.clone() },
+        None => {
+            let (policy, extractor) = identify(&origin)?;
+            HeadsOrigin { model: model_id(&options, &origin)?, policy, extractor }
+        }
+    };
+    let checkpoint = SupervisedCheckpoint::open(&args.checkpoint)?;
+    let has_history = checkpoint.history_encoder.is_some();
+    let offsets = if has_history { checkpoint.history_config.history_offsets.as_slice() } else { &[] };
+    let mut table = ObservationTable::new(offsets)?;
+    let start = StartPolicy { id: begun.policy.clone(), extractor: Some(begun.extractor.clone()) };
+    let logs = read_logs_with_frames(&args.logs, &mut gate.with_start(start), buffer, &mut table)?;
+
+    let device = options.device;
+    let tuner = model.load()?;
+    let heads = LearningHeads::new(&policy.set.actor, tuner.history_config(), tuner.hidden_size(), &device)?;
+    let mut observer = LogObserver::new(tuner, &begun.model, &table, &args.cache(), &device)?;
+    let bar = ProgressBar::new(0).with_style(bar_style("{bar:30} {pos}/{len} hidden states {per_sec} {eta}"));
+    let computed = observer.fill(&table, |done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    log::info!("hidden states of {computed} observations were computed, those of the others are known");
+    let is_fresh = policy.id == begun.policy;
+    let mut heads = HeadTraining::new(begun, heads, table, Box::new(observer));
+    if is_fresh {
+        compare_with_log(&mut heads, buffer)?;
+    }
+    Ok(HeadsInput { logs, heads, origin })
+}
+
+/// The frozen model and everything else on which the last digits of its hidden states depend.
+fn model_id(options: &TunerOptions, origin: &Origin) -> anyhow::Result<String> {
+    let place = if options.device.is_cpu() { "cpu" } else { "gpu" };
+    Ok(format!("{} {:?} {place}", identify_model(origin)?, Precision::new(&options.device, options.format)))
+}
+
+fn compare_with_log(heads: &mut HeadTraining, buffer: &ReplayBuffer) -> anyhow::Result<()> {
+    let distance = heads.distance_from_logged(buffer)?;
+    if distance <= FAR {
+        log::info!("features computed again lie within {distance:.1e} of the logged ones");
+    } else {
+        log::warn!(
+            "features computed again differ from the logged ones by up to {distance:.1e} of the largest: the log's frames \
+             are seen otherwise than on the drive (other previous frames, another precision); what is learned is for \
+             what is seen now"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! DPT head and history encoder whose weights learn.
+
+use std::collections::HashMap;
+
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Device, Tensor, Var};
+use candle_nn::VarBuilder;
+use rayon::prelude::*;
+
+use super::Seen;
+use crate::checkpoint::{DPT_HEAD, HISTORY_ENCODER, HistoryConfig, StateDict};
+use crate::feature::{DptHead, DptSizes, FeatureExtractor, HistoryEncoder, HistorySizes};
+use crate::td3::{NamedTensor, TrainError};
+
+/// The part of the DPT head that no action depends on. It stays as it is, as it does in the original, which gives it no
+/// gradient.
+const REGRESSION: &str = "feature_extractor.dpt_head.mlp.";
+
+/// The heads twice over the same numbers: as the robot computes them, and as operations that have a gradient.
+///
+/// A feature that is only needed as a number comes from the robot's own kernels. The other one is built when a gradient
+/// is asked for, observation by observation, so that no more than a few observations' intermediate results are held.
+/// Observations share the processor's cores; their gradients are summed in their order, so that the sum does not depend
+/// on how many cores there are.
+#[derive(Debug)]
+pub struct LearningHeads {
+    tensors: Vec<HeadTensor>,
+    /// All numbers that learn, tensor by tensor: what optimiser and files see.
+    values: Vec<f32>,
+    plain: FeatureExtractor,
+    tracked: FeatureExtractor,
+    feature: usize,
+    device: Device,
+}
+
+/// A tensor that learns.
+#[derive(Debug)]
+struct HeadTensor {
+    name: String,
+    shape: Vec<usize>,
+    variable: Var,
+}
+
+impl LearningHeads {
+    /// Takes the heads from a policy's actor, whose names and shapes have been checked (as [`crate::tuner::Tuner`] does).
+    /// `hidden` is the width of the hidden states.
+    ///
+    /// # Errors
+    /// [`TrainError::Actor`] when tensors are missing that tell the sizes, or hold numbers that are none;
+    /// [`TrainError::Tensor`] when one is missing or mis-shaped otherwise.
+    pub fn new(
+        actor: &StateDict,
+        history: Option<&HistoryConfig>,
+        hidden: usize,
+        device: &Device,
+    ) -> Result<Self, TrainError> {
+        let (mut tensors, mut values) = (Vec::new(), Vec::new());
+        // Both hold the same storage: what is set in the variable is seen by the other.
+        let (mut plain, mut tracked) = (HashMap::new(), HashMap::new());
+        for (name, tensor) in actor.iter().filter(|(name, _)| !name.starts_with("fc.")) {
+            let tensor = tensor.to_dtype(DType::F32)?.to_device(device)?.contiguous()?;
+            if name.starts_with(REGRESSION) {
+                plain.insert(name.to_owned(), tensor.clone());
+                tracked.insert(name.to_owned(), tensor);
+                continue;
+            }
+            let numbers: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
+            if !numbers.iter().all(|value| value.is_finite()) {
+                return Err(TrainError::Actor { problem: format!("{name} holds numbers that are none") });
+            }
+            values.extend(numbers);
+            let variable = Var::from_tensor(&tensor)?;
+            plain.insert(name.to_owned(), variable.as_detached_tensor());
+            tracked.insert(name.to_owned(), variable.as_tensor().clone());
+            tensors.push(HeadTensor { name: name.to_owned(), shape: tensor.dims().to_vec(), variable });
+        }
+        let sizes = Sizes::of(actor, history, hidden)?;
+        let build = |tensors| {
+            let vb = VarBuilder::from_tensors(tensors, DType::F32, device);
+            let encoder = sizes
+                .history
+                .map(|sizes| Ok::<_, candle_core::Error>((HistoryEncoder::new(sizes, vb.pp(HISTORY_ENCODER))?, sizes)))
+                .transpose()?;
+            let encoder = encoder.map(|(encoder, sizes)| (encoder, sizes.frames));
+            Ok::<_, candle_core::Error>(FeatureExtractor::new(DptHead::new(sizes.dpt, vb.pp(DPT_HEAD))?, encoder))
+        };
+        let (plain, tracked) = (build(plain)?, build(tracked)?);
+        Ok(Self { tensors, values, plain, tracked, feature: sizes.dpt.feature, device: device.clone() })
+    }
+
+    /// Length of a feature.
+    pub fn feature_length(&self) -> usize {
+        self.feature
+    }
+
+    /// All numbers that learn, in the order of [`named`](Self::named).
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The tensors that learn, under their names in a policy.
+    pub fn named(&self) -> Vec<NamedTensor<'_>> {
+        self.split(&self.values)
+    }
+
+    /// Other numbers of the same tensors (gradients, an optimiser's averages) under their names.
+    pub fn split<'a>(&self, values: &'a [f32]) -> Vec<NamedTensor<'a>> {
+        let mut rest = values;
+        let mut named = Vec::with_capacity(self.tensors.len());
+        for HeadTensor { name, shape, .. } in &self.tensors {
+            let (values, after) = rest.split_at(shape.iter().product::<usize>().min(rest.len()));
+            named.push(NamedTensor { name: name.clone(), shape: shape.clone(), values });
+            rest = after;
+        }
+        named
+    }
+
+    /// Changes the numbers that learn.
+    ///
+    /// # Errors
+    /// When the device refuses the copy.
+    pub fn change(&mut self, change: impl FnOnce(&mut [f32])) -> candle_core::Result<()> {
+        change(&mut self.values);
+        for tensor in self.split(&self.values).iter().zip(&self.tensors) {
+            let (NamedTensor { values, shape, .. }, HeadTensor { variable, .. }) = tensor;
+            variable.set(&Tensor::from_slice(values, shape.as_slice(), &self.device)?)?;
+        }
+        Ok(())
+    }
+
+    /// The feature of each observation, row by row, added to `rows`.
+    ///
+    /// # Errors
+    /// [`TrainError::Feature`] when the observations are not such as the heads take.
+    pub fn features(&self, seen: &[Seen], rows: &mut Vec<f32>) -> Result<(), TrainError> {
+        for feature in self.each(seen, |seen| {
+            Ok(self.plain.forward(&seen.hidden_states, &seen.newest_first)?.flatten_all()?.to_vec1::<f32>()?)
+        })? {
+            rows.extend(feature);
+        }
+        Ok(())
+    }
+
+    /// Adds to `gradient` what the features of the observations pass on to the numbers that learn, from the gradient of
+    /// each feature, row by row.
+    ///
+    /// # Errors
+    /// As [`features`](Self::features); when a length does not fit.
+    pub fn add_gradient(&self, seen: &[Seen], of_features: &[f32], gradient: &mut [f32]) -> Result<(), TrainError> {
+        if of_features.len() != seen.len() * self.feature || gradient.len() != self.values.len() {
+            let (found, rows, width) = (of_features.len(), seen.len(), self.feature);
+            let problem = format!("a gradient of {found} values does not fit {rows} features of {width}");
+            return Err(candle_core::Error::Msg(problem).into());
+        }
+        let rows: Vec<(&Seen, &[f32])> = seen.iter().zip(of_features.chunks_exact(self.feature.max(1))).collect();
+        for gradients in self.each(&rows, |(seen, of_feature)| {
+            let feature = self.tracked.forward(&seen.hidden_states, &seen.newest_first)?; // [1, feature]
+            let weights = Tensor::from_slice(of_feature, (1, self.feature), &self.device)?;
+            Ok((feature * weights)?.sum_all()?.backward()?)
+        })? {
+            self.add(&gradients, gradient)?;
+        }
+        Ok(())
+    }
+
+    fn add(&self, gradients: &GradStore, sums: &mut [f32]) -> candle_core::Result<()> {
+        let mut rest = sums;
+        for HeadTensor { shape, variable, .. } in &self.tensors {
+            let (sums, after) = rest.split_at_mut(shape.iter().product::<usize>().min(rest.len()));
+            if let Some(gradient) = gradients.get(variable) {
+                let values: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
+                sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+            }
+            rest = after;
+        }
+        Ok(())
+    }
+
+    /// Works on several observations at once where the processor computes; a GPU takes them one after another.
+    fn each<I: Sync, O: Send>(
+        &self,
+        items: &[I],
+        work: impl Fn(&I) -> Result<O, TrainError> + Sync + Send,
+    ) -> Result<Vec<O>, TrainError> {
+        if self.device.is_cpu() { items.par_iter().map(work).collect() } else { items.iter().map(work).collect() }
+    }
+}
+
+/// Sizes that the tensors and the supervised checkpoint's configuration tell.
+struct Sizes {
+    dpt: DptSizes,
+    history: Option<HistorySizes>,
+}
+
+impl Sizes {
+    fn of(actor: &StateDict, history: Option<&HistoryConfig>, hidden: usize) -> Result<Self, TrainError> {
+        let rows = |name: String| {
+            let rows = actor.get(&name).and_then(|tensor| tensor.dims().first().copied());
+            rows.ok_or_else(|| TrainError::Actor { problem: format!("there is no {name}, so its heads cannot learn") })
+        };
+        let dpt = DptSizes {
+            hidden,
+            feature: rows(format!("{DPT_HEAD}.projections.0.0.weight"))?,
+            history: history.map(|config| config.history_dim),
+            num_params: rows(format!("{DPT_HEAD}.mlp.6.weight"))?,
+        };
+        let feed_forward = || rows(format!("{HISTORY_ENCODER}.temporal_transformer.layers.0.linear1.weight"));
+        let history = history.map(|config| {
+            let (dim, frames) = (config.history_dim, config.num_history_frames);
+            Ok::<_, TrainError>(HistorySizes { dim, frames, feed_forward: feed_forward()? })
+        });
+        Ok(Self { dpt, history: history.transpose()? })
+    }
+}

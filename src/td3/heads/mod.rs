@@ -1,0 +1,33 @@
+//! Heads that learn: DPT head, history encoder and history fusion, together with the actor's own layer.
+//!
+//! The model in front of them is frozen, so its hidden states are computed once for each logged frame and kept on disk.
+//! Logged features are those of other heads from the first update on; nothing here learns from them.
+//!
+//! | step | file | what comes out |
+//! | --- | --- | --- |
+//! | what a step has seen | [`ObservationTable`] | its frame, its velocity, the frames before it |
+//! | it is looked at | [`LogObserver`], [`DiskCache`] | hidden states and past pixels, from the log or the cache |
+//! | features | [`LearningHeads`] | by the robot's own kernels |
+//! | and back | [`LearningHeads`], [`HeadTraining`] | a gradient for every weight, and Adam's step |
+//!
+//! **What moves the heads.** The original's actor owns one feature extractor, which its critic and both targets share; its
+//! targets copy only `fc`, action encoder and q-heads. So here the actor's optimiser owns heads and `fc`: one Adam, one
+//! learning rate (`actor_lr`), one gradient norm. The critic takes the feature as it comes, and its loss does not reach
+//! the heads; nor does the actor's loss reach them through the critic's own view of the feature, only through the action.
+//! Next states are seen with the heads of now.
+
+mod disk_cache;
+pub mod hidden_entry;
+mod learning_heads;
+mod log_observer;
+mod observed;
+mod source;
+mod training;
+
+pub use disk_cache::{CacheKey, DiskCache};
+pub use hidden_entry::HiddenFormat;
+pub use learning_heads::LearningHeads;
+pub use log_observer::{CacheSettings, LogObserver};
+pub use observed::{FrameRef, ObservationTable, Observed};
+pub use source::{ObservationSource, Seen};
+pub use training::{HeadTraining, HeadsOrigin};

@@ -1,0 +1,213 @@
+//! The heads' part of an update.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{LearningHeads, ObservationSource, ObservationTable, Observed, Seen};
+use crate::td3::learner::Heads;
+use crate::td3::n_step::Observation;
+use crate::td3::optimizer::{AdamStep, Moments, square_sum};
+use crate::td3::{Batch, NamedTensor, ReplayBuffer, TrainError};
+use crate::transition::{ExtractorId, PolicyId};
+
+/// Observations that are compared at the end of a training, at most.
+const COMPARED: usize = 512;
+/// Observations whose features are compared with the logged ones before a training begins, at most.
+const CHECKED: usize = 64;
+
+/// What a training of heads was begun with: it only goes on with the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadsOrigin {
+    /// The frozen model, and how it computes.
+    pub model: String,
+    /// The policy whose heads they were.
+    pub policy: PolicyId,
+    /// The extractor that they were part of.
+    pub extractor: ExtractorId,
+}
+
+/// Heads that learn, what they look at, and their optimiser's averages. The steps of Adam are counted with the actor's,
+/// whose optimiser it is.
+pub struct HeadTraining {
+    origin: HeadsOrigin,
+    heads: LearningHeads,
+    /// The numbers that the training began with.
+    start: Vec<f32>,
+    moments: Moments,
+    table: ObservationTable,
+    source: Box<dyn ObservationSource>,
+    gradient: Vec<f32>,
+}
+
+impl HeadTraining {
+    /// Begins with heads that have not learned yet.
+    pub fn new(
+        origin: HeadsOrigin,
+        heads: LearningHeads,
+        table: ObservationTable,
+        source: Box<dyn ObservationSource>,
+    ) -> Self {
+        let count = heads.values().len();
+        let start = heads.values().to_vec();
+        Self { origin, heads, start, moments: Moments::zeros(count), table, source, gradient: vec![0.0; count] }
+    }
+
+    /// What the training was begun with.
+    pub fn origin(&self) -> &HeadsOrigin {
+        &self.origin
+    }
+
+    /// The heads as they are now.
+    pub fn heads(&self) -> &LearningHeads {
+        &self.heads
+    }
+
+    /// What the observations of the steps are made of.
+    pub fn table(&self) -> &ObservationTable {
+        &self.table
+    }
+
+    /// What has to be written down to go on: now, at the start, the averages; each under the names of the tensors.
+    pub(in crate::td3) fn state(&self) -> [(&'static str, Vec<NamedTensor<'_>>); 4] {
+        let split = |values| self.heads.split(values);
+        [
+            ("heads", self.heads.named()),
+            ("start_heads", split(&self.start)),
+            ("heads_adam.first", split(&self.moments.first)),
+            ("heads_adam.second", split(&self.moments.second)),
+        ]
+    }
+
+    /// Goes on from what [`state`](Self::state) said; `read` finds it by group, name and shape.
+    pub(in crate::td3) fn restore(
+        &mut self,
+        mut read: impl FnMut(&str, &str, &[usize]) -> Result<Vec<f32>, TrainError>,
+    ) -> Result<(), TrainError> {
+        let mut group = |group: &str| -> Result<Vec<f32>, TrainError> {
+            let mut values = Vec::with_capacity(self.start.len());
+            for NamedTensor { name, shape, .. } in self.heads.named() {
+                values.extend(read(group, &name, &shape)?);
+            }
+            Ok(values)
+        };
+        let (now, start) = (group("heads")?, group("start_heads")?);
+        self.moments = Moments { first: group("heads_adam.first")?, second: group("heads_adam.second")? };
+        self.start = start;
+        Ok(self.heads.change(|values| values.copy_from_slice(&now))?)
+    }
+
+    /// Puts the features of now in place of those in a batch. Each observation is looked at once.
+    ///
+    /// # Errors
+    /// When an observation cannot be seen.
+    pub(in crate::td3) fn refresh(&mut self, batch: &mut Batch) -> Result<(), TrainError> {
+        let Batch { seen, next_seen, state, next_state, .. } = batch;
+        let wanted: BTreeSet<Observation> = seen.iter().chain(next_seen.iter().flatten()).copied().collect();
+        let wanted: BTreeMap<Observation, usize> = wanted.into_iter().zip(0..).collect();
+        let width = self.heads.feature_length();
+        let mut rows = Vec::with_capacity(wanted.len() * width);
+        self.look(wanted.keys().copied(), |heads, seen, _| heads.features(seen, &mut rows))?;
+        let feature = |of: &Observation| wanted.get(of).and_then(|row| rows.get(row * width..(row + 1) * width));
+        for (place, of) in state.chunks_exact_mut(width.max(1)).zip(seen.iter()) {
+            feature(of).into_iter().for_each(|feature| place.copy_from_slice(feature));
+        }
+        for (place, of) in next_state.chunks_exact_mut(width.max(1)).zip(next_seen.iter()) {
+            let feature = of.as_ref().and_then(feature);
+            feature.into_iter().for_each(|feature| place.copy_from_slice(feature));
+        }
+        Ok(())
+    }
+
+    /// How far the logged features of evenly spread steps lie from those that these heads compute, at most; relative to
+    /// the largest number of a feature. Before the first update it tells whether the frames are seen as they were when
+    /// the log was made.
+    ///
+    /// # Errors
+    /// When an observation cannot be seen.
+    pub fn distance_from_logged(&mut self, buffer: &ReplayBuffer) -> Result<f32, TrainError> {
+        let (slots, width) = (spread(self.table.len(), CHECKED), self.heads.feature_length());
+        let found = self.features_of(&slots)?;
+        let row = |slot: &usize| buffer.features().get(slot * width..(slot + 1) * width);
+        let logged = slots.iter().filter_map(row).flatten();
+        let largest = found.iter().fold(f32::MIN_POSITIVE, |largest, value| largest.max(value.abs()));
+        let distances = found.iter().zip(logged).map(|(found, logged)| (found - logged).abs());
+        // NaN is farther than anything.
+        Ok(distances.fold(0.0, |farthest: f32, distance| if distance <= farthest { farthest } else { distance })
+            / largest)
+    }
+
+    /// Features of evenly spread steps: under the heads of the start, under those of now.
+    ///
+    /// # Errors
+    /// When an observation cannot be seen.
+    pub(in crate::td3) fn old_and_new(&mut self) -> Result<[Vec<f32>; 2], TrainError> {
+        let slots = spread(self.table.len(), COMPARED);
+        let new = self.features_of(&slots)?;
+        let now = self.heads.values().to_vec();
+        let start = self.start.clone();
+        self.heads.change(|values| values.copy_from_slice(&start))?;
+        let old = self.features_of(&slots);
+        self.heads.change(|values| values.copy_from_slice(&now))?;
+        Ok([old?, new])
+    }
+
+    fn features_of(&mut self, slots: &[usize]) -> Result<Vec<f32>, TrainError> {
+        let mut rows = Vec::new();
+        let observations = slots.iter().map(|slot| Observation::Of(*slot));
+        self.look(observations, |heads, seen, _| heads.features(seen, &mut rows))?;
+        Ok(rows)
+    }
+
+    /// Sees observations, a few at a time, and works on each few; told at which of them they begin.
+    fn look(
+        &mut self,
+        observations: impl Iterator<Item = Observation>,
+        mut work: impl FnMut(&LearningHeads, &[Seen], usize) -> Result<(), TrainError>,
+    ) -> Result<(), TrainError> {
+        let Self { heads, table, source, .. } = self;
+        let known = |of: Observation| table.get(of).ok_or(TrainError::NotObserved { observation: of });
+        let observed: Vec<&Observed> = observations.map(known).collect::<Result<_, _>>()?;
+        let together = rayon::current_num_threads().max(1);
+        for (index, few) in observed.chunks(together).enumerate() {
+            work(heads, &source.see(few)?, index * together)?;
+        }
+        Ok(())
+    }
+}
+
+impl Heads for HeadTraining {
+    type Error = TrainError;
+    const LEARN: bool = true;
+
+    fn pass_on(&mut self, batch: &Batch, of_features: &[f32]) -> Result<f64, TrainError> {
+        let mut gradient = std::mem::take(&mut self.gradient);
+        gradient.fill(0.0);
+        let width = self.heads.feature_length();
+        self.look(batch.seen.iter().copied(), |heads, seen, first| {
+            let rows = of_features.get(first * width..(first + seen.len()) * width).unwrap_or(&[]);
+            heads.add_gradient(seen, rows, &mut gradient)
+        })?;
+        let squares = square_sum(&gradient);
+        self.gradient = gradient;
+        Ok(squares)
+    }
+
+    fn step(&mut self, adam: AdamStep) -> Result<(), TrainError> {
+        let Self { heads, moments, gradient, .. } = self;
+        Ok(heads.change(|values| adam.apply(values, gradient, moments))?)
+    }
+}
+
+impl std::fmt::Debug for HeadTraining {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HeadTraining({} values, {} observations)", self.start.len(), self.table.len())
+    }
+}
+
+/// At most so many numbers below `end`, evenly spread.
+fn spread(end: usize, count: usize) -> Vec<usize> {
+    let count = count.min(end);
+    (0..count).map(|index| index * end / count).collect()
+}

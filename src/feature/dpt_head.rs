@@ -1,12 +1,12 @@
 //! The DPT head: four hidden states and a history vector become the feature.
 
-use candle_core::{DType, Module, Result, Tensor};
+use candle_core::{Module, Result, Tensor};
 use candle_nn::{Linear, VarBuilder, linear};
 
 use super::attention_pool::AttentionPool;
 use super::fusion_block::FusionBlock;
 use super::norm::Norm;
-use super::projection::Projection;
+use super::projection::{Projection, Projections};
 use super::regression::RegressionHead;
 use crate::vision_language::HiddenStates;
 use crate::weights::WeightSource;
@@ -27,7 +27,7 @@ pub struct DptSizes {
 /// The DPT head of the supervised checkpoint and of every policy.
 #[derive(Debug)]
 pub struct DptHead {
-    projections: Vec<Projection>,
+    projections: Projections,
     fusion_blocks: Vec<FusionBlock>,
     spatial_attention: AttentionPool,
     history_fusion: Option<HistoryFusion>,
@@ -60,7 +60,7 @@ impl DptHead {
         let projection = |index: usize| Projection::new(hidden, feature, vb.pp("projections").pp(index));
         let fusion_block = |index: usize| FusionBlock::new(feature, vb.pp("fusion_blocks").pp(index));
         Ok(Self {
-            projections: (0..4).map(projection).collect::<Result<_>>()?,
+            projections: Projections::new([projection(0)?, projection(1)?, projection(2)?, projection(3)?]),
             fusion_blocks: (0..3).map(fusion_block).collect::<Result<_>>()?,
             spatial_attention: AttentionPool::new(feature, vb.pp("spatial_attention"))?,
             history_fusion: history
@@ -72,12 +72,12 @@ impl DptHead {
 
     /// Projects, fuses from the deepest state to the earliest, pools.
     pub fn pool(&self, hidden_states: &HiddenStates) -> Result<Pooled> {
-        let projected = self
+        let projected: Vec<Tensor> = self
             .projections
+            .forward(hidden_states)?
             .iter()
-            .zip(hidden_states.states())
-            .map(|(projection, state)| projection.forward(&state.to_dtype(DType::F32)?)?.t()?.unsqueeze(0))
-            .collect::<Result<Vec<_>>>()?; // [1, feature, seq] each
+            .map(|rows| rows.t()?.unsqueeze(0))
+            .collect::<Result<_>>()?; // [1, feature, seq] each
         let mut from_the_deepest = projected.iter().zip(self.fusion_blocks.iter()).rev();
         let deepest = projected.last().ok_or_else(|| candle_core::Error::Msg("no hidden states".into()))?;
         let fused = from_the_deepest.try_fold(deepest.contiguous()?, |xs, (skip, block)| block.forward(&xs, skip))?;

@@ -107,6 +107,7 @@ impl TunerOptions {
             extractor,
             head,
             last_frame: LastFrame::default(),
+            remembers_prefix: true,
             golden: GoldenFrames::default(),
             planner: self.planner,
             device: self.device,

@@ -27,6 +27,7 @@ pub struct Tuner {
     pub(super) extractor: FeatureExtractor,
     pub(super) head: HeadParts,
     pub(super) last_frame: LastFrame,
+    pub(super) remembers_prefix: bool,
     pub(super) golden: GoldenFrames,
     pub(super) history_images: Option<HistoryImageProcessor>,
     /// The supervised checkpoint's, where it uses history.
@@ -113,6 +114,12 @@ impl Tuner {
         Ok(self.last_frame.image.insert(ImageTokens { grid: patches.grid(), tokens }).clone())
     }
 
+    /// Whether the prompt's constant beginning is computed once, as it is from the start, or for each frame anew: for
+    /// measurements.
+    pub fn remember_prefix(&mut self, remember: bool) {
+        self.remembers_prefix = remember;
+    }
+
     /// What the head pools of the frame, and of which hidden states, if they had to be computed.
     fn pooled(
         &mut self,
@@ -124,7 +131,10 @@ impl Tuner {
             return Ok((pooled.clone(), None));
         }
         let ImageTokens { grid, tokens } = image;
-        let hidden_states = times.measure(Stage::Text, || self.model.hidden_states(prompt, tokens, *grid))?;
+        let hidden_states = times.measure(Stage::Text, || match self.remembers_prefix {
+            true => self.model.hidden_states(prompt, tokens, *grid),
+            false => self.model.hidden_states_afresh(prompt, tokens, *grid),
+        })?;
         let pooled = times.measure(Stage::Heads, || self.extractor.pool(&hidden_states))?;
         let input_ids = prompt.input_ids.clone();
         self.last_frame.pooled = Some(PooledPrompt { input_ids, pooled: pooled.clone() });

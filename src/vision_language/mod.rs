@@ -7,6 +7,7 @@
 mod config;
 mod embed_tokens;
 mod error;
+mod flash_attention;
 mod geometry_cache;
 mod hidden_states;
 pub mod hub;
@@ -24,7 +25,7 @@ pub mod vision;
 
 pub use config::{ModelConfig, TextConfig, VisionConfig};
 pub use error::ModelError;
-pub use hidden_states::HiddenStates;
+pub use hidden_states::{HiddenStates, KnownRows};
 pub use linear::Linear;
 pub use model::VisionLanguageModel;
 pub use precision::{Precision, Quantize, WeightFormat};

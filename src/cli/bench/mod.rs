@@ -1,25 +1,25 @@
 //! `planner_tuner bench`: where the time of a decision goes.
 
+mod decisions;
 mod drawing;
+mod memory;
 mod operations;
+mod peak;
 mod random_model;
+mod random_report;
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::ProgressBar;
 use serde_json::json;
 
 use self::random_model::RandomModel;
-use super::infer::read_frame;
-use super::model_args::{ModelArgs, bar_style, missing};
+use super::model_args::ModelArgs;
 use super::replay::percentile;
 use super::stdout;
-use crate::frame::{BodyVelocity, Frame};
-use crate::picture::{StageBar, StageChart, plot_stages};
-use crate::tuner::{Stage, StageTimes, Tuner};
+use crate::picture::plot_stages;
 
 /// Measure the time of a decision, stage by stage
 #[derive(Debug, Args)]
@@ -27,6 +27,7 @@ use crate::tuner::{Stage, StageTimes, Tuner};
 Examples:
   planner_tuner bench --base model/ --checkpoint checkpoint/ --image frame.png
   planner_tuner bench --base model/ --checkpoint checkpoint/ --policy policy/ --image frame.png --runs 100 --json
+  planner_tuner bench --base model/ --checkpoint checkpoint/ --image frame.png --compare-prefix
   planner_tuner bench --random-weights s --runs 5            a small shape, no checkpoint needed
   planner_tuner bench --random-weights 3b --dtype bf16 --runs 2    the published 3B shape
   planner_tuner bench --random-weights s --growth --chart stages.png
@@ -46,6 +47,10 @@ pub struct BenchArgs {
     /// Decisions, or frames, to measure, after one that is not counted
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
+    /// Compute each frame also without the prompt's remembered beginning: what that saves, and how far the feature is off
+    /// (with random weights the times are always shown)
+    #[arg(long, conflicts_with = "render")]
+    compare_prefix: bool,
     /// Measure other sizes of the image, too: how the time grows with its tokens
     #[arg(long, requires = "random_weights")]
     growth: bool,
@@ -67,41 +72,11 @@ pub fn run(args: BenchArgs) -> anyhow::Result<()> {
     }
     if args.render {
         let rows = drawing::bench(args.runs)?;
-        let text = if args.json { as_json(&rows, args.runs) } else { as_table(&rows, args.runs, "frames") };
+        let text = if args.json { as_json(&rows, args.runs, json!({})) } else { as_table(&rows, args.runs, "frames") };
         stdout::write(&text)?;
         return Ok(());
     }
-    args.model.required()?;
-    let image = args.image.as_deref().ok_or_else(|| missing("--image <FILE>"))?;
-    let mut tuner = args.model.load()?;
-    // The first decision makes masks, rotary tables and buffers.
-    decide_once(&mut tuner, image)?;
-    let bar = ProgressBar::new(args.runs.into()).with_style(bar_style("{bar:30} {pos}/{len} decisions {eta}"));
-    let (mut all, mut again) = (Vec::new(), Vec::new());
-    for _ in 0..args.runs {
-        tuner.forget_last_frame();
-        all.push(decide_once(&mut tuner, image)?);
-        again.push(decide_once(&mut tuner, image)?);
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    let without_decoding = |times: &StageTimes| times.total().saturating_sub(times.of(Stage::Decode));
-    let rows: Vec<Row> = Stage::ALL
-        .into_iter()
-        .map(|stage| Row::new(stage.name(), all.iter().map(|times| times.of(stage)).collect()))
-        .chain([
-            Row::new("total", all.iter().map(StageTimes::total).collect()),
-            Row::new("same frame", again.iter().map(without_decoding).collect()),
-        ])
-        .collect();
-    if let Some(path) = &args.chart {
-        let title = format!("A decision on {}", image.display());
-        let subtitle = format!("{} decisions; a frame that is the same as the last: decoding left out", args.runs);
-        let bar = |row: &Row| StageBar { name: row.name.into(), milliseconds: row.milliseconds(), ideal: None };
-        plot_stages(path, &StageChart { title, subtitle, stages: rows.iter().map(bar).collect() })?;
-    }
-    let text = if args.json { as_json(&rows, args.runs) } else { as_table(&rows, args.runs, "decisions") };
-    stdout::write(&text)?;
+    stdout::write(&decisions::bench(&args)?)?;
     Ok(())
 }
 
@@ -115,18 +90,6 @@ fn random_weights(args: &BenchArgs, shape: &str) -> anyhow::Result<()> {
     let text = if args.json { model.json(&measured, &growth) } else { model.table(&measured, &growth) };
     stdout::write(&text)?;
     Ok(())
-}
-
-fn decide_once(tuner: &mut Tuner, image: &Path) -> anyhow::Result<StageTimes> {
-    let mut times = StageTimes::default();
-    let frame: Frame = times.measure(Stage::Decode, || read_frame(image))?;
-    let encoded = times.measure(Stage::History, || tuner.encode_for_history(&frame))?;
-    let past: Vec<_> = tuner.history_offsets().iter().filter_map(|_| encoded.clone()).collect();
-    let decision = tuner.decide(&frame, BodyVelocity::new(0.5, 0.0)?, &past)?;
-    for stage in Stage::ALL {
-        times.add(stage, decision.times.of(stage));
-    }
-    Ok(times)
 }
 
 struct Row {
@@ -147,15 +110,17 @@ impl Row {
 }
 
 fn as_table(rows: &[Row], runs: u32, what: &str) -> String {
-    let mut text = format!("{:<10} {:>9} {:>9} {:>9}   ms, {runs} {what}\n", "stage", "min", "median", "p99");
+    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default().max(10);
+    let mut text = format!("{:<width$} {:>9} {:>9} {:>9}   ms, {runs} {what}\n", "stage", "min", "median", "p99");
     for row in rows {
         let [min, median, p99] = row.milliseconds();
-        let _ = writeln!(text, "{:<10} {min:>9.2} {median:>9.2} {p99:>9.2}", row.name);
+        let _ = writeln!(text, "{:<width$} {min:>9.2} {median:>9.2} {p99:>9.2}", row.name);
     }
     text
 }
 
-fn as_json(rows: &[Row], runs: u32) -> String {
+/// One object of the rows and the fields of `more`.
+fn as_json(rows: &[Row], runs: u32, more: serde_json::Value) -> String {
     let stages: serde_json::Map<_, _> = rows
         .iter()
         .map(|row| {
@@ -163,5 +128,9 @@ fn as_json(rows: &[Row], runs: u32) -> String {
             (row.name.to_string(), json!({ "min_ms": min, "median_ms": median, "p99_ms": p99 }))
         })
         .collect();
-    json!({ "runs": runs, "stages": stages }).to_string() + "\n"
+    let mut object = json!({ "runs": runs, "stages": stages });
+    if let (Some(object), serde_json::Value::Object(more)) = (object.as_object_mut(), more) {
+        object.extend(more);
+    }
+    object.to_string() + "\n"
 }

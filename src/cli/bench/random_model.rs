@@ -1,17 +1,15 @@
 //! A model of any shape with random weights: what a frame costs, beside what its arithmetic would.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor};
-use serde_json::json;
 
+use super::peak::PeakWatch;
 use super::{Row, operations};
 use crate::cli::model_args::ModelArgs;
 use crate::frame::Frame;
-use crate::picture::{StageBar, StageChart};
 use crate::vision_language::processor::{ImageProcessor, PreprocessorConfig, TokenizedPrompt};
 use crate::vision_language::{ModelConfig, Precision, VisionLanguageModel};
 use crate::weights::{MemoryBudget, RandomWeights};
@@ -24,22 +22,27 @@ const GROWTH: [(u32, u32); 4] = [(420, 280), (588, 392), (616, 420), (840, 560)]
 /// The camera's.
 const FRAME: (u32, u32) = (600, 400);
 
-/// The model, and what this machine can do at best.
+/// The model.
 pub struct RandomModel {
-    shape: String,
+    pub(super) shape: String,
     model: VisionLanguageModel,
     processor: ImageProcessor,
-    peak: f64,
 }
 
 /// Frames of one size.
 pub struct Measured {
     /// Tokens in the sequence.
-    sequence: usize,
-    image_tokens: usize,
-    rows: [Row; 4],
+    pub(super) sequence: usize,
+    pub(super) image_tokens: usize,
+    pub(super) rows: [Row; 4],
     /// Of the rows.
-    operations: [Option<f64>; 4],
+    pub(super) operations: [Option<f64>; 4],
+    /// Operations a second of a large f32 product, between the frames: the median.
+    pub(super) peak: f64,
+    /// Median of a frame with the prefix remembered, ms.
+    pub(super) frame_ms: f64,
+    /// Median over the frames of time by what the frame's arithmetic takes at the peak measured before and after it.
+    pub(super) times_its_arithmetic: f64,
 }
 
 impl RandomModel {
@@ -60,7 +63,7 @@ impl RandomModel {
         let weights = Arc::new(RandomWeights::new(plan));
         let model = VisionLanguageModel::load(config, weights, precision, &device)?;
         let processor = ImageProcessor::new(PreprocessorConfig::from_json("built-in", b"{}")?);
-        Ok(Self { shape: shape.to_owned(), model, processor, peak: gemm_peak()? })
+        Ok(Self { shape: shape.to_owned(), model, processor })
     }
 
     /// Measures frames as the camera gives them.
@@ -79,8 +82,10 @@ impl RandomModel {
         // The first frame makes tables and the prefix; it is not counted.
         let (image_tokens, grid) = Times::default().run(&self.model, &mut self.processor, &frame)?;
         let mut times = Times::default();
+        let mut peaks = PeakWatch::start()?;
         for _ in 0..runs {
             times.run(&self.model, &mut self.processor, &frame)?;
+            peaks.look()?;
         }
         let (before, after) = PROMPT_TOKENS;
         let sequence = before + image_tokens + after;
@@ -91,7 +96,12 @@ impl RandomModel {
             Some(operations::text(&config.text, image_tokens + after, sequence)),
             Some(operations::text(&config.text, sequence, sequence)),
         ];
-        Ok(Measured { sequence, image_tokens, rows: times.rows(), operations })
+        let of_frame: f64 = operations.iter().take(3).flatten().sum();
+        let frames = times.frames();
+        let times_its_arithmetic = peaks.median_ratio(&frames, of_frame);
+        let frame_ms = Row::new("frame", frames).milliseconds()[1];
+        let peak = peaks.median();
+        Ok(Measured { sequence, image_tokens, rows: times.rows(), operations, peak, frame_ms, times_its_arithmetic })
     }
 }
 
@@ -137,6 +147,16 @@ impl Times {
         Ok((image_tokens, (image.grid().h, image.grid().w)))
     }
 
+    /// Each frame as a whole, the prefix remembered.
+    fn frames(&self) -> Vec<Duration> {
+        self.image
+            .iter()
+            .zip(&self.vision)
+            .zip(&self.text)
+            .map(|((image, vision), text)| *image + *vision + *text)
+            .collect()
+    }
+
     fn rows(self) -> [Row; 4] {
         [
             Row::new("image", self.image),
@@ -153,138 +173,4 @@ fn wait_for(tensor: Tensor) -> candle_core::Result<Tensor> {
         tensor.flatten_all()?.get(0)?.to_device(&Device::Cpu)?;
     }
     Ok(tensor)
-}
-
-/// Operations a second of a large f32 product on all threads: the best of several.
-fn gemm_peak() -> candle_core::Result<f64> {
-    const SIDE: usize = 2048;
-    let matrix = Tensor::rand(-1f32, 1., (SIDE, SIDE), &Device::Cpu)?;
-    let mut best = Duration::MAX;
-    for _ in 0..5 {
-        let start = Instant::now();
-        matrix.matmul(&matrix)?;
-        best = best.min(start.elapsed());
-    }
-    Ok(2.0 * (SIDE as f64).powi(3) / best.as_secs_f64())
-}
-
-/// Resident memory now and at its highest, MiB.
-fn resident_mib() -> Option<(u64, u64)> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib >> 10)
-    };
-    Some((field("VmRSS:")?, field("VmHWM:")?))
-}
-
-impl Measured {
-    /// Median of a frame with the prefix remembered, ms.
-    fn frame_ms(&self) -> f64 {
-        self.rows.iter().take(3).map(|row| row.milliseconds()[1]).sum()
-    }
-
-    /// What its arithmetic takes at the peak, ms.
-    fn ideal_ms(&self, peak: f64) -> f64 {
-        self.operations.iter().take(3).flatten().sum::<f64>() / peak * 1e3
-    }
-
-    /// A row and its operations, in the order of the road.
-    fn stages(&self) -> impl Iterator<Item = (&Row, Option<f64>)> {
-        self.rows.iter().zip(self.operations)
-    }
-}
-
-impl RandomModel {
-    /// For people.
-    pub fn table(&self, measured: &Measured, growth: &[Measured]) -> String {
-        let (shape, peak) = (&self.shape, self.peak);
-        let sequence = measured.sequence;
-        let mut text =
-            format!("{shape}, random weights, {sequence} tokens; f32 product peak {:.0} GF/s\n\n", peak / 1e9);
-        let _ = writeln!(
-            text,
-            "{:<28} {:>9} {:>9} {:>9} ms {:>7} {:>10}",
-            "stage", "min", "median", "p99", "GF", "of peak"
-        );
-        for (row, operations) in measured.stages() {
-            let [min, median, p99] = row.milliseconds();
-            let _ = write!(text, "{:<28} {min:>9.1} {median:>9.1} {p99:>9.1}   ", row.name);
-            if let Some(operations) = operations {
-                let share = operations / (median * 1e-3) / peak * 100.0;
-                let _ = write!(text, " {:>7.1} {share:>9.0} %", operations / 1e9);
-            }
-            text.push('\n');
-        }
-        let frame = measured.frame_ms();
-        let _ = writeln!(
-            text,
-            "\nframe {frame:.0} ms, {:.2} x its arithmetic at the peak",
-            frame / measured.ideal_ms(peak)
-        );
-        if !growth.is_empty() {
-            let _ = writeln!(
-                text,
-                "\n{:>12} {:>9} {:>9} {:>9} ms {:>15}",
-                "image tokens", "vision", "text", "frame", "of peak"
-            );
-        }
-        for at in growth {
-            let [_, vision, words, _] = &at.rows;
-            let [vision, words] = [vision, words].map(|row| row.milliseconds()[1]);
-            let (frame, share) = (at.frame_ms(), at.ideal_ms(peak) / at.frame_ms() * 100.0);
-            let _ =
-                writeln!(text, "{:>12} {vision:>9.1} {words:>9.1} {frame:>9.1}    {share:>13.0} %", at.image_tokens);
-        }
-        if let Some((now, highest)) = resident_mib() {
-            let _ = writeln!(text, "\nresident {now} MiB, at most {highest} MiB");
-        }
-        text
-    }
-
-    /// For programs.
-    pub fn json(&self, measured: &Measured, growth: &[Measured]) -> String {
-        let stages: serde_json::Map<_, _> = measured
-            .stages()
-            .map(|(row, operations)| {
-                let [min, median, p99] = row.milliseconds();
-                let stage = json!({ "min_ms": min, "median_ms": median, "p99_ms": p99, "operations": operations });
-                (row.name.to_string(), stage)
-            })
-            .collect();
-        let of_size = |at: &Measured| {
-            let operations: f64 = at.operations.iter().take(3).flatten().sum();
-            json!({ "image_tokens": at.image_tokens, "frame_ms": at.frame_ms(), "operations": operations })
-        };
-        let memory = resident_mib();
-        json!({
-            "stages": stages,
-            "frame_ms": measured.frame_ms(),
-            "times_its_arithmetic": measured.frame_ms() / measured.ideal_ms(self.peak),
-            "gemm_peak_operations_per_s": self.peak,
-            "growth": growth.iter().map(of_size).collect::<Vec<_>>(),
-            "resident_mib": memory.map(|(now, _)| now),
-            "highest_resident_mib": memory.map(|(_, highest)| highest),
-        })
-        .to_string()
-            + "\n"
-    }
-
-    /// For people who would rather look.
-    pub fn chart(&self, measured: &Measured) -> StageChart {
-        let bar = |(row, operations): (&Row, Option<f64>)| StageBar {
-            name: row.name.into(),
-            milliseconds: row.milliseconds(),
-            ideal: operations.map(|operations| operations / self.peak * 1e3),
-        };
-        StageChart {
-            title: format!("A frame of the shape {}", self.shape),
-            subtitle: format!(
-                "random weights, {} tokens, f32 products at most {:.0} GF/s",
-                measured.sequence,
-                self.peak / 1e9
-            ),
-            stages: measured.stages().map(bar).collect(),
-        }
-    }
 }

@@ -4,6 +4,7 @@ use candle_core::{DType, Module, Result, Tensor};
 use candle_nn::{VarBuilder, ops::softmax_last_dim};
 
 use super::mrope::SequenceGeometry;
+use crate::vision_language::flash_attention::flash_attention;
 use crate::vision_language::kernels::{AttentionSpan, attention, is_cpu_f32};
 use crate::vision_language::{Linear, Precision, TextConfig};
 
@@ -74,7 +75,12 @@ impl TextAttention {
         let scale = (self.head_dim as f64).powf(-0.5);
         let attended = match is_cpu_f32(&query) {
             true => attention(&query, key, value, scale, &AttentionSpan::causal(rows, seq))?,
-            false => attend_plainly(&(query * scale)?, key, value, &geometry.causal_mask)?,
+            false => {
+                match flash_attention(&query.unsqueeze(0)?, &key.unsqueeze(0)?, &value.unsqueeze(0)?, scale, true)? {
+                    Some(attended) => attended.squeeze(0)?,
+                    None => attend_plainly(&(query * scale)?, key, value, &geometry.causal_mask)?,
+                }
+            }
         };
         let attended = attended.transpose(0, 1)?.reshape((rows, self.num_heads * self.head_dim))?;
         Ok((self.o_proj.forward_onto(&attended, residual)?, whole))

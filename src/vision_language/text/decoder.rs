@@ -42,7 +42,7 @@ impl TextModel {
     /// The tokens that every sequence begins with: computed once, and then attended to by what comes after.
     pub fn prefix(&self, embeddings: Tensor, geometry: &SequenceGeometry) -> Result<PrefixState> {
         let (states, key_values) = self.run(embeddings, geometry, None)?;
-        Ok(PrefixState { states, key_values })
+        Ok(PrefixState { states: states.as_prefix()?, key_values })
     }
 
     /// Embeddings of the tokens after the prefix in, the last four hidden states of the whole sequence out.

@@ -4,6 +4,7 @@ use candle_core::{DType, Module, Result, Tensor};
 use candle_nn::{VarBuilder, ops::softmax_last_dim};
 
 use super::window::{AttentionPattern, WindowGroup};
+use crate::vision_language::flash_attention::flash_attention;
 use crate::vision_language::kernels::{attention, is_cpu_f32};
 use crate::vision_language::rotary_table::RotaryTable;
 use crate::vision_language::{Linear, Precision, VisionConfig};
@@ -46,7 +47,7 @@ impl VisionAttention {
         let scale = (self.head_dim as f64).powf(-0.5);
         let attended = match is_cpu_f32(&query) {
             true => attention(&query, &key, &value, scale, &pattern.spans)?,
-            false => attend_plainly(&(query * scale)?, &key, &value, &pattern.groups)?,
+            false => attend_in_windows(&query, &key, &value, scale, &pattern.groups)?,
         };
         let attended = attended.transpose(0, 1)?.reshape((patches, self.num_heads * self.head_dim))?;
         self.proj.forward_onto(&attended, residual)
@@ -54,17 +55,34 @@ impl VisionAttention {
 }
 
 /// `[heads, patches, head_dim]` in and out: all windows of one size in one batched product.
-fn attend_plainly(query: &Tensor, key: &Tensor, value: &Tensor, groups: &[WindowGroup]) -> Result<Tensor> {
+fn attend_in_windows(
+    query: &Tensor,
+    key: &Tensor,
+    value: &Tensor,
+    scale: f64,
+    groups: &[WindowGroup],
+) -> Result<Tensor> {
     let (heads, _, head_dim) = query.dims3()?;
     let attended = groups.iter().map(|&WindowGroup { start, windows, patches }| {
         let batch = |tensor: &Tensor| {
-            tensor.narrow(1, start, windows * patches)?.contiguous()?.reshape((heads * windows, patches, head_dim))
+            let group = tensor.narrow(1, start, windows * patches)?;
+            group.reshape((heads, windows, patches, head_dim))?.transpose(0, 1) // [windows, heads, window, head_dim]
         };
-        let scores = batch(query)?.matmul(&batch(key)?.t()?)?; // [heads * windows, window, window]
-        let weights = softmax_last_dim(&scores.to_dtype(DType::F32)?)?.to_dtype(value.dtype())?;
-        weights.matmul(&batch(value)?)?.reshape((heads, windows * patches, head_dim))
+        let (query, key, value) = (batch(query)?, batch(key)?, batch(value)?);
+        let attended = match flash_attention(&query, &key, &value, scale, false)? {
+            Some(attended) => attended,
+            None => attend_plainly(&(query * scale)?, &key, &value)?,
+        };
+        attended.transpose(0, 1)?.reshape((heads, windows * patches, head_dim))
     });
     Tensor::cat(&attended.collect::<Result<Vec<_>>>()?, 1)
+}
+
+/// `[windows, heads, window, head_dim]` in and out.
+fn attend_plainly(query: &Tensor, key: &Tensor, value: &Tensor) -> Result<Tensor> {
+    let scores = query.contiguous()?.matmul(&key.t()?.contiguous()?)?; // [windows, heads, window, window]
+    let weights = softmax_last_dim(&scores.to_dtype(DType::F32)?)?.to_dtype(value.dtype())?;
+    weights.matmul(&value.contiguous()?)
 }
 
 #[cfg(test)]
@@ -80,7 +98,7 @@ mod tests {
         let groups = WindowPartition::new(7, 9, 4, 4).groups().to_vec();
         let random = || Tensor::randn(0f32, 1., (3, 7 * 9 * 4, 12), &Device::Cpu).unwrap();
         let (query, key, value) = (random(), random(), random());
-        let plain = attend_plainly(&(&query * 0.3).unwrap(), &key, &value, &groups).unwrap();
+        let plain = attend_in_windows(&query, &key, &value, 0.3, &groups).unwrap();
         let fast = attention(&query, &key, &value, 0.3, &AttentionPattern::new(groups).spans).unwrap();
         let difference = (plain - fast).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
         assert!(difference < 1e-5, "{difference}");

@@ -3,6 +3,8 @@
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::rotary_emb::rope;
 
+use super::kernels::{Heads, SplitHeads, is_cpu_f32};
+
 /// Cosines and sines of each row's angles, `[rows, head_dim / 2]`, f32.
 #[derive(Debug, Clone)]
 pub struct RotaryTable {
@@ -27,9 +29,61 @@ impl RotaryTable {
         Ok(Self { cos: self.cos.narrow(0, start, len)?, sin: self.sin.narrow(0, start, len)? })
     }
 
-    /// Rotates `[heads, rows, head_dim]` in f32, as HF does, and returns to the format it came in.
-    pub fn rotate(&self, xs: &Tensor) -> Result<Tensor> {
+    /// Some heads of `xs [rows, columns]`, rotated in f32, as HF does: `[heads, rows, dim]` in the format of `xs`.
+    ///
+    /// # Errors
+    /// When there are no such heads, or another number of rows.
+    pub fn split_and_rotate(&self, xs: &Tensor, heads: Heads) -> Result<Tensor> {
+        if is_cpu_f32(xs) {
+            let (cos, sin) = (self.cos.contiguous()?, self.sin.contiguous()?);
+            return xs.contiguous()?.apply_op3_no_bwd(&cos, &sin, &SplitHeads(heads));
+        }
+        self.rotate(&split_plainly(xs, heads)?)
+    }
+
+    fn rotate(&self, xs: &Tensor) -> Result<Tensor> {
         let rotated = rope(&xs.to_dtype(DType::F32)?.unsqueeze(0)?, &self.cos, &self.sin)?;
         rotated.squeeze(0)?.to_dtype(xs.dtype())
+    }
+}
+
+/// Some heads of `xs [rows, columns]`: `[heads, rows, dim]`.
+///
+/// # Errors
+/// When there are no such heads.
+pub fn split_heads(xs: &Tensor, heads: Heads) -> Result<Tensor> {
+    match is_cpu_f32(xs) {
+        true => xs.contiguous()?.apply_op1_no_bwd(&SplitHeads(heads)),
+        false => split_plainly(xs, heads),
+    }
+}
+
+fn split_plainly(xs: &Tensor, Heads { first, count, dim }: Heads) -> Result<Tensor> {
+    let rows = xs.dim(0)?;
+    xs.narrow(1, first, count * dim)?.reshape((rows, count, dim))?.transpose(0, 1)?.contiguous()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_kernel_equals_the_plain_operations() {
+        for (rows, heads, columns) in [
+            (1, Heads { first: 0, count: 1, dim: 2 }, 2),
+            (130, Heads { first: 48, count: 3, dim: 16 }, 100),
+            (64, Heads { first: 5, count: 2, dim: 80 }, 170),
+        ] {
+            let xs = Tensor::randn(0f32, 1., (rows, columns), &Device::Cpu).unwrap();
+            let angles = (0..rows * heads.dim / 2).map(|at| at as f32 * 0.37).collect();
+            let table = RotaryTable::new(angles, rows, heads.dim / 2, &Device::Cpu).unwrap();
+            let plain = split_plainly(&xs, heads).unwrap();
+            let difference =
+                |a: &Tensor, b: &Tensor| (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            assert_eq!(difference(&split_heads(&xs, heads).unwrap(), &plain), 0.0);
+            let rotated = table.split_and_rotate(&xs, heads).unwrap();
+            assert!(difference(&rotated, &table.rotate(&plain).unwrap()) < 1e-6);
+        }
     }
 }

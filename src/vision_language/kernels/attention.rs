@@ -1,5 +1,6 @@
 //! Attention by blocks of rows: a block's scores stay in the cache from their product to the product with the values.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
@@ -11,6 +12,11 @@ use super::vectors::widest_vectors;
 
 /// Query rows of a block; its scores are at most a few hundred kilobytes.
 pub const BLOCK_ROWS: usize = 64;
+
+thread_local! {
+    /// Room for a block's scores and results, kept from one block to the next.
+    static ROOMS: Cell<(Vec<f32>, Vec<f32>)> = const { Cell::new((Vec::new(), Vec::new())) };
+}
 
 /// Queries that attend to the same keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +47,7 @@ fn blocks(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     range.step_by(BLOCK_ROWS).map(move |start| start..end.min(start + BLOCK_ROWS))
 }
 
-/// `softmax(scale * query key^T) value`: `[heads, rows, dim]`, `[kv_heads, seq, dim]` twice, result `[heads, rows, dim]`.
+/// `softmax(scale * query key^T) value`: `[heads, rows, dim]`, `[kv_heads, seq, dim]` twice, result `[rows, heads * dim]`.
 /// Query heads share key heads in order, as in grouped-query attention. The scale is positive.
 ///
 /// # Errors
@@ -100,24 +106,36 @@ impl CustomOp3 for Attention<'_> {
             (values(query, query_layout)?, values(key, key_layout)?, values(value, value_layout)?);
         let mut out = vec![0f32; query.len()];
         let sharing = heads / kv_heads;
-        let mut tasks = Vec::with_capacity(heads * self.spans.len());
-        let mut rest = out.as_mut_slice();
-        for (head, query) in query.chunks_exact(rows * dim).enumerate() {
-            let kv = head / sharing * seq * dim;
-            for span in self.spans {
-                let (block, later) = std::mem::take(&mut rest).split_at_mut(span.queries.len() * dim);
-                rest = later;
-                tasks.push((span, query, kv, block));
+        let mut tasks: Vec<Task> = (0..heads)
+            .flat_map(|head| self.spans.iter().map(move |span| (head, span)))
+            .map(|(head, span)| Task { head, span, out: Vec::with_capacity(span.queries.len()) })
+            .collect();
+        let mut out_rows = out.chunks_exact_mut(heads * dim);
+        for (index, span) in self.spans.iter().enumerate() {
+            for row in out_rows.by_ref().take(span.queries.len()) {
+                // The tasks of a span stand a head's number of spans apart.
+                let of_span = tasks.iter_mut().skip(index).step_by(self.spans.len());
+                of_span.zip(row.chunks_exact_mut(dim)).for_each(|(task, part)| task.out.push(part));
             }
         }
-        tasks.into_par_iter().try_for_each(|(span, query, kv, out)| {
-            let part =
-                |values, start: usize, rows: &Range<usize>| slice(values, start + rows.start * dim, rows.len() * dim);
-            let query = part(query, 0, &span.queries)?;
-            self.attend(span, dim, query, part(key, kv, &span.keys)?, part(value, kv, &span.keys)?, out)
+        tasks.into_par_iter().try_for_each(|Task { head, span, out }| {
+            let part = |values, first_row: usize, rows: &Range<usize>| {
+                slice(values, (first_row + rows.start) * dim, rows.len() * dim)
+            };
+            let query = part(query, head * rows, &span.queries)?;
+            let first_key = head / sharing * seq;
+            self.attend(span, dim, query, part(key, first_key, &span.keys)?, part(value, first_key, &span.keys)?, out)
         })?;
-        Ok((CpuStorage::F32(out), query_layout.shape().clone()))
+        Ok((CpuStorage::F32(out), Shape::from((rows, heads * dim))))
     }
+}
+
+/// One head's block of queries.
+struct Task<'t> {
+    head: usize,
+    span: &'t AttentionSpan,
+    /// Where each query's result goes.
+    out: Vec<&'t mut [f32]>,
 }
 
 impl Attention<'_> {
@@ -136,7 +154,7 @@ impl Attention<'_> {
         Ok(())
     }
 
-    /// One block: query `[block, dim]`, key and value `[keys, dim]`, out `[block, dim]`.
+    /// One block: query `[block, dim]`, key and value `[keys, dim]`, out `block` rows of `dim`.
     fn attend(
         &self,
         span: &AttentionSpan,
@@ -144,10 +162,12 @@ impl Attention<'_> {
         query: &[f32],
         key: &[f32],
         value: &[f32],
-        out: &mut [f32],
+        out: Vec<&mut [f32]>,
     ) -> Result<()> {
         let (block, keys) = (span.queries.len(), span.keys.len());
-        let mut scores = vec![0f32; block * keys];
+        let (mut scores, mut attended) = ROOMS.take();
+        scores.resize(block * keys, 0.0);
+        attended.resize(block * dim, 0.0);
         let transposed = Matrix::new(key, keys, dim)?.t();
         let into = MatrixMut::new(&mut scores, block, keys, keys)?;
         multiply(into, false, Matrix::new(query, block, dim)?, transposed)?;
@@ -159,8 +179,13 @@ impl Attention<'_> {
                 unseen.fill(0.0);
             }
         });
-        let into = MatrixMut::new(out, block, dim, dim)?;
-        multiply(into, false, Matrix::new(&scores, block, keys)?, Matrix::new(value, keys, dim)?)
+        let into = MatrixMut::new(&mut attended, block, dim, dim)?;
+        multiply(into, false, Matrix::new(&scores, block, keys)?, Matrix::new(value, keys, dim)?)?;
+        for (row, attended) in out.into_iter().zip(attended.chunks_exact(dim)) {
+            row.copy_from_slice(attended);
+        }
+        ROOMS.set((scores, attended));
+        Ok(())
     }
 }
 
@@ -219,7 +244,8 @@ mod tests {
             (0..rows * seq).map(|at| if allowed(at / seq, at % seq) { 0.0 } else { f32::NEG_INFINITY }).collect();
         let mask = Tensor::from_vec(mask, (1, rows, seq), &Device::Cpu).unwrap();
         let scores = query.matmul(&repeat(key).t().unwrap()).unwrap().broadcast_add(&mask).unwrap();
-        softmax_last_dim(&scores).unwrap().matmul(&repeat(value)).unwrap()
+        let attended = softmax_last_dim(&scores).unwrap().matmul(&repeat(value)).unwrap();
+        attended.transpose(0, 1).unwrap().flatten_from(1).unwrap()
     }
 
     fn difference(a: &Tensor, b: &Tensor) -> f32 {

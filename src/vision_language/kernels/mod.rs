@@ -9,6 +9,7 @@ mod linear_weights;
 mod packed_rows;
 mod panel_matmul;
 mod register_tile;
+mod split_heads;
 mod vectors;
 mod work_split;
 
@@ -16,3 +17,4 @@ pub use attention::{AttentionSpan, attention, is_cpu_f32};
 pub use gated_mlp::GatedMlp;
 pub use linear_weights::LinearWeights;
 pub use panel_matmul::PanelMatmul;
+pub use split_heads::{Heads, SplitHeads};

@@ -5,7 +5,8 @@ use candle_nn::{VarBuilder, ops::softmax_last_dim};
 
 use super::mrope::SequenceGeometry;
 use crate::vision_language::flash_attention::flash_attention;
-use crate::vision_language::kernels::{AttentionSpan, attention, is_cpu_f32};
+use crate::vision_language::kernels::{AttentionSpan, Heads, attention, is_cpu_f32};
+use crate::vision_language::rotary_table::split_heads;
 use crate::vision_language::{Linear, Precision, TextConfig};
 
 /// Rotated keys, and values, of the tokens so far: `[kv_heads, seq, head_dim]` each.
@@ -60,12 +61,10 @@ impl TextAttention {
         prefix: Option<&KeyValues>,
     ) -> Result<(Tensor, KeyValues)> {
         let rows = xs.dim(0)?;
-        let heads = |ys: Tensor, count: usize| {
-            ys.reshape((rows, count, self.head_dim))?.transpose(0, 1)?.contiguous() // [count, rows, head_dim]
-        };
-        let query = geometry.rotary.rotate(&heads(self.q_proj.forward(xs)?, self.num_heads)?)?;
-        let key = geometry.rotary.rotate(&heads(self.k_proj.forward(xs)?, self.num_kv_heads)?)?;
-        let value = heads(self.v_proj.forward(xs)?, self.num_kv_heads)?;
+        let heads = |count: usize| Heads { first: 0, count, dim: self.head_dim };
+        let query = geometry.rotary.split_and_rotate(&self.q_proj.forward(xs)?, heads(self.num_heads))?;
+        let key = geometry.rotary.split_and_rotate(&self.k_proj.forward(xs)?, heads(self.num_kv_heads))?;
+        let value = split_heads(&self.v_proj.forward(xs)?, heads(self.num_kv_heads))?; // [kv_heads, rows, head_dim]
         let whole = match prefix {
             Some(prefix) => prefix.extended(&key, &value)?,
             None => KeyValues { key, value },
@@ -75,16 +74,21 @@ impl TextAttention {
         let scale = (self.head_dim as f64).powf(-0.5);
         let attended = match is_cpu_f32(&query) {
             true => attention(&query, key, value, scale, &AttentionSpan::causal(rows, seq))?,
-            false => {
-                match flash_attention(&query.unsqueeze(0)?, &key.unsqueeze(0)?, &value.unsqueeze(0)?, scale, true)? {
-                    Some(attended) => attended.squeeze(0)?,
-                    None => attend_plainly(&(query * scale)?, key, value, &geometry.causal_mask)?,
-                }
-            }
+            false => attend_on_device(&query, key, value, scale, &geometry.causal_mask)?,
         };
-        let attended = attended.transpose(0, 1)?.reshape((rows, self.num_heads * self.head_dim))?;
         Ok((self.o_proj.forward_onto(&attended, residual)?, whole))
     }
+}
+
+/// `[heads, rows, head_dim]` to `[rows, heads * head_dim]`.
+fn attend_on_device(query: &Tensor, key: &Tensor, value: &Tensor, scale: f64, mask: &Tensor) -> Result<Tensor> {
+    let (heads, rows, head_dim) = query.dims3()?;
+    let one = |tensor: &Tensor| tensor.unsqueeze(0);
+    let attended = match flash_attention(&one(query)?, &one(key)?, &one(value)?, scale, true)? {
+        Some(attended) => attended.squeeze(0)?,
+        None => attend_plainly(&(query * scale)?, key, value, mask)?,
+    };
+    attended.transpose(0, 1)?.reshape((rows, heads * head_dim))
 }
 
 /// `[heads, rows, head_dim]` in and out, with a mask `[1, rows, seq]`. The query heads that share a key head are stacked
@@ -114,7 +118,7 @@ mod tests {
         let mask: Vec<f32> =
             (0..rows * seq).map(|at| if at % seq <= seq - rows + at / seq { 0.0 } else { f32::NEG_INFINITY }).collect();
         let mask = Tensor::from_vec(mask, (1, rows, seq), &Device::Cpu).unwrap();
-        let plain = attend_plainly(&(&query * 0.25).unwrap(), &key, &value, &mask).unwrap();
+        let plain = attend_on_device(&query, &key, &value, 0.25, &mask).unwrap();
         let fast = attention(&query, &key, &value, 0.25, &AttentionSpan::causal(rows, seq)).unwrap();
         let difference = (plain - fast).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
         assert!(difference < 1e-5, "{difference}");

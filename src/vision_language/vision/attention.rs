@@ -5,8 +5,8 @@ use candle_nn::{VarBuilder, ops::softmax_last_dim};
 
 use super::window::{AttentionPattern, WindowGroup};
 use crate::vision_language::flash_attention::flash_attention;
-use crate::vision_language::kernels::{attention, is_cpu_f32};
-use crate::vision_language::rotary_table::RotaryTable;
+use crate::vision_language::kernels::{Heads, attention, is_cpu_f32};
+use crate::vision_language::rotary_table::{RotaryTable, split_heads};
 use crate::vision_language::{Linear, Precision, VisionConfig};
 
 /// One block's attention.
@@ -38,23 +38,22 @@ impl VisionAttention {
         rotary: &RotaryTable,
         pattern: &AttentionPattern,
     ) -> Result<Tensor> {
-        let patches = xs.dim(0)?;
-        let qkv = self.qkv.forward(xs)?.reshape((patches, 3, self.num_heads, self.head_dim))?;
-        let part = |index: usize| qkv.narrow(1, index, 1)?.squeeze(1)?.transpose(0, 1)?.contiguous();
-        let query = rotary.rotate(&part(0)?)?; // [heads, patches, head_dim]
-        let key = rotary.rotate(&part(1)?)?;
-        let value = part(2)?;
+        let qkv = self.qkv.forward(xs)?; // [patches, 3 * hidden]
+        let (count, dim) = (self.num_heads, self.head_dim);
+        let part = |index: usize| Heads { first: index * count * dim, count, dim };
+        let query = rotary.split_and_rotate(&qkv, part(0))?; // [heads, patches, head_dim]
+        let key = rotary.split_and_rotate(&qkv, part(1))?;
+        let value = split_heads(&qkv, part(2))?;
         let scale = (self.head_dim as f64).powf(-0.5);
         let attended = match is_cpu_f32(&query) {
             true => attention(&query, &key, &value, scale, &pattern.spans)?,
             false => attend_in_windows(&query, &key, &value, scale, &pattern.groups)?,
         };
-        let attended = attended.transpose(0, 1)?.reshape((patches, self.num_heads * self.head_dim))?;
         self.proj.forward_onto(&attended, residual)
     }
 }
 
-/// `[heads, patches, head_dim]` in and out: all windows of one size in one batched product.
+/// `[heads, patches, head_dim]` to `[patches, heads * head_dim]`: all windows of one size in one batched product.
 fn attend_in_windows(
     query: &Tensor,
     key: &Tensor,
@@ -62,20 +61,21 @@ fn attend_in_windows(
     scale: f64,
     groups: &[WindowGroup],
 ) -> Result<Tensor> {
-    let (heads, _, head_dim) = query.dims3()?;
-    let attended = groups.iter().map(|&WindowGroup { start, windows, patches }| {
+    let (heads, patches, head_dim) = query.dims3()?;
+    let attended = groups.iter().map(|&WindowGroup { start, windows, patches: window }| {
         let batch = |tensor: &Tensor| {
-            let group = tensor.narrow(1, start, windows * patches)?;
-            group.reshape((heads, windows, patches, head_dim))?.transpose(0, 1) // [windows, heads, window, head_dim]
+            let group = tensor.narrow(1, start, windows * window)?;
+            group.reshape((heads, windows, window, head_dim))?.transpose(0, 1) // [windows, heads, window, head_dim]
         };
         let (query, key, value) = (batch(query)?, batch(key)?, batch(value)?);
         let attended = match flash_attention(&query, &key, &value, scale, false)? {
             Some(attended) => attended,
             None => attend_plainly(&(query * scale)?, &key, &value)?,
         };
-        attended.transpose(0, 1)?.reshape((heads, windows * patches, head_dim))
+        attended.transpose(0, 1)?.reshape((heads, windows * window, head_dim))
     });
-    Tensor::cat(&attended.collect::<Result<Vec<_>>>()?, 1)
+    let attended = Tensor::cat(&attended.collect::<Result<Vec<_>>>()?, 1)?;
+    attended.transpose(0, 1)?.reshape((patches, heads * head_dim))
 }
 
 /// `[windows, heads, window, head_dim]` in and out.

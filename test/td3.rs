@@ -63,6 +63,7 @@ impl Traced {
             not_done: inputs.values("not_done"),
             discount: inputs.values("gamma_n"),
             next_state: inputs.values("next_state"),
+            ..Batch::default()
         };
         let learner = Learner::from_networks(config.learner(), space, actors, critics);
         Self { expected: Expected::open(&folder.join("trace.safetensors")), trace, inputs, learner, batch }

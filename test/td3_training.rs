@@ -42,7 +42,7 @@ fn the_actor_finds_the_best_action_of_a_problem_whose_answer_is_known() {
     ));
     assert!(after < 0.1 * before, "{before} {after}");
 
-    let changes = changes_of(&training).unwrap();
+    let changes = changes_of(&mut training).unwrap().parameters;
     assert_eq!(changes.len(), 7);
     for change in changes {
         assert!(change.mean_change > 0.0 && change.largest_change.abs() >= change.mean_change, "{change:?}");
@@ -74,7 +74,7 @@ fn an_interrupted_training_goes_on_to_the_last_bit() {
         part.save(folder.path(), "logs").unwrap();
         let saved = SavedTraining::open(folder.path()).unwrap();
         assert_eq!((saved.step(), saved.logs()), (stop as u64, "logs"));
-        part = saved.resume(quick(), toy.space(), 8, toy.buffer(10, 3)).unwrap();
+        part = saved.resume(quick(), toy.space(), 8, toy.buffer(10, 3), None).unwrap();
     }
     assert_eq!(points, expected);
     let all = |training: &Training| {

@@ -1,24 +1,25 @@
 //! One step of the top-down fusion.
 
 use candle_core::{Module, Result, Tensor};
-use candle_nn::{Conv1d, Conv1dConfig, VarBuilder, conv1d, conv1d_no_bias};
+use candle_nn::VarBuilder;
+
+use super::convolution::SequenceConvolution;
 
 /// Adds a resampled skip connection and refines with two convolutions along the sequence.
 #[derive(Debug)]
 pub struct FusionBlock {
-    resample: Conv1d,
-    conv1: Conv1d,
-    conv2: Conv1d,
+    resample: SequenceConvolution,
+    conv1: SequenceConvolution,
+    conv2: SequenceConvolution,
 }
 
 impl FusionBlock {
     /// Reads `resample`, `conv1` and `conv2`.
     pub fn new(feature: usize, vb: VarBuilder) -> Result<Self> {
-        let same_length = Conv1dConfig { padding: 1, ..Default::default() };
         Ok(Self {
-            resample: conv1d_no_bias(feature, feature, 1, Default::default(), vb.pp("resample"))?,
-            conv1: conv1d(feature, feature, 3, same_length, vb.pp("conv1"))?,
-            conv2: conv1d(feature, feature, 3, same_length, vb.pp("conv2"))?,
+            resample: SequenceConvolution::without_bias(feature, 1, vb.pp("resample"))?,
+            conv1: SequenceConvolution::new(feature, 3, vb.pp("conv1"))?,
+            conv2: SequenceConvolution::new(feature, 3, vb.pp("conv2"))?,
         })
     }
 

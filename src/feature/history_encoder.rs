@@ -1,8 +1,9 @@
 //! The previous frames become one vector.
 
 use candle_core::{D, DType, Device, Module, Result, Tensor};
-use candle_nn::{Conv2d, Conv2dConfig, Linear, VarBuilder, conv2d, linear};
+use candle_nn::{Conv2dConfig, Linear, VarBuilder, linear};
 
+use super::convolution::ImageConvolution;
 use super::norm::{Norm, softmax_last_dim};
 use crate::weights::WeightSource;
 
@@ -39,7 +40,7 @@ impl HistorySizes {
 /// Frames are given newest first, so the last position is the oldest frame.
 #[derive(Debug)]
 pub struct HistoryEncoder {
-    convs: [Conv2d; 3],
+    convs: [ImageConvolution; 3],
     linear: Linear,
     pos_embedding: Tensor, // [1, frames, dim]
     layers: [EncoderLayer; 2],
@@ -59,9 +60,9 @@ impl HistoryEncoder {
         let layers = vb.pp("temporal_transformer").pp("layers");
         Ok(Self {
             convs: [
-                conv2d(3, first, 7, first_step, images.pp("0"))?,
-                conv2d(first, second, 3, later_step, images.pp("2"))?,
-                conv2d(second, third, 3, later_step, images.pp("4"))?,
+                ImageConvolution::new([3, first], 7, first_step, images.pp("0"))?,
+                ImageConvolution::new([first, second], 3, later_step, images.pp("2"))?,
+                ImageConvolution::new([second, third], 3, later_step, images.pp("4"))?,
             ],
             linear: linear(third * POOLED_SIDE * POOLED_SIDE, dim, images.pp("8"))?,
             pos_embedding: vb.get((1, frames, dim), "pos_embedding")?,

@@ -5,6 +5,7 @@
 
 mod attention_map;
 mod attention_pool;
+mod convolution;
 mod dpt_head;
 mod error;
 mod extractor;

@@ -124,6 +124,10 @@ impl NodeLog {
                 recorder.nearest_laser(metres);
                 None
             }
+            DriveEvent::Progress(metres) => {
+                recorder.progress(metres);
+                None
+            }
             DriveEvent::Ended(event) => recorder.event(event),
         };
         self.write(entry);

@@ -3,9 +3,12 @@
 mod action;
 mod actor;
 mod change;
+mod random;
 mod watch;
 
 pub use action::Action;
 pub use actor::Actor;
 pub use change::{ParameterChange, PolicyChange};
+pub use random::Random;
+pub(crate) use random::SplitMix;
 pub use watch::{Look, PolicyWatch};

@@ -10,6 +10,7 @@ use super::drive_message::{
 };
 use super::message::ODOMETRY;
 use super::rosbag2::bag_files;
+use super::run_table::run_events;
 use super::{RecordingError, Topic};
 use crate::frame::Stamp;
 use crate::transition::{EpisodeEvent, Pose, Position};
@@ -36,23 +37,28 @@ pub enum DriveEvent {
     Goal(Position),
     /// The mean of the ten nearest laser returns, metres.
     NearestLaser(f64),
+    /// The goal has come nearer by this since the last image, metres.
+    Progress(f64),
     /// Something ended an episode.
     Ended(EpisodeEvent),
 }
 
-/// The events of a recording in the order they were recorded. A folder of images has none.
+/// The events of a recording in the order they were recorded. A folder of images has those of its tables.
 #[derive(Debug)]
 pub struct Drive {
     events: std::iter::Peekable<std::vec::IntoIter<(Stamp, DriveEvent)>>,
 }
 
 impl Drive {
-    /// Goes through a recording once more.
+    /// Goes through a recording once more; `table` is that of an image folder, where it was chosen.
     ///
     /// # Errors
     /// [`RecordingError::Topic`] for a topic that was chosen and is not there or of another type, and for a file that
-    /// cannot be opened.
-    pub fn read(path: &Path, topics: &DriveTopics) -> Result<Self, RecordingError> {
+    /// cannot be opened; [`RecordingError::Table`] for a table of runs that cannot be used.
+    pub fn read(path: &Path, table: Option<&Path>, topics: &DriveTopics) -> Result<Self, RecordingError> {
+        if path.is_dir() && bag_files(path)?.is_none() {
+            return Ok(Self { events: run_events(path, table)?.into_iter().peekable() });
+        }
         let mut events = Vec::new();
         let mut chosen = Chosen { wishes: topics, topics: Vec::new() };
         let mut state = State::default();

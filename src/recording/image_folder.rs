@@ -7,7 +7,8 @@
 //! | `stamp_ns` or `time_s` (optional) | ns or s | when; without either, rows are one decision period (0.5 s) apart |
 //! | `run_id` (optional) | | a change of it begins a new episode |
 //!
-//! Rows are taken in the order of the table, other columns are ignored.
+//! Rows are taken in the order of the table, other columns are ignored (a transition log takes progress and the ends of
+//! runs from tables, too: see `run_table`).
 
 use std::fs::File;
 use std::io::Read as _;
@@ -19,6 +20,7 @@ use csv::StringRecord;
 use super::bag_file::MAX_MESSAGE_LEN;
 use super::recording::Observation;
 use super::rosbag2::{files_with_extension, listed};
+use super::run_table::RUNS;
 use super::{DecisionSchedule, RecordingError, SkipReason, Skipped};
 use crate::frame::{BodyVelocity, Frame, Stamp, StampedFrame};
 
@@ -55,18 +57,9 @@ enum TimeColumn {
 impl ImageFolder {
     /// `table` is the CSV; without one, `frames.csv` or else the only .csv of the folder.
     pub(super) fn open(folder: &Path, table: Option<&Path>) -> Result<Self, RecordingError> {
-        let table = match table {
-            Some(table) => table.to_owned(),
-            None => find_table(folder)?,
-        };
-        let length = table.metadata().map_err(RecordingError::io(&table))?.len();
-        if length > MAX_TABLE_LEN {
-            return Err(RecordingError::table(&table, format!("{length} bytes, at most {MAX_TABLE_LEN} are read")));
-        }
-        let refuse = |error: csv::Error| RecordingError::table(&table, format!("not a CSV table: {error}"));
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(&table).map_err(refuse)?;
-        let columns = Columns::find(reader.headers().map_err(refuse)?, &table)?;
-        let rows: Vec<_> = reader.into_records().collect();
+        let table = table_of(folder, table)?;
+        let (header, rows) = read_table(&table)?;
+        let columns = Columns::find(&header, &table)?;
         if rows.is_empty() {
             return Err(RecordingError::NoImages { path: folder.to_owned(), topic: table.display().to_string() });
         }
@@ -175,6 +168,52 @@ impl TimeColumn {
     }
 }
 
+/// A row of the table, without its image.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct RowOutline {
+    /// When.
+    pub(super) stamp: Stamp,
+    /// The run that it belongs to.
+    pub(super) run: Option<String>,
+    /// `delta_goal_dist`: by how much the step brought the goal nearer, metres.
+    pub(super) progress_m: Option<f64>,
+}
+
+/// What the table says of each row whose time can be read, in its order.
+pub(super) fn outline(table: &Path) -> Result<Vec<RowOutline>, RecordingError> {
+    let (header, rows) = read_table(table)?;
+    let columns = Columns::find(&header, table)?;
+    let progress = header.iter().position(|column| column == "delta_goal_dist");
+    let row = |(number, row): (usize, Result<StringRecord, csv::Error>)| {
+        let row = row.ok()?;
+        let stamp = columns.time.stamp(number, &row).ok()?;
+        let cell = |column: usize| row.get(column);
+        let progress_m =
+            progress.and_then(cell).and_then(|cell| cell.parse().ok()).filter(|metres: &f64| metres.is_finite());
+        Some(RowOutline { stamp, run: columns.run_id.and_then(cell).map(str::to_owned), progress_m })
+    };
+    Ok(rows.into_iter().enumerate().filter_map(row).collect())
+}
+
+/// Header and rows of a CSV table, cells without the space around them.
+type Table = (StringRecord, Vec<Result<StringRecord, csv::Error>>);
+
+pub(super) fn read_table(table: &Path) -> Result<Table, RecordingError> {
+    let length = table.metadata().map_err(RecordingError::io(table))?.len();
+    if length > MAX_TABLE_LEN {
+        return Err(RecordingError::table(table, format!("{length} bytes, at most {MAX_TABLE_LEN} are read")));
+    }
+    let refuse = |error: csv::Error| RecordingError::table(table, format!("not a CSV table: {error}"));
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(table).map_err(refuse)?;
+    let header = reader.headers().map_err(refuse)?.clone();
+    Ok((header, reader.into_records().collect()))
+}
+
+/// The table of a folder: the one that was chosen, `frames.csv`, or else the only .csv.
+pub(super) fn table_of(folder: &Path, chosen: Option<&Path>) -> Result<PathBuf, RecordingError> {
+    chosen.map_or_else(|| find_table(folder), |table| Ok(table.to_owned()))
+}
+
 /// The table of a folder that was given without one.
 fn find_table(folder: &Path) -> Result<PathBuf, RecordingError> {
     let usual = folder.join("frames.csv");
@@ -182,6 +221,7 @@ fn find_table(folder: &Path) -> Result<PathBuf, RecordingError> {
         return Ok(usual);
     }
     let mut tables = files_with_extension(folder, &["csv"])?;
+    tables.retain(|table| !table.ends_with(RUNS));
     match (tables.pop(), tables.as_slice()) {
         (Some(only), []) => Ok(only),
         (None, _) => Err(RecordingError::NotARecording {

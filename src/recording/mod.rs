@@ -24,6 +24,7 @@ mod output;
 #[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
 mod recording;
 mod rosbag2;
+mod run_table;
 mod scene_message;
 mod schedule;
 mod skip;

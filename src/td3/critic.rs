@@ -3,7 +3,7 @@
 use candle_core::Result;
 
 use super::mlp::{Activations, Mlp, NamedTensor};
-use super::random::Random;
+use crate::policy::Random;
 
 /// Width of the encoded action.
 const ENCODED: usize = 64;

@@ -135,7 +135,7 @@ fn take_episode(
     summary.episodes += 1;
     let (name, steps) = (episode.session.episode.clone(), std::mem::take(&mut episode.steps));
     let mut seeing = match table {
-        Some(table) => Some((table.begin_episode(episode.frames().clone())?, table)),
+        Some(table) => Some((table.begin_episode(episode.frames().clone(), steps.first())?, table)),
         None => None,
     };
     let mut refused: BTreeMap<String, usize> = BTreeMap::new();
@@ -161,6 +161,9 @@ fn take_episode(
                 }
             }
         }
+    }
+    if let Some((observer, table)) = seeing {
+        table.end_episode(observer, steps.last());
     }
     for (kind, count) in refused.into_iter().filter(|(_, count)| *count > LOGGED_IN_FULL) {
         log::error!("{}: {count} steps in all are refused for their {kind}", path.display());

@@ -1,23 +1,23 @@
 //! Exploration noise that can be drawn again.
 
 use crate::feature::FeatureError;
-use crate::policy::Action;
+use crate::policy::{Action, SplitMix};
 
 /// Gaussian noise on actions. The same seed gives the same noise.
 #[derive(Debug, Clone)]
 pub struct Exploration {
     standard_deviation: f64,
-    state: u64,
+    random: SplitMix,
 }
 
 impl Exploration {
     /// No noise at all.
-    pub const NONE: Self = Self { standard_deviation: 0.0, state: 0 };
+    pub const NONE: Self = Self { standard_deviation: 0.0, random: SplitMix::new(0) };
 
     /// Noise of this standard deviation, in units of the action; `None` unless it is finite and at least 0.
     pub fn new(standard_deviation: f64, seed: u64) -> Option<Self> {
         let valid = standard_deviation.is_finite() && standard_deviation >= 0.0;
-        valid.then_some(Self { standard_deviation, state: seed })
+        valid.then_some(Self { standard_deviation, random: SplitMix::new(seed) })
     }
 
     /// Draws the noise for an action, and the action with it, cut to [-1, 1].
@@ -31,22 +31,8 @@ impl Exploration {
         Ok((noise, explored))
     }
 
-    /// A number of N(0, standard deviation), by Box and Muller.
     fn draw(&mut self) -> f32 {
-        if self.standard_deviation == 0.0 {
-            return 0.0;
-        }
-        let (radius, angle) = (1.0 - self.uniform(), self.uniform());
-        let normal = (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos();
-        (normal * self.standard_deviation) as f32
-    }
-
-    /// In [0, 1): the upper 53 bits of SplitMix64.
-    fn uniform(&mut self) -> f64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+        if self.standard_deviation == 0.0 { 0.0 } else { (self.random.normal() * self.standard_deviation) as f32 }
     }
 }
 
@@ -64,6 +50,13 @@ mod tests {
         assert_ne!(noise, draw(8).0);
         let square: f64 = noise.iter().map(|noise| f64::from(*noise).powi(2)).sum();
         assert!((0.09..0.11).contains(&(square / 1000.0).sqrt()), "{square}");
+    }
+
+    #[test]
+    fn the_noise_of_a_seed_is_that_of_earlier_versions() {
+        let action = Action::from_values(vec![0.0; 3]).unwrap();
+        let (noise, _) = Exploration::new(0.1, 7).unwrap().explore(&action).unwrap();
+        assert_eq!(noise, [0.0988474339, -0.186425582, 0.000392020709]);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub enum EpisodeEvent {
     Success,
     /// The robot hit something.
     Collision,
+    /// The time for the episode was over, as the recording says.
+    TimeOut,
     /// The goal was given up or replaced, or the operator wished it.
     Aborted,
     /// What follows lies somewhere else: the recording goes on with another run.
@@ -112,9 +114,10 @@ impl EpisodeRecorder {
             }
             EpisodeEvent::Cut => self.finish(),
             // Whatever happens after the goal was given up is not this episode's.
-            EpisodeEvent::Success | EpisodeEvent::Collision if running.aborted => None,
+            EpisodeEvent::Success | EpisodeEvent::Collision | EpisodeEvent::TimeOut if running.aborted => None,
             EpisodeEvent::Success => self.end(Ending::Success, true, None),
             EpisodeEvent::Collision => self.end(Ending::Collision, true, None),
+            EpisodeEvent::TimeOut => self.end(Ending::Truncated(Truncation::TimeOut), true, None),
         }
     }
 

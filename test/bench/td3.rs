@@ -1,12 +1,22 @@
-//! Updates a second of a training of the full size, batch 128: `cargo bench --bench td3`, with RAYON_NUM_THREADS=2 to
-//! compare with PyTorch on two threads.
-#![allow(clippy::unwrap_used, missing_docs)]
+//! Updates a second at batch 128: `cargo bench --bench td3`, with RAYON_NUM_THREADS=2 to compare with PyTorch on two
+//! threads.
+//!
+//! `update` learns from features of the full size (`--train actor`). `heads/tiny` and `heads/full` let heads with random
+//! weights learn, too (`--train heads`), of the golden model's size and of the 3B model's; what they see is in memory. One
+//! update of the full size takes many seconds on a CPU, so a pair of them (one moves the actor) is timed by hand.
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 #[path = "../support/toy.rs"]
 mod toy;
+#[path = "../support/toy_heads.rs"]
+mod toy_heads;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use std::time::Instant;
+
+use criterion::{Criterion, Throughput, criterion_group};
 use toy::Toy;
+use toy_heads::{HeadSizes, learning_heads, random_policy, random_seen};
+use vlm_planner_tuner::td3::heads::Seen;
 use vlm_planner_tuner::td3::{Mlp, Random, TrainConfig, Training};
 
 /// Length of the 3B model's features.
@@ -22,5 +32,39 @@ fn updates(c: &mut Criterion) {
     group.finish();
 }
 
+/// The heads' share of two updates, one of which moves the actor: features of 128 states and next states twice, gradient
+/// of 128 states once. `rows` of them are computed, and the time is scaled.
+fn heads(name: &str, sizes: HeadSizes, seq: usize, rows: usize) {
+    let mut random = Random::new(1);
+    let heads = learning_heads(&random_policy(sizes, 7, &mut random), sizes);
+    let seen: Vec<Seen> = (0..rows).map(|_| random_seen(sizes, seq, &mut random)).collect();
+    let upstream = vec![1.0; rows * sizes.feature];
+    let mut gradient = vec![0.0; heads.values().len()];
+    let timed = |work: &mut dyn FnMut()| {
+        work();
+        let start = Instant::now();
+        work();
+        start.elapsed().as_secs_f64() / rows as f64
+    };
+    let forward = timed(&mut || heads.features(&seen, &mut Vec::new()).unwrap());
+    let backward = timed(&mut || heads.add_gradient(&seen, &upstream, &mut gradient).unwrap());
+    let update = (4.0 * 128.0 * forward + 128.0 * backward) / 2.0;
+    println!(
+        "heads/{name}: {:.2} ms a feature, {:.2} ms a gradient; batch 128: {:.3} updates a second ({update:.2} s an update)",
+        forward * 1e3,
+        backward * 1e3,
+        1.0 / update
+    );
+}
+
 criterion_group!(benches, updates);
-criterion_main!(benches);
+
+fn main() {
+    // `cargo test --benches` only asks whether it runs.
+    let rows = if std::env::args().any(|argument| argument == "--bench") { 16 } else { 2 };
+    let full = HeadSizes { hidden: 2048, feature: 256, history: Some(256), side: 224 };
+    heads("tiny", HeadSizes { hidden: 64, feature: 32, history: Some(32), side: 224 }, 565, rows);
+    heads("full", full, 565, rows);
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

@@ -163,6 +163,11 @@ impl ReplayArgs {
         self.recording.as_deref().ok_or_else(|| missing("<RECORDING>"))
     }
 
+    /// The table of an image folder, where one was chosen.
+    pub fn table(&self) -> Option<&Path> {
+        self.table.as_deref()
+    }
+
     /// How to open the recording.
     pub fn recording_options(&self) -> RecordingOptions {
         RecordingOptions {

@@ -39,7 +39,7 @@ impl Transitions {
         let Some(folder) = &args.log.folder else { return Ok(None) };
         let recording = args.recording()?;
         let odometry = args.recording_options().odometry_topic;
-        let drive = Drive::read(recording, &args.log.topics(odometry.as_deref()))?;
+        let drive = Drive::read(recording, args.table(), &args.log.topics(odometry.as_deref()))?;
         let (policy, extractor) = identify(&Origin::from(&args.model.options()?))?;
         let name = recording.file_name().unwrap_or_default().to_string_lossy();
         let run = short_digest(&format!("{policy} {extractor} {name} {}", args.log.fingerprint()));
@@ -87,6 +87,7 @@ impl Transitions {
                 DriveEvent::Pose(pose) => self.recorder.pose(pose),
                 DriveEvent::Goal(goal) => self.recorder.goal(goal),
                 DriveEvent::NearestLaser(metres) => self.recorder.nearest_laser(metres),
+                DriveEvent::Progress(metres) => self.recorder.progress(metres),
                 DriveEvent::Ended(event) => self.output.take(self.recorder.event(event))?,
             }
         }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
-use rayon::prelude::*;
 
 use super::Seen;
 use crate::checkpoint::{DPT_HEAD, HISTORY_ENCODER, HistoryConfig, StateDict};
@@ -19,9 +18,8 @@ const REGRESSION: &str = "feature_extractor.dpt_head.mlp.";
 /// The heads twice over the same numbers: as the robot computes them, and as operations that have a gradient.
 ///
 /// A feature that is only needed as a number comes from the robot's own kernels. The other one is built when a gradient
-/// is asked for, observation by observation, so that no more than a few observations' intermediate results are held.
-/// Observations share the processor's cores; their gradients are summed in their order, so that the sum does not depend
-/// on how many cores there are.
+/// is asked for, one observation after another, so that the intermediate results of one alone are held, and the sum of
+/// the gradients is always made in the same order. Each operation uses all cores.
 #[derive(Debug)]
 pub struct LearningHeads {
     tensors: Vec<HeadTensor>,
@@ -131,14 +129,15 @@ impl LearningHeads {
     /// The feature of each observation, row by row, added to `rows`.
     ///
     /// # Errors
-    /// [`TrainError::Feature`] when the observations are not such as the heads take.
+    /// [`TrainError::Heads`] when the observations are not such as the heads take.
     pub fn features(&self, seen: &[Seen], rows: &mut Vec<f32>) -> Result<(), TrainError> {
-        for feature in self.each(seen, |seen| {
-            Ok(self.plain.forward(&seen.hidden_states, &seen.newest_first)?.flatten_all()?.to_vec1::<f32>()?)
-        })? {
-            rows.extend(feature);
-        }
-        Ok(())
+        on_a_worker(|| {
+            for seen in seen {
+                let feature = self.plain.forward(&seen.hidden_states, &seen.newest_first)?; // [1, feature]
+                rows.extend(feature.flatten_all()?.to_vec1::<f32>()?);
+            }
+            Ok(())
+        })
     }
 
     /// Adds to `gradient` what the features of the observations pass on to the numbers that learn, from the gradient of
@@ -152,15 +151,14 @@ impl LearningHeads {
             let problem = format!("a gradient of {found} values does not fit {rows} features of {width}");
             return Err(candle_core::Error::Msg(problem).into());
         }
-        let rows: Vec<(&Seen, &[f32])> = seen.iter().zip(of_features.chunks_exact(self.feature.max(1))).collect();
-        for gradients in self.each(&rows, |(seen, of_feature)| {
-            let feature = self.tracked.forward(&seen.hidden_states, &seen.newest_first)?; // [1, feature]
-            let weights = Tensor::from_slice(of_feature, (1, self.feature), &self.device)?;
-            Ok((feature * weights)?.sum_all()?.backward()?)
-        })? {
-            self.add(&gradients, gradient)?;
-        }
-        Ok(())
+        on_a_worker(|| {
+            for (seen, of_feature) in seen.iter().zip(of_features.chunks_exact(self.feature.max(1))) {
+                let feature = self.tracked.forward(&seen.hidden_states, &seen.newest_first)?; // [1, feature]
+                let weights = Tensor::from_slice(of_feature, (1, self.feature), &self.device)?;
+                self.add(&(feature * weights)?.sum_all()?.backward()?, gradient)?;
+            }
+            Ok(())
+        })
     }
 
     fn add(&self, gradients: &GradStore, sums: &mut [f32]) -> candle_core::Result<()> {
@@ -175,15 +173,12 @@ impl LearningHeads {
         }
         Ok(())
     }
+}
 
-    /// Works on several observations at once where the processor computes; a GPU takes them one after another.
-    fn each<I: Sync, O: Send>(
-        &self,
-        items: &[I],
-        work: impl Fn(&I) -> Result<O, TrainError> + Sync + Send,
-    ) -> Result<Vec<O>, TrainError> {
-        if self.device.is_cpu() { items.par_iter().map(work).collect() } else { items.iter().map(work).collect() }
-    }
+/// Works on a thread of rayon's pool: there the small parallel loops inside each operation start at once, where from any
+/// other thread each of them would wait for the pool to wake up.
+fn on_a_worker<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    rayon::scope(|_| work())
 }
 
 /// Sizes that the tensors and the supervised checkpoint's configuration tell.

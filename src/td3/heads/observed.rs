@@ -34,8 +34,8 @@ pub struct Observed {
 ///
 /// Past frames follow the rules of the decisions' own ring: it is empty when an episode begins, and after a step that the
 /// log has lost, as after a gap. The observation after a cut (a time-out, a new goal) is not logged as a step of that
-/// episode. It is the first one of the next, and is found again by its feature, which is the same to the bit; it sees the
-/// frames of the episode that was cut. Where the next episode is missing, nothing leads past the last step.
+/// episode. It is the first one of the next, and is found again by its feature, which is the same to the bit. Where it is
+/// found, the drive went on, and with it the ring; where the next episode is missing, nothing leads past the last step.
 #[derive(Debug)]
 pub struct ObservationTable {
     offsets: Vec<usize>,
@@ -43,6 +43,8 @@ pub struct ObservationTable {
     slots: Vec<SlotObservations>,
     /// First observations of episodes, by the bits of their features.
     first: HashMap<Vec<u32>, (FrameRef, BodyVelocity)>,
+    /// Of the episode that was read last, if it was cut: what was seen after it, and the ring at that time.
+    cut: Option<(Vec<u32>, HistoryRing<FrameRef>)>,
 }
 
 #[derive(Debug)]
@@ -78,7 +80,13 @@ impl ObservationTable {
     /// [`FrameError::HistoryOffsets`] for offsets that no ring has.
     pub fn new(offsets: &[usize]) -> Result<Self, FrameError> {
         HistoryRing::<FrameRef>::new(offsets, Duration::MAX)?;
-        Ok(Self { offsets: offsets.to_vec(), episodes: Vec::new(), slots: Vec::new(), first: HashMap::new() })
+        Ok(Self {
+            offsets: offsets.to_vec(),
+            episodes: Vec::new(),
+            slots: Vec::new(),
+            first: HashMap::new(),
+            cut: None,
+        })
     }
 
     /// What an observation is made of; `None` for a slot without one.
@@ -116,11 +124,26 @@ impl ObservationTable {
         &self.episodes
     }
 
-    /// Begins the next episode.
-    pub(in crate::td3) fn begin_episode(&mut self, frames: LoggedFrames) -> Result<EpisodeObserver, FrameError> {
+    /// Begins the next episode, whose first step is this.
+    pub(in crate::td3) fn begin_episode(
+        &mut self,
+        frames: LoggedFrames,
+        first: Option<&Step>,
+    ) -> Result<EpisodeObserver, FrameError> {
         let episode = self.episodes.len();
         self.episodes.push(frames);
-        Ok(EpisodeObserver { episode, ring: HistoryRing::new(&self.offsets, Duration::MAX)?, next_index: 0 })
+        let follows = |cut: &Vec<u32>| first.is_some_and(|step| step.index == 0 && bits(&step.feature) == *cut);
+        let ring = match self.cut.take() {
+            Some((feature, ring)) if follows(&feature) => ring,
+            _ => HistoryRing::new(&self.offsets, Duration::MAX)?,
+        };
+        Ok(EpisodeObserver { episode, ring, next_index: 0 })
+    }
+
+    /// Ends the episode with its last step.
+    pub(in crate::td3) fn end_episode(&mut self, observer: EpisodeObserver, last: Option<&Step>) {
+        let feature = last.and_then(|step| step.next_feature.as_ref());
+        self.cut = feature.map(|feature| (bits(feature), observer.ring));
     }
 
     /// Takes the observation of the step that was put into a slot of the buffer.

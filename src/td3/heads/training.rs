@@ -13,6 +13,8 @@ use crate::transition::{ExtractorId, PolicyId};
 
 /// Observations that are compared at the end of a training, at most.
 const COMPARED: usize = 512;
+/// Observations that are held at once: 18 MB each for the 3B model.
+const TOGETHER: usize = 8;
 /// Observations whose features are compared with the logged ones before a training begins, at most.
 const CHECKED: usize = 64;
 
@@ -169,9 +171,8 @@ impl HeadTraining {
         let Self { heads, table, source, .. } = self;
         let known = |of: Observation| table.get(of).ok_or(TrainError::NotObserved { observation: of });
         let observed: Vec<&Observed> = observations.map(known).collect::<Result<_, _>>()?;
-        let together = rayon::current_num_threads().max(1);
-        for (index, few) in observed.chunks(together).enumerate() {
-            work(heads, &source.see(few)?, index * together)?;
+        for (index, few) in observed.chunks(TOGETHER).enumerate() {
+            work(heads, &source.see(few)?, index * TOGETHER)?;
         }
         Ok(())
     }

@@ -82,6 +82,7 @@ impl BackgroundLog {
         let shared = Arc::new(Shared::default());
         let mut writer = Worker::new(store, settings, Arc::clone(&shared));
         std::thread::Builder::new().name("transition log".into()).spawn(move || {
+            step_back();
             writer.work(&entries);
             // Nobody may be waiting for it.
             end.send(()).ok();
@@ -113,6 +114,18 @@ impl BackgroundLog {
         (in_time, shared.status())
     }
 }
+
+/// Lowers the priority of this thread. Woken by a hand-over, it would otherwise often push the deciding thread off its
+/// core then and there, and compress a picture in its place.
+fn step_back() {
+    // On Linux a priority belongs to a thread, and none named means this one.
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        log::debug!("the log's thread keeps its priority: {error}");
+    }
+}
+
+/// Niceness of the log's thread: it still gets a tenth of a busy core, far more than it needs.
+const NICE: i32 = 10;
 
 impl Shared {
     fn status(&self) -> LogStatus {

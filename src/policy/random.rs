@@ -1,4 +1,5 @@
-//! Random numbers whose state can be written down, so that a resumed training draws what an uninterrupted one draws.
+//! Random numbers for exploration and training: the same for a seed on every machine, with a state that can be written
+//! down, so that a resumed training draws what an uninterrupted one draws.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,14 +12,8 @@ pub struct Random {
 impl Random {
     /// A generator for a seed.
     pub fn new(seed: u64) -> Self {
-        let mut mixed = seed;
-        let state = [(); 4].map(|()| {
-            mixed = mixed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let z = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^ (z >> 31)
-        });
-        Self { state }
+        let mut seeds = SplitMix::new(seed);
+        Self { state: [(); 4].map(|()| seeds.bits()) }
     }
 
     /// The next 64 bits.
@@ -32,7 +27,7 @@ impl Random {
 
     /// Uniform in [0, 1).
     pub fn uniform(&mut self) -> f64 {
-        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+        uniform(self.bits())
     }
 
     /// Uniform below `end`, which is not 0; 0 where it is.
@@ -41,12 +36,45 @@ impl Random {
         ((u128::from(self.bits()) * end as u128) >> 64) as usize
     }
 
-    /// Normal with mean 0 and standard deviation 1, by Box and Muller.
+    /// Normal with mean 0 and standard deviation 1.
     pub fn normal(&mut self) -> f32 {
-        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        let angle = std::f64::consts::TAU * self.uniform();
-        (radius * angle.cos()) as f32
+        normal([self.bits(), self.bits()]) as f32
     }
+}
+
+/// SplitMix64 by Steele, Lea and Flood: one number of state, enough for the noise of a drive and for seeds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SplitMix {
+    state: u64,
+}
+
+impl SplitMix {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self { state: seed }
+    }
+
+    pub(crate) fn bits(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Normal with mean 0 and standard deviation 1.
+    pub(crate) fn normal(&mut self) -> f64 {
+        normal([self.bits(), self.bits()])
+    }
+}
+
+/// The upper 53 bits as a number in [0, 1).
+fn uniform(bits: u64) -> f64 {
+    (bits >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// N(0, 1) of two uniform draws, by Box and Muller.
+fn normal([radius, angle]: [u64; 2]) -> f64 {
+    let radius = (-2.0 * (1.0 - uniform(radius)).ln()).sqrt();
+    radius * (std::f64::consts::TAU * uniform(angle)).cos()
 }
 
 #[cfg(test)]

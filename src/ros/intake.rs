@@ -1,13 +1,12 @@
 //! Messages come in: drained on the thread that spins, so that none waits in r2r's queues, which drop the newest.
 
-use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures::{FutureExt as _, Stream, StreamExt as _};
 use r2r::QosProfile;
-use r2r::action_msgs::msg::{GoalStatus, GoalStatusArray};
+use r2r::action_msgs::msg::GoalStatusArray;
 use r2r::nav_msgs::msg::Odometry;
 use r2r::sensor_msgs::msg::{CompressedImage, Image, LaserScan};
 use tokio::sync::Notify;
@@ -20,6 +19,7 @@ use super::transition_log::LogIntake;
 use super::{Input, NodeError};
 use vlm_planner_tuner::frame::{Frame, FrameError, RawImage, Stamp};
 use vlm_planner_tuner::live::{LatestSlot, Settings};
+use vlm_planner_tuner::recording::GoalWatch;
 
 /// An image as it came, not yet decoded: most are replaced by a newer one before anyone looks at them.
 #[derive(Debug)]
@@ -58,24 +58,30 @@ pub(super) type Messages<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
 enum Images {
     Raw(Messages<Image>),
     Compressed(Messages<CompressedImage>),
-    Scans(Messages<LaserScan>, SceneIntake),
+    /// Drawn, of scans and of what this hears.
+    Drawn(SceneIntake),
 }
 
-/// The subscriptions.
+/// The subscriptions, one a topic: what several are interested in is handed on.
 pub(super) struct Intake {
     images: Images,
+    /// Drawn from, or logged.
+    scans: Option<Messages<LaserScan>>,
     odometry: Messages<Odometry>,
     goals: Option<Messages<GoalStatusArray>>,
-    known_goals: HashSet<[u8; 16]>,
+    goal_watch: GoalWatch,
     log: Option<LogIntake>,
     inbox: Arc<ImageInbox>,
     inputs: Sender<Input>,
 }
 
+/// The topic of the laser scans, before remapping.
+const SCAN_TOPIC: &str = "scan";
+
 /// The topic of the images, or of the scans that they are drawn from, before remapping.
 pub(super) fn image_topic(settings: &Settings) -> &'static str {
     if settings.draws_images() {
-        return "scan";
+        return SCAN_TOPIC;
     }
     if settings.image_transport == "compressed" { "costmap_image/compressed" } else { "costmap_image" }
 }
@@ -91,10 +97,7 @@ impl Intake {
         let sensor = QosProfile::sensor_data;
         let topic = image_topic(settings);
         let images = match settings.image_transport.as_str() {
-            _ if settings.draws_images() => {
-                let scans = Box::pin(node.subscribe(topic, sensor())?);
-                Images::Scans(scans, SceneIntake::subscribe(node, settings, surroundings)?)
-            }
+            _ if settings.draws_images() => Images::Drawn(SceneIntake::subscribe(node, settings, surroundings)?),
             "compressed" => Images::Compressed(Box::pin(node.subscribe(topic, sensor())?)),
             _ => Images::Raw(Box::pin(node.subscribe(topic, sensor())?)),
         };
@@ -104,7 +107,11 @@ impl Intake {
             topic => Some(Box::pin(node.subscribe(topic, QosProfile::default().keep_last(1).transient_local())?)),
         };
         let log = LogIntake::subscribe(node, settings, inputs.clone())?;
-        Ok(Self { images, odometry, goals, log, known_goals: HashSet::new(), inbox, inputs })
+        let scans: Option<Messages<LaserScan>> = match settings.draws_images() || log.is_some() {
+            true => Some(Box::pin(node.subscribe(SCAN_TOPIC, sensor())?)),
+            false => None,
+        };
+        Ok(Self { images, scans, odometry, goals, log, goal_watch: GoalWatch::default(), inbox, inputs })
     }
 
     /// Takes all that has come. Call after every spin.
@@ -113,26 +120,42 @@ impl Intake {
             let Odometry { header, twist, .. } = &odometry;
             let (linear, angular) = (twist.twist.linear.x, twist.twist.angular.z);
             self.tell(Input::Velocity { linear, angular, stamp: stamp(&header.stamp) });
-            if let Images::Scans(_, scene) = &mut self.images {
+            if let Some(log) = &self.log {
+                log.take_odometry(&odometry);
+            }
+            if let Images::Drawn(scene) = &mut self.images {
                 scene.take_odometry(odometry);
             }
         }
-        if let Images::Scans(_, scene) = &mut self.images {
+        if let Images::Drawn(scene) = &mut self.images {
             scene.drain();
-        }
-        while let Some(Some(Some(status))) = self.goals.as_mut().map(|goals| goals.next().now_or_never()) {
-            if self.has_new_goal(&status) {
-                self.tell(Input::NewGoal);
-            }
         }
         if let Some(log) = &mut self.log {
             log.drain();
         }
+        while let Some(Some(Some(status))) = self.goals.as_mut().map(|goals| goals.next().now_or_never()) {
+            let statuses = status.status_list.iter();
+            let statuses = statuses
+                .filter_map(|goal| Some((goal.goal_info.goal_id.uuid.as_slice().try_into().ok()?, goal.status)));
+            let news = self.goal_watch.take(&statuses.collect::<Vec<_>>());
+            if news.has_begun {
+                self.tell(Input::NewGoal);
+            }
+            if let Some(log) = &self.log {
+                log.take_ends(news.ended);
+            }
+        }
+        while let Some(Some(Some(scan))) = self.scans.as_mut().map(|scans| scans.next().now_or_never()) {
+            if let Some(log) = &self.log {
+                log.take_scan(&scan);
+            }
+            if let Images::Drawn(_) = &self.images {
+                self.put(ImageMessage::Scan(scan));
+            }
+        }
         // Last: what came with an image is known when it is looked at.
         while let Some(image) = self.next_image() {
-            let stamp = image.stamp();
-            self.inbox.slot.put(image, stamp, Instant::now());
-            self.inbox.arrived.notify_one();
+            self.put(image);
         }
     }
 
@@ -140,23 +163,14 @@ impl Intake {
         match &mut self.images {
             Images::Raw(images) => images.next().now_or_never().flatten().map(ImageMessage::Raw),
             Images::Compressed(images) => images.next().now_or_never().flatten().map(ImageMessage::Compressed),
-            Images::Scans(scans, _) => scans.next().now_or_never().flatten().map(ImageMessage::Scan),
+            Images::Drawn(_) => None,
         }
     }
 
-    /// Whether a goal is being worked on that was not before. The array holds recent goals, finished ones too.
-    fn has_new_goal(&mut self, status: &GoalStatusArray) -> bool {
-        let (accepted, executing) = (GoalStatus::STATUS_ACCEPTED as i8, GoalStatus::STATUS_EXECUTING as i8);
-        let active = |status: &&GoalStatus| [accepted, executing].contains(&status.status);
-        let goals: HashSet<[u8; 16]> = status
-            .status_list
-            .iter()
-            .filter(active)
-            .filter_map(|status| status.goal_info.goal_id.uuid.as_slice().try_into().ok())
-            .collect();
-        let is_new = goals.iter().any(|goal| !self.known_goals.contains(goal));
-        self.known_goals = goals;
-        is_new
+    fn put(&self, image: ImageMessage) {
+        let stamp = image.stamp();
+        self.inbox.slot.put(image, stamp, Instant::now());
+        self.inbox.arrived.notify_one();
     }
 
     fn tell(&self, input: Input) {

@@ -15,7 +15,6 @@ mod graph;
 mod intake;
 mod logging;
 mod messages;
-mod names;
 mod operations;
 // The message set that r2r brings for `doc-only` has no std_srvs and no /clock.
 #[cfg(not(feature = "doc-only"))]

@@ -22,7 +22,17 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 pub struct Ros {
     domain: u32,
     python: PathBuf,
-    prefix: PathBuf,
+    /// As far as discovery goes, and which profile peers have.
+    network: Network,
+}
+
+/// Who hears of whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// Processes of this machine, over shared memory too, all of them with the shipped profile.
+    Local,
+    /// As on a robot: ROS's own defaults, and the shipped profile for the tuner alone.
+    AsOnARobot,
 }
 
 static TESTS: AtomicU32 = AtomicU32::new(0);
@@ -42,21 +52,33 @@ impl Ros {
             return None;
         }
         let domain = 1 + (std::process::id() * 7 + TESTS.fetch_add(1, Ordering::Relaxed)) % 100;
-        Some(Self { domain, python, prefix })
+        Some(Self { domain, python, network: Network::Local })
+    }
+
+    /// The same with ROS's own defaults for everything but the tuner.
+    pub fn find_as_on_a_robot() -> Option<Self> {
+        Some(Self { network: Network::AsOnARobot, ..Self::find()? })
     }
 
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        command
-            .env("ROS_DOMAIN_ID", self.domain.to_string())
-            .env("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-            .env("FASTRTPS_DEFAULT_PROFILES_FILE", Path::new(ROOT).join("config/fastdds_images.xml"))
-            .env_remove("_ROS_WHEELS_BOOTSTRAP_COMPLETE");
+        command.env("ROS_DOMAIN_ID", self.domain.to_string()).env_remove("_ROS_WHEELS_BOOTSTRAP_COMPLETE");
+        match self.network {
+            Network::Local => command.env("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST"),
+            // A machine without multicast has its peers named, which changes nothing on one that has it.
+            Network::AsOnARobot => {
+                command.env("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET").env("ROS_STATIC_PEERS", "127.0.0.1")
+            }
+        };
+        command.env("FASTRTPS_DEFAULT_PROFILES_FILE", Path::new(ROOT).join("config/fastdds_images.xml"));
         command
     }
 
     fn python(&self, script: &str) -> Command {
         let mut command = self.command(&self.python);
+        if self.network == Network::AsOnARobot {
+            command.env_remove("FASTRTPS_DEFAULT_PROFILES_FILE");
+        }
         command.arg(Path::new(ROOT).join("test/ros").join(script));
         command
     }
@@ -77,11 +99,16 @@ impl Ros {
 
     /// The planner's nodes, with faults as in fake_nav2.py.
     pub fn nav2(&self, faults: &[&str]) -> Process {
+        self.nav2_with_start(faults).0
+    }
+
+    /// As [`Self::nav2`], with the moment at which it was ready, by its own clock, seconds.
+    pub fn nav2_with_start(&self, faults: &[&str]) -> (Process, f64) {
         let mut command = self.python("fake_nav2.py");
         command.args(faults);
         let mut nav2 = Process::start("nav2", command);
-        nav2.event("ready", PATIENCE);
-        nav2
+        let ready = nav2.event("ready", PATIENCE);
+        (nav2, ready["at"].as_f64().unwrap())
     }
 
     /// The node with the tiny model. `parameters` are `name:=value`.

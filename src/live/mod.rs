@@ -6,6 +6,8 @@
 mod clock_watch;
 mod decider;
 mod follower;
+mod graph_report;
+mod heard;
 pub mod inference;
 mod intake;
 mod latencies;
@@ -19,6 +21,10 @@ mod transition_log;
 pub use clock_watch::ClockWatch;
 pub use decider::{Decider, LoadError};
 pub use follower::{POLL_INTERVAL, PolicyFollower, Refusal, policy_at_start};
+pub use graph_report::{
+    FoundParameter, GraphReport, PlannerParameterReport, PlannerReport, Publisher, TopicProblem, TopicReport,
+};
+pub use heard::{Delivery, Heard, HeardTopic};
 pub use intake::{ArrivalCounts, Arrived, LatestSlot};
 pub use latencies::Latencies;
 pub use names::Names;

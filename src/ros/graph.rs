@@ -6,9 +6,8 @@ use r2r::std_msgs::msg::String as RosString;
 use r2r::{Publisher, QosProfile};
 use tokio::sync::mpsc::Sender;
 
-use super::intake::image_topic;
 use super::{Input, NodeError};
-use vlm_planner_tuner::live::{Names, Settings};
+use vlm_planner_tuner::live::{Heard, HeardTopic, Names, Settings};
 use vlm_planner_tuner::nav2::{Event, NodeName, ProcessWatch};
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -42,7 +41,7 @@ pub(super) struct GraphFacts {
 /// and one that finds another there keeps its hands off.
 pub(super) struct GraphWatch {
     facts: GraphFacts,
-    image_type: &'static str,
+    image_type: String,
     own_name: String,
     claim_topic: Option<String>,
     claim: Option<Publisher<RosString>>,
@@ -70,12 +69,12 @@ impl GraphWatch {
         inputs: Sender<Input>,
     ) -> Result<Self, NodeError> {
         let names = Names::new(std::env::args(), &node.namespace()?, &node.name()?);
-        let compressed = settings.image_transport == "compressed";
+        let images = if settings.draws_images() { Heard::Scans } else { Heard::Images }.topic(settings);
+        let resolved = |topic: Option<&HeardTopic>| topic.map(|topic| names.resolve(&topic.name)).unwrap_or_default();
         let facts = GraphFacts {
-            image_topic: names.resolve(image_topic(settings)),
-            odometry_topic: names.resolve("odometry"),
-            plan_topic: (settings.draws_images() && !settings.plan_topic.is_empty())
-                .then(|| names.resolve(&settings.plan_topic)),
+            image_topic: resolved(images.as_ref()),
+            odometry_topic: resolved(Heard::Odometry.topic(settings).as_ref()),
+            plan_topic: Heard::Plan.topic(settings).map(|plan| names.resolve(&plan.name)),
             ..GraphFacts::default()
         };
         let from = if settings.draws_images() { "drawn from" } else { "from" };
@@ -83,13 +82,9 @@ impl GraphWatch {
         log::info!("images {from} {}{plan}, odometry from {}", facts.image_topic, facts.odometry_topic);
         Ok(Self {
             facts,
-            image_type: match compressed {
-                _ if settings.draws_images() => "sensor_msgs/msg/LaserScan",
-                true => "sensor_msgs/msg/CompressedImage",
-                false => "sensor_msgs/msg/Image",
-            },
+            image_type: images.map(|images| images.type_name).unwrap_or_default(),
             own_name: node.fully_qualified_name()?,
-            claim_topic: planner.first().map(|node| names.resolve(&format!("{}/tuned_by", node.as_str()))),
+            claim_topic: planner.first().map(|node| claim_topic(&names, node)),
             claim: None,
             inputs,
             // Discovery takes a moment: who claims before it, claims what is not free.
@@ -98,7 +93,7 @@ impl GraphWatch {
             planner: planner
                 .into_iter()
                 .map(|name| PlannerNode {
-                    answers: format!("rr{}/get_parametersReply", names.resolve(name.as_str())),
+                    answers: answers_topic(&names.resolve(name.as_str())),
                     name,
                     process: ProcessWatch::default(),
                 })
@@ -177,6 +172,17 @@ impl GraphWatch {
     }
 }
 
-fn name(namespace: &str, node: &str) -> String {
+/// DDS topic of a node's answers to `get_parameters`, by its final name.
+pub(super) fn answers_topic(node: &str) -> String {
+    format!("rr{node}/get_parametersReply")
+}
+
+/// Where a tuner says that a planner's node is its own.
+pub(super) fn claim_topic(names: &Names, node: &NodeName) -> String {
+    names.resolve(&format!("{}/tuned_by", node.as_str()))
+}
+
+/// A node's full name.
+pub(super) fn name(namespace: &str, node: &str) -> String {
     format!("{}/{node}", namespace.trim_end_matches('/'))
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::{FutureExt as _, Stream, StreamExt as _};
-use r2r::QosProfile;
 use r2r::action_msgs::msg::GoalStatusArray;
 use r2r::nav_msgs::msg::Odometry;
 use r2r::sensor_msgs::msg::{CompressedImage, Image, LaserScan};
+use r2r::{QosProfile, WrappedTypesupport};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
@@ -18,7 +18,7 @@ use super::surroundings::{SceneIntake, SharedSurroundings};
 use super::transition_log::LogIntake;
 use super::{Input, NodeError};
 use vlm_planner_tuner::frame::{Frame, FrameError, RawImage, Stamp};
-use vlm_planner_tuner::live::{LatestSlot, Settings};
+use vlm_planner_tuner::live::{Delivery, Heard, HeardTopic, LatestSlot, Settings};
 use vlm_planner_tuner::recording::GoalWatch;
 
 /// An image as it came, not yet decoded: most are replaced by a newer one before anyone looks at them.
@@ -56,8 +56,8 @@ pub(super) struct ImageInbox {
 pub(super) type Messages<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
 
 enum Images {
-    Raw(Messages<Image>),
-    Compressed(Messages<CompressedImage>),
+    Raw(Option<Messages<Image>>),
+    Compressed(Option<Messages<CompressedImage>>),
     /// Drawn, of scans and of what this hears.
     Drawn(SceneIntake),
 }
@@ -67,7 +67,7 @@ pub(super) struct Intake {
     images: Images,
     /// Drawn from, or logged.
     scans: Option<Messages<LaserScan>>,
-    odometry: Messages<Odometry>,
+    odometry: Option<Messages<Odometry>>,
     goals: Option<Messages<GoalStatusArray>>,
     goal_watch: GoalWatch,
     log: Option<LogIntake>,
@@ -75,15 +75,23 @@ pub(super) struct Intake {
     inputs: Sender<Input>,
 }
 
-/// The topic of the laser scans, before remapping.
-const SCAN_TOPIC: &str = "scan";
+/// Subscribes to a topic, if there is one.
+pub(super) fn subscribe<T: WrappedTypesupport + Send + 'static>(
+    node: &mut r2r::Node,
+    topic: Option<HeardTopic>,
+) -> Result<Option<Messages<T>>, NodeError> {
+    let Some(HeardTopic { name, delivery, .. }) = topic else { return Ok(None) };
+    let qos = match delivery {
+        Delivery::BestEffort => QosProfile::sensor_data(),
+        Delivery::Reliable => QosProfile::default(),
+        Delivery::Latched => QosProfile::default().keep_last(1).transient_local(),
+    };
+    Ok(Some(Box::pin(node.subscribe(&name, qos)?)))
+}
 
-/// The topic of the images, or of the scans that they are drawn from, before remapping.
-pub(super) fn image_topic(settings: &Settings) -> &'static str {
-    if settings.draws_images() {
-        return SCAN_TOPIC;
-    }
-    if settings.image_transport == "compressed" { "costmap_image/compressed" } else { "costmap_image" }
+/// The next message that has come, if any.
+pub(super) fn next<T>(messages: &mut Option<Messages<T>>) -> Option<T> {
+    messages.as_mut()?.next().now_or_never().flatten()
 }
 
 impl Intake {
@@ -94,29 +102,26 @@ impl Intake {
         surroundings: SharedSurroundings,
         inputs: Sender<Input>,
     ) -> Result<Self, NodeError> {
-        let sensor = QosProfile::sensor_data;
-        let topic = image_topic(settings);
         let images = match settings.image_transport.as_str() {
             _ if settings.draws_images() => Images::Drawn(SceneIntake::subscribe(node, settings, surroundings)?),
-            "compressed" => Images::Compressed(Box::pin(node.subscribe(topic, sensor())?)),
-            _ => Images::Raw(Box::pin(node.subscribe(topic, sensor())?)),
+            "compressed" => Images::Compressed(subscribe(node, Heard::Images.topic(settings))?),
+            _ => Images::Raw(subscribe(node, Heard::Images.topic(settings))?),
         };
-        let odometry = Box::pin(node.subscribe("odometry", sensor())?);
-        let goals: Option<Messages<GoalStatusArray>> = match settings.goal_status_topic.as_str() {
-            "" => None,
-            topic => Some(Box::pin(node.subscribe(topic, QosProfile::default().keep_last(1).transient_local())?)),
-        };
-        let log = LogIntake::subscribe(node, settings, inputs.clone())?;
-        let scans: Option<Messages<LaserScan>> = match settings.draws_images() || log.is_some() {
-            true => Some(Box::pin(node.subscribe(SCAN_TOPIC, sensor())?)),
-            false => None,
-        };
-        Ok(Self { images, scans, odometry, goals, log, goal_watch: GoalWatch::default(), inbox, inputs })
+        Ok(Self {
+            images,
+            scans: subscribe(node, Heard::Scans.topic(settings))?,
+            odometry: subscribe(node, Heard::Odometry.topic(settings))?,
+            goals: subscribe(node, Heard::GoalStatus.topic(settings))?,
+            goal_watch: GoalWatch::default(),
+            log: LogIntake::subscribe(node, settings, inputs.clone())?,
+            inbox,
+            inputs,
+        })
     }
 
     /// Takes all that has come. Call after every spin.
     pub(super) fn drain(&mut self) {
-        while let Some(Some(odometry)) = self.odometry.next().now_or_never() {
+        while let Some(odometry) = next(&mut self.odometry) {
             let Odometry { header, twist, .. } = &odometry;
             let (linear, angular) = (twist.twist.linear.x, twist.twist.angular.z);
             self.tell(Input::Velocity { linear, angular, stamp: stamp(&header.stamp) });
@@ -133,7 +138,7 @@ impl Intake {
         if let Some(log) = &mut self.log {
             log.drain();
         }
-        while let Some(Some(Some(status))) = self.goals.as_mut().map(|goals| goals.next().now_or_never()) {
+        while let Some(status) = next(&mut self.goals) {
             let statuses = status.status_list.iter();
             let statuses = statuses
                 .filter_map(|goal| Some((goal.goal_info.goal_id.uuid.as_slice().try_into().ok()?, goal.status)));
@@ -145,7 +150,7 @@ impl Intake {
                 log.take_ends(news.ended);
             }
         }
-        while let Some(Some(Some(scan))) = self.scans.as_mut().map(|scans| scans.next().now_or_never()) {
+        while let Some(scan) = next(&mut self.scans) {
             if let Some(log) = &self.log {
                 log.take_scan(&scan);
             }
@@ -161,8 +166,8 @@ impl Intake {
 
     fn next_image(&mut self) -> Option<ImageMessage> {
         match &mut self.images {
-            Images::Raw(images) => images.next().now_or_never().flatten().map(ImageMessage::Raw),
-            Images::Compressed(images) => images.next().now_or_never().flatten().map(ImageMessage::Compressed),
+            Images::Raw(images) => next(images).map(ImageMessage::Raw),
+            Images::Compressed(images) => next(images).map(ImageMessage::Compressed),
             Images::Drawn(_) => None,
         }
     }

@@ -1,7 +1,5 @@
 //! The transition log: what it needs to hear beside images, and how it is told.
 
-use futures::{FutureExt as _, StreamExt as _};
-use r2r::QosProfile;
 use r2r::diagnostic_msgs::msg::DiagnosticStatus;
 use r2r::geometry_msgs::msg::PoseStamped;
 use r2r::nav_msgs::msg::Odometry;
@@ -10,10 +8,10 @@ use r2r::std_msgs::msg::Bool;
 use tokio::sync::mpsc::Sender;
 
 use super::control::Control;
-use super::intake::Messages;
+use super::intake::{Messages, next, subscribe};
 use super::messages::Line;
 use super::{Input, NodeError};
-use vlm_planner_tuner::live::{Settings, log_needs_attention};
+use vlm_planner_tuner::live::{Heard, Settings, log_needs_attention};
 use vlm_planner_tuner::nav2::ParameterStatus;
 use vlm_planner_tuner::planner::guard::{Level, Mode};
 use vlm_planner_tuner::recording::{DriveEvent, nearest_laser_of, pose_of};
@@ -37,14 +35,8 @@ impl LogIntake {
         if settings.log_folder.is_empty() {
             return Ok(None);
         }
-        let goals: Option<Messages<PoseStamped>> = match settings.goal_topic.as_str() {
-            "" => None,
-            topic => Some(Box::pin(node.subscribe(topic, QosProfile::default())?)),
-        };
-        let collisions: Option<Messages<Bool>> = match settings.collision_topic.as_str() {
-            "" => None,
-            topic => Some(Box::pin(node.subscribe(topic, QosProfile::default())?)),
-        };
+        let goals = subscribe(node, Heard::Goal.topic(settings))?;
+        let collisions = subscribe(node, Heard::Collision.topic(settings))?;
         Ok(Some(Self { goals, collisions, in_collision: false, inputs }))
     }
 
@@ -64,12 +56,12 @@ impl LogIntake {
 
     /// Takes all that has come. Call after every spin.
     pub(super) fn drain(&mut self) {
-        while let Some(Some(Some(goal))) = self.goals.as_mut().map(|goals| goals.next().now_or_never()) {
+        while let Some(goal) = next(&mut self.goals) {
             let position = goal.pose.position;
             let goal = Position { x: position.x, y: position.y };
             self.tell((goal.x.is_finite() && goal.y.is_finite()).then_some(DriveEvent::Goal(goal)));
         }
-        while let Some(Some(Some(touch))) = self.collisions.as_mut().map(|touches| touches.next().now_or_never()) {
+        while let Some(touch) = next(&mut self.collisions) {
             let begins = touch.data && !self.in_collision;
             self.in_collision = touch.data;
             self.tell(begins.then_some(DriveEvent::Ended(EpisodeEvent::Collision)));

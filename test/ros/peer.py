@@ -224,6 +224,11 @@ class Peer(Scenes, Node):
             GoalStatusArray(status_list=self.goals))
         report('goal', number=number)
 
+    def do_offer(self, topic, latched):
+        """Offers goal states, and says nothing."""
+        self.outlet(GoalStatusArray, topic, LATCHED if latched else 10)
+        report('offered', topic=topic)
+
     def call(self, kind, name, request):
         key = (kind, name)
         if key not in self.callers:

@@ -60,7 +60,8 @@ impl Ros {
         Some(Self { network: Network::AsOnARobot, ..Self::find()? })
     }
 
-    fn command(&self, program: &Path) -> Command {
+    /// A program in the test's domain.
+    pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env("ROS_DOMAIN_ID", self.domain.to_string()).env_remove("_ROS_WHEELS_BOOTSTRAP_COMPLETE");
         match self.network {

@@ -90,6 +90,54 @@ fn fault_43_nonsense_changes_nothing_and_is_told_why() {
     assert_eq!(peer.answer("get_parameters")["values"], json!([8.0]));
 }
 
+/// The calls of `ros2 param`, `ros2 node info` and `ros2 service call`, and what `--params-file` may look like.
+#[test]
+fn stock_tools_find_what_they_ask_for() {
+    let Some(ros) = Ros::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tuner.yaml");
+    let sections = [
+        "/**:\n  ros__parameters:\n    decision_rate: 3.0\n    hold_timeout: 4.0\n",
+        "planner_tuner:\n  ros__parameters:\n    hold_timeout: 5.0\n",
+        "another_node:\n  ros__parameters:\n    nonsense: 1\n",
+    ];
+    std::fs::write(&file, sections.concat()).unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_planner_tuner_node")).parent().unwrap().join("examples/stub_node");
+    let params_file = format!("@{}", file.display());
+    let _node = ros.start(&program, &["--params-file", &params_file], &[("STUB", "{}")]);
+    let mut peer = ros.peer();
+
+    peer.tell(json!({"do": "get", "names": ["decision_rate", "hold_timeout"]}));
+    assert_eq!(peer.answer("get_parameters")["values"], json!([3.0, 5.0]));
+    let names = ["use_sim_time", "good_frames", "hold_timeout", "mapping", "nonsense"];
+    peer.tell(json!({"do": "types", "names": names}));
+    assert_eq!(peer.answer("get_parameter_types")["types"], json!([1, 2, 3, 4, 0]));
+
+    // Whoever shows parameters hears of changes, and a whole number does for a double.
+    peer.tell(json!({"do": "set", "values": {"hold_timeout": 7}}));
+    assert_eq!(peer.answer("set_parameters")["results"], json!([[true, ""]]));
+    let event = peer.0.heard_or_comes("event of a parameter", PATIENCE, |line| line["event"] == "parameter_event");
+    assert_eq!(event["values"], json!({"hold_timeout": 7.0}));
+
+    peer.tell(json!({"do": "services"}));
+    let services = peer.0.event("services", PATIENCE)["services"].clone();
+    for (name, kind) in [
+        ("enable", "std_srvs/srv/SetBool"),
+        ("hold", "std_srvs/srv/SetBool"),
+        ("reset_history", "std_srvs/srv/Trigger"),
+        ("reload_policy", "std_srvs/srv/Trigger"),
+        ("list_parameters", "rcl_interfaces/srv/ListParameters"),
+        ("describe_parameters", "rcl_interfaces/srv/DescribeParameters"),
+    ] {
+        assert_eq!(services[format!("/planner_tuner/{name}")], json!([kind]), "{services}");
+    }
+    peer.tell(json!({"do": "switch", "service": "enable", "on": true}));
+    assert_eq!(peer.answer("enable")["success"], true);
+    peer.0.heard_or_comes("log on /rosout", PATIENCE, |line| {
+        line["event"] == "log" && line["text"].as_str().unwrap().contains("the operator asks")
+    });
+}
+
 #[test]
 fn fault_44_signals_end_the_node_at_once() {
     let Some(ros) = Ros::find() else { return };

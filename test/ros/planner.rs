@@ -103,9 +103,9 @@ fn respawns(signal: &str, count: usize) {
         let (respawned, ready) = ros.nav2_with_start(&[]);
         nav2 = respawned;
         let mut set_on = |node: &str| {
-            let is_it = |line: &Value| line["event"] == "set" && line["node"] == node;
-            let known = nav2.heard.iter().find(|line| is_it(line)).cloned();
-            known.unwrap_or_else(|| nav2.wait_for("set after the respawn", PATIENCE, is_it))
+            nav2.heard_or_comes("set after the respawn", PATIENCE, |line| {
+                line["event"] == "set" && line["node"] == node
+            })
         };
         let (controller, costmap) = (set_on("/controller_server"), set_on("/local_costmap/local_costmap"));
         assert_eq!(controller["values"]["FollowPath.max_vel_x"].as_f64(), Some(wanted));

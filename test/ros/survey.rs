@@ -10,7 +10,7 @@ use std::path::Path;
 use harness::{PATIENCE, Ros};
 use serde_json::{Value, json};
 
-/// The findings of the doctor about the graph: check, verdict, what was found.
+/// The findings of the doctor: check, verdict, what was found and what to do.
 fn doctor(ros: &Ros, args: &[&str]) -> Vec<(String, String, String)> {
     let mut command = ros.command(Path::new(env!("CARGO_BIN_EXE_planner_tuner")));
     let output = command.args(["doctor", "--json"]).args(args).output().unwrap();
@@ -19,7 +19,10 @@ fn doctor(ros: &Ros, args: &[&str]) -> Vec<(String, String, String)> {
     let findings = report["findings"].as_array().unwrap().iter();
     findings
         .filter(|finding| finding["verdict"] == "ok" || finding["remedy"].is_string())
-        .map(|finding| (text(finding, "check"), text(finding, "verdict"), text(finding, "found")))
+        .map(|finding| {
+            let remedy = finding["remedy"].as_str().map(|remedy| format!(" -> {remedy}")).unwrap_or_default();
+            (text(finding, "check"), text(finding, "verdict"), text(finding, "found") + &remedy)
+        })
         .collect()
 }
 
@@ -38,11 +41,12 @@ fn fault_01_and_41_topics_are_found_missing_or_never_to_be_heard() {
         "topic": "costmap_image"}));
     peer.tell(json!({"do": "offer", "topic": "navigate_to_pose/_action/status", "latched": false}));
     peer.0.event("offered", PATIENCE);
-    let found = doctor(&ros, &[]);
+    let found = doctor(&ros, &["--", "-r", "odometry:=/nowhere"]);
     assert_found(&found, "ROS graph", "ok", "as /planner_tuner sees it");
     assert_found(&found, "topic", "error", "/costmap_image (images, sensor_msgs/msg/Image): /peer publishes");
     assert_found(&found, "topic", "error", "/peer publishes volatile, and transient local is asked for");
-    assert_found(&found, "topic", "warn", "/odometry (odometry, nav_msgs/msg/Odometry): nobody publishes it");
+    assert_found(&found, "topic", "warn", "/nowhere (odometry, nav_msgs/msg/Odometry): nobody publishes it");
+    assert_found(&found, "topic", "warn", "or remap to one of /odometry");
 
     // Under its right name, after remapping, all is well.
     peer.tell(json!({"do": "play", "rate": 4.0, "count": 1000, "transport": "compressed"}));

@@ -34,6 +34,8 @@ ARGUMENTS = [
     ('plan_topic', '', 'Topic of the plan that is drawn'),
     ('odometry_topic', 'platform/odom/filtered', 'Topic of the odometry'),
     ('use_sim_time', 'false', 'Take the time from /clock'),
+    ('dds_profile', 'fastdds_images.xml',
+     'Fast DDS profile: fastdds_images.xml for raw images, fastdds_planner.xml for others, or a path'),
     ('rviz', 'false', 'Show what the tuner sees and where it looks'),
     ('log_level', 'info', 'debug, info, warn or error'),
 ]
@@ -47,9 +49,10 @@ DDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 def tuner(context):
     value = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
     config = os.path.join(FindPackageShare(PACKAGE).perform(context), 'config')
-    params_file = value['params_file']
-    if '/' not in params_file:
-        params_file = os.path.join(config, params_file)
+
+    def in_config(file):
+        return file if '/' in file else os.path.join(config, file)
+
     # Of type str, or a policy named 1000 would become a number.
     given = {name: ParameterValue(value[name], value_type=str) for name in TEXT_PARAMETERS if value[name]}
     use_sim_time = value['use_sim_time'].lower() in ('true', '1')
@@ -61,7 +64,7 @@ def tuner(context):
         executable='planner_tuner_node',
         name='planner_tuner',
         namespace=value['namespace'],
-        parameters=[params_file, given] if given else [params_file],
+        parameters=[in_config(value['params_file']), *([given] if given else [])],
         remappings=[
             ('costmap_image', images),
             ('costmap_image/compressed', f'{images}/compressed'),
@@ -72,12 +75,12 @@ def tuner(context):
             ('/tf_static', 'tf_static'),
         ],
         # A profile of the user's own stays.
-        additional_env={DDS_PROFILE: os.environ.get(DDS_PROFILE) or os.path.join(config, 'fastdds_images.xml')},
+        additional_env={DDS_PROFILE: os.environ.get(DDS_PROFILE) or in_config(value['dds_profile'])},
         ros_arguments=['--log-level', value['log_level']],
         output='screen',
     )]
     if value['rviz'].lower() in ('true', '1'):
-        nodes.append(Node(package='rviz2', executable='rviz2', arguments=['-d', os.path.join(config, 'tuner.rviz')],
+        nodes.append(Node(package='rviz2', executable='rviz2', arguments=['-d', in_config('tuner.rviz')],
                           output='screen', parameters=[{'use_sim_time': use_sim_time}]))
     return nodes
 

@@ -187,7 +187,7 @@ fn safe_and_back(peer: &mut Peer, reason: &str) {
 #[test]
 fn fault_11_a_model_that_gives_nan() {
     let Some(ros) = Ros::find() else { return };
-    let (_node, mut peer) = nominal(&ros, r#"{"nan": [8, 9, 10], "error": [18]}"#, &["decision_rate:=4.0"]);
+    let (_node, mut peer) = nominal(&ros, r#"{"nan": [8, 9, 10], "error": [20, 30, 40]}"#, &["decision_rate:=4.0"]);
     safe_and_back(&mut peer, "not_finite");
     peer.reason("decision_failed", PATIENCE);
     peer.state("Nominal", PATIENCE);

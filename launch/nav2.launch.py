@@ -4,9 +4,9 @@
 """
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = 'vlm_planner_tuner'
@@ -28,12 +28,15 @@ ARGUMENTS = [
 ]
 
 
-def included(package, file, names):
-    """A launch file of a package with some of the arguments."""
+def included(package, file, names, **more):
+    """A launch file of a package with some of the arguments. In a group of its own: what it sets must not reach the
+    next one, whose arguments have the same names."""
     renamed = {'nav2_params_file': 'params_file'}
     source = PathJoinSubstitution([FindPackageShare(package), 'launch', file])
     arguments = {renamed.get(name, name): LaunchConfiguration(name) for name in names}
-    return IncludeLaunchDescription(PythonLaunchDescriptionSource(source), launch_arguments=arguments.items())
+    arguments.update(more)
+    return GroupAction([
+        IncludeLaunchDescription(PythonLaunchDescriptionSource(source), launch_arguments=arguments.items())])
 
 
 def generate_launch_description():
@@ -45,6 +48,8 @@ def generate_launch_description():
     for_tuner = [name for name, _, _, whose in ARGUMENTS if whose in ('tuner', 'both')]
     return LaunchDescription([
         *declared,
-        included('nav2_bringup', 'bringup_launch.py', for_nav2),
+        # nav2_bringup looks at the namespace only when it is told to.
+        included('nav2_bringup', 'bringup_launch.py', for_nav2,
+                 use_namespace=PythonExpression(["'", LaunchConfiguration('namespace'), "' != ''"])),
         included(PACKAGE, 'tuner.launch.py', for_tuner),
     ])

@@ -3,6 +3,8 @@
     ros2 launch vlm_planner_tuner replay.launch.py bag:=drive/ checkpoint:=/models/dwa
 """
 
+import os
+
 from launch import LaunchDescription
 from launch.actions import (DeclareLaunchArgument, ExecuteProcess, IncludeLaunchDescription, OpaqueFunction,
                             TimerAction)
@@ -31,11 +33,18 @@ ARGUMENTS = [
 FOR_PLAYER = 4
 
 
+DDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
+
+
 def player(context):
     value = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS[:FOR_PLAYER]}
-    loop = ['--loop'] if value['loop'].lower() == 'true' else []
+    loop = ['--loop'] if value['loop'].lower() in ('true', '1') else []
     play = ['ros2', 'bag', 'play', value['bag'], '--clock', '200', '--rate', value['rate'], *loop]
-    return [TimerAction(period=float(value['delay']), actions=[ExecuteProcess(cmd=play, output='screen')])]
+    # Raw images need large buffers on both sides.
+    profile = os.path.join(FindPackageShare(PACKAGE).perform(context), 'config', 'fastdds_images.xml')
+    environment = {DDS_PROFILE: os.environ.get(DDS_PROFILE) or profile}
+    return [TimerAction(period=float(value['delay']), actions=[
+        ExecuteProcess(cmd=play, additional_env=environment, output='screen')])]
 
 
 def generate_launch_description():

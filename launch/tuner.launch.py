@@ -3,10 +3,13 @@
     ros2 launch vlm_planner_tuner tuner.launch.py checkpoint:=/models/dwa policy:=/models/policy_step_1000
 """
 
+import os
+
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = 'vlm_planner_tuner'
@@ -31,6 +34,8 @@ ARGUMENTS = [
     ('plan_topic', '', 'Topic of the plan that is drawn'),
     ('odometry_topic', 'platform/odom/filtered', 'Topic of the odometry'),
     ('use_sim_time', 'false', 'Take the time from /clock'),
+    ('dds_profile', 'fastdds_images.xml',
+     'Fast DDS profile: fastdds_images.xml for raw images, fastdds_planner.xml for others, or a path'),
     ('rviz', 'false', 'Show what the tuner sees and where it looks'),
     ('log_level', 'info', 'debug, info, warn or error'),
 ]
@@ -38,13 +43,20 @@ TEXT_PARAMETERS = ['base', 'checkpoint', 'policy', 'policy_folder', 'log_folder'
                    'device', 'image_source', 'image_transport', 'plan_topic']
 
 
+DDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
+
+
 def tuner(context):
     value = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
-    params_file = value['params_file']
-    if '/' not in params_file:
-        params_file = f'{FindPackageShare(PACKAGE).perform(context)}/config/{params_file}'
-    given = {name: value[name] for name in TEXT_PARAMETERS if value[name]}
-    if value['use_sim_time'].lower() == 'true':
+    config = os.path.join(FindPackageShare(PACKAGE).perform(context), 'config')
+
+    def in_config(file):
+        return file if '/' in file else os.path.join(config, file)
+
+    # Of type str, or a policy named 1000 would become a number.
+    given = {name: ParameterValue(value[name], value_type=str) for name in TEXT_PARAMETERS if value[name]}
+    use_sim_time = value['use_sim_time'].lower() in ('true', '1')
+    if use_sim_time:
         given['use_sim_time'] = True
     images = value['image_topic']
     nodes = [Node(
@@ -52,24 +64,24 @@ def tuner(context):
         executable='planner_tuner_node',
         name='planner_tuner',
         namespace=value['namespace'],
-        parameters=[params_file, given],
+        parameters=[in_config(value['params_file']), *([given] if given else [])],
         remappings=[
             ('costmap_image', images),
             ('costmap_image/compressed', f'{images}/compressed'),
             ('scan', value['scan_topic']),
             ('odometry', value['odometry_topic']),
+            # As Nav2 does: a robot with a namespace has its own transforms.
+            ('/tf', 'tf'),
+            ('/tf_static', 'tf_static'),
         ],
-        additional_env={
-            'FASTRTPS_DEFAULT_PROFILES_FILE':
-                f'{FindPackageShare(PACKAGE).perform(context)}/config/fastdds_images.xml',
-        },
-        arguments=['--ros-args', '--log-level', value['log_level']],
+        # A profile of the user's own stays.
+        additional_env={DDS_PROFILE: os.environ.get(DDS_PROFILE) or in_config(value['dds_profile'])},
+        ros_arguments=['--log-level', value['log_level']],
         output='screen',
     )]
-    if value['rviz'].lower() == 'true':
-        layout = f'{FindPackageShare(PACKAGE).perform(context)}/config/tuner.rviz'
-        nodes.append(Node(package='rviz2', executable='rviz2', arguments=['-d', layout], output='screen',
-                          parameters=[{'use_sim_time': value['use_sim_time'].lower() == 'true'}]))
+    if value['rviz'].lower() in ('true', '1'):
+        nodes.append(Node(package='rviz2', executable='rviz2', arguments=['-d', in_config('tuner.rviz')],
+                          output='screen', parameters=[{'use_sim_time': use_sim_time}]))
     return nodes
 
 

@@ -9,11 +9,11 @@ use serde_json::Value;
 
 fn doctor(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_planner_tuner"));
-    // What this machine's ROS environment is must not matter here.
+    // What this machine's ROS environment is must not matter here; test/ros/survey.rs looks at the graph.
     for variable in ["ROS_DISTRO", "AMENT_PREFIX_PATH", "RMW_IMPLEMENTATION", "ROS_DOMAIN_ID"] {
         command.env_remove(variable);
     }
-    command.env_remove("FASTRTPS_DEFAULT_PROFILES_FILE").arg("doctor").args(args).output().unwrap()
+    command.env_remove("FASTRTPS_DEFAULT_PROFILES_FILE").args(["doctor", "--no-graph"]).args(args).output().unwrap()
 }
 
 fn findings(output: &Output) -> Vec<Value> {
@@ -92,4 +92,15 @@ fn files_that_do_not_belong_together_are_an_error() {
     assert_eq!(output.status.code(), Some(1));
     let found = findings(&output);
     assert_eq!((verdict(&found, "base model"), verdict(&found, "weights and memory")), ("ok".into(), "error".into()));
+}
+
+#[test]
+fn without_the_node_the_graph_is_said_not_to_be_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let alone = folder.path().join("planner_tuner");
+    std::fs::copy(env!("CARGO_BIN_EXE_planner_tuner"), &alone).unwrap();
+    let output = Command::new(alone).args(["doctor", "--json"]).output().unwrap();
+    let found = findings(&output);
+    assert_eq!(verdict(&found, "ROS graph"), "warn");
+    assert!(found.iter().any(|finding| finding["found"].as_str().unwrap().contains("no planner_tuner_node")));
 }

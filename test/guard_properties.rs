@@ -29,6 +29,26 @@ fn assert_within(parameters: &PlannerParameters, floor: f64) {
     }
 }
 
+#[test]
+fn fault_38_inflation_stays_above_the_inscribed_radius_and_below_the_ceiling() {
+    let planner = PlannerSpec::builtin("dwa").unwrap();
+    let inflation = |limits: EnvelopeLimits, action: f32| {
+        let limits = EnvelopeLimits { slew_rate: None, hysteresis: 0.0, ..limits };
+        let envelope = Envelope::new(planner.clone(), limits).unwrap();
+        let applied = envelope.apply(&planner.from_action(&[action; 7]).unwrap(), None, Moment::default());
+        applied.parameters().get("inflation_radius").unwrap()
+    };
+    let large = EnvelopeLimits { inscribed_radius: 0.4, ..EnvelopeLimits::default() };
+    let allowed = EnvelopeLimits { allow_below_inscribed: true, ..EnvelopeLimits::default() };
+    assert!((inflation(EnvelopeLimits::default(), -1.0) - FLOOR).abs() < 1e-9);
+    assert!((inflation(large, -1.0) - 0.42).abs() < 1e-9);
+    assert!((inflation(allowed, -1.0) - 0.1).abs() < 1e-6);
+    assert!((inflation(EnvelopeLimits::default(), 1.0) - 0.6).abs() < 1e-6);
+    let giant = EnvelopeLimits { inscribed_radius: 0.7, ..EnvelopeLimits::default() };
+    let refused = Envelope::new(planner.clone(), giant).unwrap_err().to_string();
+    assert!(refused.contains("set allow_below_inscribed"), "{refused}");
+}
+
 /// P1: 10^6 actions of any bit pattern, through scaling, envelope and mapping, each after the one before.
 #[test]
 fn p1_a_million_bit_patterns_give_nothing_outside_the_envelope() {

@@ -28,6 +28,53 @@ fn fault_35_killed_and_respawned_with_yaml_values_is_set_again_within_a_second()
     }
 }
 
+/// Reading finds a respawn, and discovery tells of it a moment later: after the set, of which it did not die.
+#[test]
+fn fault_35_a_respawn_that_is_told_of_twice_is_one() {
+    let mut world = applied(0.5);
+    for respawn in 1..=3 {
+        world.pass(5000);
+        world.server().kill();
+        world.pass(1500);
+        world.server().respawn();
+        world.pass(1000);
+        world.assert_applied(0.5);
+        let sets = world.server().sets.len();
+        world.event(SERVER, Event::Replaced);
+        world.pass(1000);
+        assert_eq!(world.server().sets.len(), sets, "it has them already");
+        assert_eq!((world.said("was restarted"), world.said("went away right after")), (respawn, 0));
+    }
+    assert_eq!(world.sink.halted(), None);
+}
+
+#[test]
+fn fault_35_a_respawn_that_no_call_noticed_is_told_of_by_discovery() {
+    let mut world = applied(0.5);
+    world.pass(5000);
+    world.server().kill();
+    world.server().respawn();
+    world.event(SERVER, Event::Replaced);
+    world.pass(100);
+    world.assert_applied(0.5);
+    assert_eq!(world.said("was restarted"), 1);
+}
+
+#[test]
+fn fault_37_a_death_that_discovery_tells_of_first_counts() {
+    let mut world = applied(0.5);
+    for death in 1..=2 {
+        world.apply(if death == 1 { -0.5 } else { 0.0 });
+        world.pass(600);
+        world.server().kill();
+        world.server().respawn();
+        world.event(SERVER, Event::Replaced);
+        world.pass(100);
+        assert_eq!(world.said("went away right after"), death);
+    }
+    assert!(world.sink.halted().is_some());
+}
+
 #[test]
 fn fault_35_a_respawned_node_is_set_again_when_it_is_configured() {
     let mut world = applied(0.5);
@@ -186,7 +233,7 @@ proptest! {
     /// has what is wanted within the longest pause, unless an operator changed it or it kept dying.
     #[test]
     fn a_planner_that_comes_to_its_senses_gets_its_parameters(
-        doings in proptest::collection::vec((0u8..10, 0u64..4000, -1.0f32..1.0), 1..25),
+        doings in proptest::collection::vec((0u8..12, 0u64..4000, -1.0f32..1.0), 1..25),
     ) {
         let mut world = World::with(ApplierLimits { on_conflict: OnConflict::Insist, hysteresis: 0.0, ..ApplierLimits::default() });
         for (doing, pause, action) in doings {
@@ -202,6 +249,7 @@ proptest! {
                 5 => drop(world.server().refuses.insert(SPEED.to_owned(), "no".to_owned())),
                 6 => drop(world.server().values.insert(SPEED.to_owned(), RosValue::Double(f64::from(action)))),
                 7 => world.event(SERVER, Event::Tick),
+                8 => world.event(SERVER, Event::Replaced),
                 _ => world.apply(action),
             }
             world.pass(pause);

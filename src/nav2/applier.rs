@@ -134,6 +134,7 @@ impl Applier {
     pub fn handle(&mut self, now: Moment, event: Event) -> Option<Command> {
         match event {
             Event::Available(there) => self.availability(now, there),
+            Event::Replaced => self.replaced(now),
             Event::CallFailed { call } => {
                 if let Some(pending) = self.take_pending(call) {
                     self.unanswered(now, pending);

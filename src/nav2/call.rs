@@ -43,6 +43,9 @@ pub enum Command {
 pub enum Event {
     /// Whether the node's parameter services are there.
     Available(bool),
+    /// Another process of the same name has been seen. It may have been talked to already: discovery is told of it by
+    /// several ways at once.
+    Replaced,
     /// The answer to [`Command::Set`]: one for [`SetService::Atomically`], one a parameter for [`SetService::Each`].
     SetResult {
         /// From the command.

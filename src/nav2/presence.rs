@@ -21,12 +21,27 @@ impl Applier {
         self.died(now);
     }
 
+    /// Reads at once what the new process has. Only if our values are gone is it one that was not known of: then it is a
+    /// respawn, and perhaps the death of the one before.
+    pub(super) fn replaced(&mut self, now: Moment) {
+        self.abandon();
+        self.may_be_new = true;
+        self.poll_at = now;
+        if !self.away {
+            self.suspect = self.is_right_after_a_set(now);
+        }
+    }
+
     /// The first sign that the node may be gone: was it right after a set?
     pub(super) fn note_absence(&mut self, now: Moment) {
         if !self.away {
             self.away = true;
-            self.suspect = self.last_set.is_some_and(|last| now.since(last) <= self.limits.death_window);
+            self.suspect = self.is_right_after_a_set(now);
         }
+    }
+
+    fn is_right_after_a_set(&self, now: Moment) -> bool {
+        self.last_set.is_some_and(|last| now.since(last) <= self.limits.death_window)
     }
 
     /// The node is another process than before: nothing that was set is there.

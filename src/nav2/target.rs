@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Name of a ROS node without its leading slash where it lies in the tuner's own namespace
 /// (`controller_server`, `local_costmap/local_costmap`), or with it where it does not (`/robot2/controller_server`).
@@ -38,7 +38,7 @@ impl fmt::Display for NodeName {
 }
 
 /// Type of a ROS parameter. Servers refuse a value of another type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RosType {
     /// `PARAMETER_DOUBLE`.

@@ -4,15 +4,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::bag_file::{self, Storage};
-use super::drive_message::{
-    BOOL, GOAL_STATUS, GoalStatus, LASER_SCAN, POSE_STAMPED, boolean, goal_statuses, nearest_laser, odometry_pose,
-    pose_stamped,
-};
+use super::drive_message::{BOOL, GOAL_STATUS, GoalStatus, POSE_STAMPED, boolean, goal, goal_statuses, nearest_laser};
 use super::message::ODOMETRY;
 use super::rosbag2::bag_files;
 use super::run_table::run_events;
+use super::scene_message::{LASER_SCAN, odometry, scan};
 use super::{RecordingError, Topic};
 use crate::frame::Stamp;
+use crate::scene::SpatialPose;
 use crate::transition::{EpisodeEvent, Pose, Position};
 
 /// Topics that tell how a drive went. `None` takes what is unambiguous, and nothing where nothing is.
@@ -70,7 +69,7 @@ impl Drive {
             let wanted = |topic: &Topic| chosen.source(topic).is_some();
             let mut readings = Vec::new();
             file.messages(&wanted, &mut |topic, log_time, payload| {
-                let reading = chosen.source(topic).and_then(|source| Reading::of(source, payload));
+                let reading = chosen.source(topic).and_then(|source| Reading::of(source, payload, log_time));
                 readings.extend(reading.map(|reading| (log_time, reading)));
             })?;
             readings.sort_by_key(|(log_time, _)| *log_time);
@@ -125,16 +124,14 @@ enum Reading {
 
 impl Reading {
     /// `None` for a message that does not read as its type, or says nothing that can be used.
-    fn of(source: Source, payload: &[u8]) -> Option<Self> {
+    fn of(source: Source, payload: &[u8], log_time: Stamp) -> Option<Self> {
         match source {
             Source::Odometry => {
-                odometry_pose(payload).ok().and_then(|(x, y, quaternion)| pose_of(x, y, quaternion)).map(Self::Pose)
+                let SpatialPose { position: [x, y, _], orientation } = odometry(payload, log_time).ok()?.pose;
+                pose_of(x, y, orientation).map(Self::Pose)
             }
-            Source::Goal => {
-                let goal = pose_stamped(payload).ok().map(|(x, y, _)| Position { x, y });
-                goal.filter(|goal| goal.x.is_finite() && goal.y.is_finite()).map(Self::Goal)
-            }
-            Source::Laser => nearest_laser(payload).ok().flatten().map(Self::NearestLaser),
+            Source::Goal => goal(payload).ok().flatten().map(Self::Goal),
+            Source::Laser => nearest_laser(&scan(payload, log_time).ok()?.scan).map(Self::NearestLaser),
             Source::Collision => boolean(payload).ok().map(Self::Touches),
             Source::GoalStatus => goal_statuses(payload).ok().map(Self::Goals),
         }
@@ -205,7 +202,7 @@ impl State {
                 self.in_collision = touches;
                 begins.then_some(DriveEvent::Ended(EpisodeEvent::Collision)).into_iter().collect()
             }
-            Reading::Goals(statuses) => self.goals.take(&statuses).into_iter().map(DriveEvent::Ended).collect(),
+            Reading::Goals(statuses) => self.goals.take(&statuses).ended.into_iter().map(DriveEvent::Ended).collect(),
         }
     }
 }
@@ -226,19 +223,29 @@ pub struct GoalWatch {
     active: HashMap<[u8; 16], bool>,
 }
 
+/// What a status array tells for the first time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GoalNews {
+    /// A goal is being worked on that was not before.
+    pub has_begun: bool,
+    /// What ends an episode, a new goal included.
+    pub ended: Vec<EpisodeEvent>,
+}
+
 impl GoalWatch {
-    /// What a status array tells for the first time. A goal counts from when it was seen at work.
-    pub fn take(&mut self, statuses: &[GoalStatus]) -> Vec<EpisodeEvent> {
+    /// Takes a status array: ids and `action_msgs/msg/GoalStatus` constants. A goal counts from when it was seen at work.
+    pub fn take(&mut self, statuses: &[GoalStatus]) -> GoalNews {
         const ACCEPTED: i8 = 1;
         const CANCELING: i8 = 3;
         const SUCCEEDED: i8 = 4;
         const ABORTED: i8 = 6;
-        let mut events = Vec::new();
+        let (mut has_begun, mut events) = (false, Vec::new());
         for (id, status) in statuses {
             match *status {
                 ACCEPTED..=CANCELING if !self.active.contains_key(id) => {
                     // A new goal ends whatever was going on.
                     events.push(EpisodeEvent::Aborted);
+                    has_begun = true;
                     self.active.insert(*id, true);
                 }
                 SUCCEEDED..=ABORTED if self.active.insert(*id, false) == Some(true) => {
@@ -252,7 +259,7 @@ impl GoalWatch {
         self.active.retain(|id, active| *active || statuses.iter().any(|(known, _)| known == id));
         // An end comes before a beginning, in whatever order the array has them.
         events.sort_by_key(|event| *event == EpisodeEvent::Aborted);
-        events
+        GoalNews { has_begun, ended: events }
     }
 }
 
@@ -265,18 +272,22 @@ mod tests {
         use EpisodeEvent::{Aborted, Success};
         let (a, b) = ([1; 16], [2; 16]);
         let mut watch = GoalWatch::default();
-        assert_eq!(watch.take(&[(a, 4)]), [], "over before the recording began");
-        assert_eq!(watch.take(&[(a, 4), (b, 1)]), [Aborted], "a new goal");
-        assert_eq!(watch.take(&[(a, 4), (b, 2)]), []);
-        assert_eq!(watch.take(&[(a, 4), (b, 4)]), [Success]);
-        assert_eq!(watch.take(&[(a, 4), (b, 4)]), [], "told again");
+        let mut take = |statuses: &[GoalStatus]| {
+            let news = watch.take(statuses);
+            (news.has_begun, news.ended)
+        };
+        assert_eq!(take(&[(a, 4)]), (false, vec![]), "over before the recording began");
+        assert_eq!(take(&[(a, 4), (b, 1)]), (true, vec![Aborted]), "a new goal");
+        assert_eq!(take(&[(a, 4), (b, 2)]), (false, vec![]));
+        assert_eq!(take(&[(a, 4), (b, 4)]), (false, vec![Success]));
+        assert_eq!(take(&[(a, 4), (b, 4)]), (false, vec![]), "told again");
         let c = [3; 16];
-        assert_eq!(watch.take(&[(c, 2)]), [Aborted]);
-        assert_eq!(watch.take(&[(c, 6)]), [Aborted], "given up");
-        assert_eq!(watch.take(&[]), []);
+        assert_eq!(take(&[(c, 2)]), (true, vec![Aborted]));
+        assert_eq!(take(&[(c, 6)]), (false, vec![Aborted]), "given up");
+        assert_eq!(take(&[]), (false, vec![]));
         let d = [4; 16];
-        assert_eq!(watch.take(&[(d, 2)]), [Aborted]);
-        assert_eq!(watch.take(&[([5; 16], 1), (d, 4)]), [Success, Aborted], "the end first");
+        assert_eq!(take(&[(d, 2)]), (true, vec![Aborted]));
+        assert_eq!(take(&[([5; 16], 1), (d, 4)]), (true, vec![Success, Aborted]), "the end first");
     }
 
     #[test]

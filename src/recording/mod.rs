@@ -34,7 +34,7 @@ mod topic;
 mod velocity_track;
 
 pub use drawing::{Drawing, DrawingOptions};
-pub use drive::{Drive, DriveEvent, DriveTopics, GoalWatch, pose_of};
+pub use drive::{Drive, DriveEvent, DriveTopics, GoalNews, GoalWatch, pose_of};
 pub use drive_message::nearest_laser_of;
 pub use error::RecordingError;
 pub use output::{DECISION_TOPIC, DecisionLog, OVERLAY_TOPIC};

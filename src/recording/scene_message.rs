@@ -78,7 +78,7 @@ pub(super) fn transforms(payload: &[u8], log_time: Stamp, is_static: bool) -> Re
 }
 
 /// Position and orientation: `geometry_msgs/Pose` and `geometry_msgs/Transform` have the same bytes.
-fn pose(cdr: &mut CdrReader<'_>, field: &'static str) -> Result<SpatialPose, CdrError> {
+pub(super) fn pose(cdr: &mut CdrReader<'_>, field: &'static str) -> Result<SpatialPose, CdrError> {
     let mut number = || cdr.f64(field);
     let position = [number()?, number()?, number()?];
     Ok(SpatialPose { position, orientation: [number()?, number()?, number()?, number()?] })

@@ -1,6 +1,5 @@
 //! From the newest image to a published decision.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,29 +28,6 @@ pub(super) struct Finished {
     guard: Status,
     overhead: Duration,
     at: Instant,
-}
-
-/// Times between an image and its parameters, without the model's.
-#[derive(Debug, Default)]
-pub(super) struct Latencies(VecDeque<Duration>);
-
-impl Latencies {
-    const KEPT: usize = 1000;
-
-    fn add(&mut self, latency: Duration) {
-        if self.0.len() == Self::KEPT {
-            self.0.pop_front();
-        }
-        self.0.push_back(latency);
-    }
-
-    /// The time that this share of the last decisions stayed below, milliseconds.
-    pub(super) fn quantile_ms(&self, share: f64) -> Option<f64> {
-        let mut sorted: Vec<_> = self.0.iter().collect();
-        sorted.sort_unstable();
-        let index = (sorted.len() as f64 * share).ceil() as usize;
-        Some(sorted.get(index.saturating_sub(1))?.as_secs_f64() * 1e3)
-    }
 }
 
 impl Control {
@@ -186,20 +162,5 @@ impl Control {
         let at_start = [&settings.policy, &settings.policy_folder].into_iter().find(|policy| !policy.is_empty());
         let followed = self.followed.as_ref().map(|policy| policy.display().to_string());
         followed.unwrap_or_else(|| at_start.unwrap_or(&settings.checkpoint).clone())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantiles_are_of_the_last_thousand() {
-        let mut latencies = Latencies::default();
-        assert_eq!(latencies.quantile_ms(0.99), None);
-        (1..=2000).for_each(|ms| latencies.add(Duration::from_millis(ms)));
-        assert_eq!(latencies.quantile_ms(0.5), Some(1500.0));
-        assert_eq!(latencies.quantile_ms(0.99), Some(1990.0));
-        assert_eq!(latencies.quantile_ms(1.0), Some(2000.0));
     }
 }

@@ -43,6 +43,9 @@ pub enum NodeError {
     /// Signal handlers that could not be installed.
     #[error("signals cannot be handled: {0}")]
     Signals(std::io::Error),
+    /// What was found cannot be written.
+    #[error("the survey cannot be written: {0}")]
+    Output(std::io::Error),
     /// A thread that ended on its own.
     #[error("the {0} thread has ended unexpectedly; this is a bug, the log above says where")]
     ThreadEnded(&'static str),

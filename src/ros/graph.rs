@@ -1,23 +1,18 @@
 //! Who publishes what: asked once a second, as r2r has no graph events.
 
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use r2r::std_msgs::msg::String as RosString;
 use r2r::{Publisher, QosProfile};
 use tokio::sync::mpsc::Sender;
 
-use super::intake::image_topic;
-use super::names::Names;
 use super::{Input, NodeError};
-use vlm_planner_tuner::live::Settings;
-use vlm_planner_tuner::nav2::{Event, NodeName};
+use vlm_planner_tuner::live::{Heard, HeardTopic, Names, Settings};
+use vlm_planner_tuner::nav2::{Event, NodeName, ProcessWatch};
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Between two looks whether a planner's node is another process than before.
-const RESPAWN_EVERY: Duration = Duration::from_millis(100);
-/// Every node publishes here, which tells one process of a name from the next.
-const PRESENCE: &str = "/parameter_events";
+const RESPAWN_EVERY: Duration = Duration::from_millis(50);
 
 /// What the graph looks like.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,7 +41,7 @@ pub(super) struct GraphFacts {
 /// and one that finds another there keeps its hands off.
 pub(super) struct GraphWatch {
     facts: GraphFacts,
-    image_type: &'static str,
+    image_type: String,
     own_name: String,
     claim_topic: Option<String>,
     claim: Option<Publisher<RosString>>,
@@ -56,13 +51,13 @@ pub(super) struct GraphWatch {
     next_presence: Instant,
 }
 
-/// A node of the planner, and the processes that it has been.
+/// A node of the planner, and the process that it is.
 struct PlannerNode {
     name: NodeName,
-    full_name: String,
-    seen: HashSet<Vec<u8>>,
-    /// Seen for the first time at the last look: its services are found a moment after it.
-    is_fresh: bool,
+    /// DDS topic of the answers to `get_parameters`. It tells of a new process some 2 s before the names of its nodes
+    /// do, which come in a topic of their own; and a process that has it can be asked.
+    answers: String,
+    process: ProcessWatch,
 }
 
 impl GraphWatch {
@@ -74,12 +69,12 @@ impl GraphWatch {
         inputs: Sender<Input>,
     ) -> Result<Self, NodeError> {
         let names = Names::new(std::env::args(), &node.namespace()?, &node.name()?);
-        let compressed = settings.image_transport == "compressed";
+        let images = if settings.draws_images() { Heard::Scans } else { Heard::Images }.topic(settings);
+        let resolved = |topic: Option<&HeardTopic>| topic.map(|topic| names.resolve(&topic.name)).unwrap_or_default();
         let facts = GraphFacts {
-            image_topic: names.resolve(image_topic(settings)),
-            odometry_topic: names.resolve("odometry"),
-            plan_topic: (settings.draws_images() && !settings.plan_topic.is_empty())
-                .then(|| names.resolve(&settings.plan_topic)),
+            image_topic: resolved(images.as_ref()),
+            odometry_topic: resolved(Heard::Odometry.topic(settings).as_ref()),
+            plan_topic: Heard::Plan.topic(settings).map(|plan| names.resolve(&plan.name)),
             ..GraphFacts::default()
         };
         let from = if settings.draws_images() { "drawn from" } else { "from" };
@@ -87,13 +82,9 @@ impl GraphWatch {
         log::info!("images {from} {}{plan}, odometry from {}", facts.image_topic, facts.odometry_topic);
         Ok(Self {
             facts,
-            image_type: match compressed {
-                _ if settings.draws_images() => "sensor_msgs/msg/LaserScan",
-                true => "sensor_msgs/msg/CompressedImage",
-                false => "sensor_msgs/msg/Image",
-            },
+            image_type: images.map(|images| images.type_name).unwrap_or_default(),
             own_name: node.fully_qualified_name()?,
-            claim_topic: planner.first().map(|node| names.resolve(&format!("{}/tuned_by", node.as_str()))),
+            claim_topic: planner.first().map(|node| claim_topic(&names, node)),
             claim: None,
             inputs,
             // Discovery takes a moment: who claims before it, claims what is not free.
@@ -102,10 +93,9 @@ impl GraphWatch {
             planner: planner
                 .into_iter()
                 .map(|name| PlannerNode {
-                    full_name: names.resolve(name.as_str()),
+                    answers: answers_topic(&names.resolve(name.as_str())),
                     name,
-                    seen: HashSet::new(),
-                    is_fresh: false,
+                    process: ProcessWatch::default(),
                 })
                 .collect(),
         })
@@ -141,30 +131,13 @@ impl GraphWatch {
         self.inputs.try_send(Input::Graph(self.facts.clone())).ok();
     }
 
-    /// A node that was killed looks alive until its DDS lease ends, 20 s later, and its successor goes unnoticed beside
-    /// it. What tells them apart is the identity of their publishers.
     fn look_for_respawns(&mut self, node: &r2r::Node) {
-        if self.planner.is_empty() {
-            return;
-        }
-        let present = node.get_publishers_info_by_topic(PRESENCE, false).unwrap_or_default();
         for planner in &mut self.planner {
-            let identities = present
-                .iter()
-                .filter(|other| name(&other.node_namespace, &other.node_name) == planner.full_name)
-                .map(|other| other.endpoint_gid.to_vec());
-            let identities: HashSet<Vec<u8>> = identities.collect();
-            let is_respawn = !planner.seen.is_empty() && identities.iter().any(|gid| !planner.seen.contains(gid));
-            if !identities.is_empty() {
-                planner.seen = identities;
-            }
-            if std::mem::replace(&mut planner.is_fresh, is_respawn) {
-                log::debug!("{} is another process than before", planner.full_name);
-                for there in [false, true] {
-                    let event = Input::Planner(planner.name.clone(), Event::Available(there));
-                    // A full inbox: the sink finds out by reading, half a second later.
-                    self.inputs.try_send(event).ok();
-                }
+            let answering = node.get_publishers_info_by_topic(&planner.answers, true).unwrap_or_default();
+            if planner.process.is_replaced(answering.into_iter().map(|endpoint| endpoint.endpoint_gid.to_vec())) {
+                log::debug!("{} is another process than before", planner.name);
+                // A full inbox: the sink finds out by reading, half a second later.
+                self.inputs.try_send(Input::Planner(planner.name.clone(), Event::Replaced)).ok();
             }
         }
     }
@@ -199,6 +172,17 @@ impl GraphWatch {
     }
 }
 
-fn name(namespace: &str, node: &str) -> String {
+/// DDS topic of a node's answers to `get_parameters`, by its final name.
+pub(super) fn answers_topic(node: &str) -> String {
+    format!("rr{node}/get_parametersReply")
+}
+
+/// Where a tuner says that a planner's node is its own.
+pub(super) fn claim_topic(names: &Names, node: &NodeName) -> String {
+    names.resolve(&format!("{}/tuned_by", node.as_str()))
+}
+
+/// A node's full name.
+pub(super) fn name(namespace: &str, node: &str) -> String {
     format!("{}/{node}", namespace.trim_end_matches('/'))
 }

@@ -1,15 +1,14 @@
 //! Messages come in: drained on the thread that spins, so that none waits in r2r's queues, which drop the newest.
 
-use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures::{FutureExt as _, Stream, StreamExt as _};
-use r2r::QosProfile;
-use r2r::action_msgs::msg::{GoalStatus, GoalStatusArray};
+use r2r::action_msgs::msg::GoalStatusArray;
 use r2r::nav_msgs::msg::Odometry;
 use r2r::sensor_msgs::msg::{CompressedImage, Image, LaserScan};
+use r2r::{QosProfile, WrappedTypesupport};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
@@ -19,7 +18,8 @@ use super::surroundings::{SceneIntake, SharedSurroundings};
 use super::transition_log::LogIntake;
 use super::{Input, NodeError};
 use vlm_planner_tuner::frame::{Frame, FrameError, RawImage, Stamp};
-use vlm_planner_tuner::live::{LatestSlot, Settings};
+use vlm_planner_tuner::live::{Delivery, Heard, HeardTopic, LatestSlot, Settings};
+use vlm_planner_tuner::recording::GoalWatch;
 
 /// An image as it came, not yet decoded: most are replaced by a newer one before anyone looks at them.
 #[derive(Debug)]
@@ -56,28 +56,42 @@ pub(super) struct ImageInbox {
 pub(super) type Messages<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
 
 enum Images {
-    Raw(Messages<Image>),
-    Compressed(Messages<CompressedImage>),
-    Scans(Messages<LaserScan>, SceneIntake),
+    Raw(Option<Messages<Image>>),
+    Compressed(Option<Messages<CompressedImage>>),
+    /// Drawn, of scans and of what this hears.
+    Drawn(SceneIntake),
 }
 
-/// The subscriptions.
+/// The subscriptions, one a topic: what several are interested in is handed on.
 pub(super) struct Intake {
     images: Images,
-    odometry: Messages<Odometry>,
+    /// Drawn from, or logged.
+    scans: Option<Messages<LaserScan>>,
+    odometry: Option<Messages<Odometry>>,
     goals: Option<Messages<GoalStatusArray>>,
-    known_goals: HashSet<[u8; 16]>,
+    goal_watch: GoalWatch,
     log: Option<LogIntake>,
     inbox: Arc<ImageInbox>,
     inputs: Sender<Input>,
 }
 
-/// The topic of the images, or of the scans that they are drawn from, before remapping.
-pub(super) fn image_topic(settings: &Settings) -> &'static str {
-    if settings.draws_images() {
-        return "scan";
-    }
-    if settings.image_transport == "compressed" { "costmap_image/compressed" } else { "costmap_image" }
+/// Subscribes to a topic, if there is one.
+pub(super) fn subscribe<T: WrappedTypesupport + Send + 'static>(
+    node: &mut r2r::Node,
+    topic: Option<HeardTopic>,
+) -> Result<Option<Messages<T>>, NodeError> {
+    let Some(HeardTopic { name, delivery, .. }) = topic else { return Ok(None) };
+    let qos = match delivery {
+        Delivery::BestEffort => QosProfile::sensor_data(),
+        Delivery::Reliable => QosProfile::default(),
+        Delivery::Latched => QosProfile::default().keep_last(1).transient_local(),
+    };
+    Ok(Some(Box::pin(node.subscribe(&name, qos)?)))
+}
+
+/// The next message that has come, if any.
+pub(super) fn next<T>(messages: &mut Option<Messages<T>>) -> Option<T> {
+    messages.as_mut()?.next().now_or_never().flatten()
 }
 
 impl Intake {
@@ -88,75 +102,80 @@ impl Intake {
         surroundings: SharedSurroundings,
         inputs: Sender<Input>,
     ) -> Result<Self, NodeError> {
-        let sensor = QosProfile::sensor_data;
-        let topic = image_topic(settings);
         let images = match settings.image_transport.as_str() {
-            _ if settings.draws_images() => {
-                let scans = Box::pin(node.subscribe(topic, sensor())?);
-                Images::Scans(scans, SceneIntake::subscribe(node, settings, surroundings)?)
-            }
-            "compressed" => Images::Compressed(Box::pin(node.subscribe(topic, sensor())?)),
-            _ => Images::Raw(Box::pin(node.subscribe(topic, sensor())?)),
+            _ if settings.draws_images() => Images::Drawn(SceneIntake::subscribe(node, settings, surroundings)?),
+            "compressed" => Images::Compressed(subscribe(node, Heard::Images.topic(settings))?),
+            _ => Images::Raw(subscribe(node, Heard::Images.topic(settings))?),
         };
-        let odometry = Box::pin(node.subscribe("odometry", sensor())?);
-        let goals: Option<Messages<GoalStatusArray>> = match settings.goal_status_topic.as_str() {
-            "" => None,
-            topic => Some(Box::pin(node.subscribe(topic, QosProfile::default().keep_last(1).transient_local())?)),
-        };
-        let log = LogIntake::subscribe(node, settings, inputs.clone())?;
-        Ok(Self { images, odometry, goals, log, known_goals: HashSet::new(), inbox, inputs })
+        Ok(Self {
+            images,
+            scans: subscribe(node, Heard::Scans.topic(settings))?,
+            odometry: subscribe(node, Heard::Odometry.topic(settings))?,
+            goals: subscribe(node, Heard::GoalStatus.topic(settings))?,
+            goal_watch: GoalWatch::default(),
+            log: LogIntake::subscribe(node, settings, inputs.clone())?,
+            inbox,
+            inputs,
+        })
     }
 
     /// Takes all that has come. Call after every spin.
     pub(super) fn drain(&mut self) {
-        while let Some(Some(odometry)) = self.odometry.next().now_or_never() {
+        while let Some(odometry) = next(&mut self.odometry) {
             let Odometry { header, twist, .. } = &odometry;
             let (linear, angular) = (twist.twist.linear.x, twist.twist.angular.z);
             self.tell(Input::Velocity { linear, angular, stamp: stamp(&header.stamp) });
-            if let Images::Scans(_, scene) = &mut self.images {
+            if let Some(log) = &self.log {
+                log.take_odometry(&odometry);
+            }
+            if let Images::Drawn(scene) = &mut self.images {
                 scene.take_odometry(odometry);
             }
         }
-        if let Images::Scans(_, scene) = &mut self.images {
+        if let Images::Drawn(scene) = &mut self.images {
             scene.drain();
-        }
-        while let Some(Some(Some(status))) = self.goals.as_mut().map(|goals| goals.next().now_or_never()) {
-            if self.has_new_goal(&status) {
-                self.tell(Input::NewGoal);
-            }
         }
         if let Some(log) = &mut self.log {
             log.drain();
         }
+        while let Some(status) = next(&mut self.goals) {
+            let statuses = status.status_list.iter();
+            let statuses = statuses
+                .filter_map(|goal| Some((goal.goal_info.goal_id.uuid.as_slice().try_into().ok()?, goal.status)));
+            let news = self.goal_watch.take(&statuses.collect::<Vec<_>>());
+            if news.has_begun {
+                self.tell(Input::NewGoal);
+            }
+            if let Some(log) = &self.log {
+                log.take_ends(news.ended);
+            }
+        }
+        while let Some(scan) = next(&mut self.scans) {
+            if let Some(log) = &self.log {
+                log.take_scan(&scan);
+            }
+            if let Images::Drawn(_) = &self.images {
+                self.put(ImageMessage::Scan(scan));
+            }
+        }
         // Last: what came with an image is known when it is looked at.
         while let Some(image) = self.next_image() {
-            let stamp = image.stamp();
-            self.inbox.slot.put(image, stamp, Instant::now());
-            self.inbox.arrived.notify_one();
+            self.put(image);
         }
     }
 
     fn next_image(&mut self) -> Option<ImageMessage> {
         match &mut self.images {
-            Images::Raw(images) => images.next().now_or_never().flatten().map(ImageMessage::Raw),
-            Images::Compressed(images) => images.next().now_or_never().flatten().map(ImageMessage::Compressed),
-            Images::Scans(scans, _) => scans.next().now_or_never().flatten().map(ImageMessage::Scan),
+            Images::Raw(images) => next(images).map(ImageMessage::Raw),
+            Images::Compressed(images) => next(images).map(ImageMessage::Compressed),
+            Images::Drawn(_) => None,
         }
     }
 
-    /// Whether a goal is being worked on that was not before. The array holds recent goals, finished ones too.
-    fn has_new_goal(&mut self, status: &GoalStatusArray) -> bool {
-        let (accepted, executing) = (GoalStatus::STATUS_ACCEPTED as i8, GoalStatus::STATUS_EXECUTING as i8);
-        let active = |status: &&GoalStatus| [accepted, executing].contains(&status.status);
-        let goals: HashSet<[u8; 16]> = status
-            .status_list
-            .iter()
-            .filter(active)
-            .filter_map(|status| status.goal_info.goal_id.uuid.as_slice().try_into().ok())
-            .collect();
-        let is_new = goals.iter().any(|goal| !self.known_goals.contains(goal));
-        self.known_goals = goals;
-        is_new
+    fn put(&self, image: ImageMessage) {
+        let stamp = image.stamp();
+        self.inbox.slot.put(image, stamp, Instant::now());
+        self.inbox.arrived.notify_one();
     }
 
     fn tell(&self, input: Input) {

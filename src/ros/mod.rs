@@ -15,7 +15,6 @@ mod graph;
 mod intake;
 mod logging;
 mod messages;
-mod names;
 mod operations;
 // The message set that r2r brings for `doc-only` has no std_srvs and no /clock.
 #[cfg(not(feature = "doc-only"))]
@@ -27,6 +26,7 @@ mod planner_side;
 mod services;
 mod spin;
 mod surroundings;
+mod survey;
 mod transition_log;
 
 use std::io::Write as _;
@@ -81,14 +81,21 @@ enum Input {
     Graph(GraphFacts),
 }
 
-/// Runs the node with the model that its parameters name.
+/// Runs the node with the model that its parameters name; with `--survey` as first argument only looks around.
 pub fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("--survey") {
+        return ended(survey::run());
+    }
     run(Settings::model_loader)
 }
 
 /// Runs the node until a signal ends it; `loader` makes of the settings what loads the model.
 pub fn run(loader: impl FnOnce(&Settings) -> Result<Loader, SettingError>) -> ExitCode {
-    match start(loader) {
+    ended(start(loader))
+}
+
+fn ended(result: Result<(), NodeError>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The log may not be there yet, or lead to a node that is gone.

@@ -100,9 +100,14 @@ impl ParameterServer {
         match self.change(parameters) {
             Ok(None) => SetParametersResult { successful: true, ..Default::default() },
             Ok(Some(settings)) => {
+                // As they are now: a whole number that was given for a double has become one.
+                let now = |parameter: &Parameter| Parameter {
+                    name: parameter.name.clone(),
+                    value: to_message(settings.get(&parameter.name)),
+                };
+                let changed_parameters = parameters.iter().map(now).collect();
                 // The node is on its way out if nobody listens any more.
                 self.inputs.send(Input::Settings(Box::new(settings))).await.ok();
-                let changed_parameters = parameters.to_vec();
                 let (stamp, node) = (time(self.clock.now()), self.node.clone());
                 let event = ParameterEvent { stamp, node, changed_parameters, ..Default::default() };
                 if let Err(error) = self.events.lock().unwrap_or_else(PoisonError::into_inner).publish(&event) {

@@ -22,8 +22,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const LOOK_TAKES: Duration = Duration::from_millis(200);
 
 /// Types as in rcl_interfaces/msg/ParameterType.
-const INTEGER: u8 = 2;
-const DOUBLE: u8 = 3;
+pub(super) const INTEGER: u8 = 2;
+pub(super) const DOUBLE: u8 = 3;
 
 /// Clients for every node of a mapping.
 pub(super) struct PlannerClients {

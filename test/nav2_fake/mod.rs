@@ -166,7 +166,7 @@ impl World {
     }
 
     pub fn event(&mut self, name: &str, event: Event) {
-        if event == Event::Available(false) {
+        if matches!(event, Event::Available(false) | Event::Replaced) {
             self.in_flight.remove(name);
         }
         let node = NodeName::new(name).unwrap();

@@ -77,7 +77,7 @@ def main():
     executor = MultiThreadedExecutor(4)
     executor.add_node(controller)
     executor.add_node(costmap)
-    report('ready', pid=os.getpid())
+    report('ready', pid=os.getpid(), at=time.monotonic())
 
     def end_with_test():
         sys.stdin.read()

@@ -26,7 +26,7 @@ fn slope(samples: &[(f64, f64)]) -> f64 {
 }
 
 #[test]
-fn a_flood_of_images_is_decided_on_newest_first() {
+fn fault_02_a_flood_of_images_is_decided_on_newest_first() {
     let Some(ros) = Ros::find() else { return };
     let node = ros.stub_node(r#"{"seconds": 0.4}"#, &["mapping:=topic", "mode:=active", "decision_rate:=10.0"]);
     let mut peer = ros.peer();
@@ -53,7 +53,11 @@ fn a_flood_of_images_is_decided_on_newest_first() {
         decisions.len()
     ));
     let settled = &memory[memory.len() / 3..];
-    say(&format!("flood: {:.0} % of a core, memory {:+.2} MiB a minute", share * 100.0, slope(settled)));
+    say(&format!(
+        "flood: {:.0} % of a core beside inference (bar 60 %), memory {:+.2} MiB a minute (bar 1)",
+        share * 100.0,
+        slope(settled)
+    ));
     assert!(decisions.len() > 60, "0.4 s each");
     let stamps: Vec<i64> = decisions.iter().map(|decision| decision["stamp"].as_i64().unwrap()).collect();
     assert!(stamps.windows(2).all(|pair| pair[0] < pair[1]), "stamps go on");
@@ -80,66 +84,72 @@ fn latency_without_the_model_is_small() {
         quantile(0.99),
         overheads.len()
     ));
-    assert!(overheads.len() > 200, "{}", overheads.len());
+    assert!(overheads.len() > 100, "{}", overheads.len());
 }
 
-/// Decisions over DDS at the rate that the machine gives, with a planner that takes every one of them.
+/// Decisions over DDS at `rate`, with a planner that takes them, and the node's memory meanwhile.
 fn soak(ros: &Ros, node: &Process, decisions: usize, rate: f64) {
     let mut nav2 = ros.nav2(&[]);
     let mut peer = ros.peer();
     peer.tell(json!({"do": "play", "rate": rate, "count": 100_000_000, "transport": "compressed"}));
     peer.state("Nominal", PATIENCE);
-    let (start, mut memory, mut seen) = (Instant::now(), Vec::new(), 0);
-    let mut last = (Instant::now(), 0);
+    let (start, mut memory, mut seen, mut sets) = (Instant::now(), Vec::new(), 0, 0);
     while seen < decisions {
+        // A lost wake-up or a deadlock ends the decisions.
+        peer.decision(PATIENCE);
         peer.0.listen(SECOND);
         nav2.listen(Duration::ZERO);
         seen += peer.0.heard("decision").len();
+        sets += nav2.heard("set").len();
         peer.0.heard.clear();
         nav2.heard.clear();
         memory.push((start.elapsed().as_secs_f64(), node.memory_mib()));
-        if seen > last.1 {
-            last = (Instant::now(), seen);
-        }
-        assert!(last.0.elapsed() < 10 * SECOND, "no decision for 10 s after {seen}");
     }
-    let (first, end) = (memory[memory.len() / 3].1, memory.last().unwrap().1);
+    let settled = &memory[memory.len() / 3..];
+    let (first, end) = (settled[0].1, settled.last().unwrap().1);
     say(&format!(
-        "soak: {seen} decisions in {:.0} s, memory {first:.1} MiB after a third, {end:.1} MiB at the end",
-        start.elapsed().as_secs_f64()
+        "soak: {seen} decisions and {sets} sets in {:.0} s; memory {first:.1} MiB after a third, {end:.1} MiB at the end, \
+         {:+.3} MiB a minute",
+        start.elapsed().as_secs_f64(),
+        slope(settled)
     ));
+    assert!(sets > 0);
     assert!(end - first < 8.0, "it grows: {memory:?}");
 }
 
-/// `SOAK` is the number of decisions; the tests of every day take fewer.
-fn decisions(usual: usize) -> usize {
-    std::env::var("SOAK").ok().and_then(|count| count.parse().ok()).unwrap_or(usual)
+fn soak_with_a_stub(decisions: usize) {
+    let Some(ros) = Ros::find() else { return };
+    soak(&ros, &ros.stub_node("{}", &[&SOAKED[..], &["decision_rate:=50.0"]].concat()), decisions, 50.0);
+}
+
+fn soak_with_the_tiny_model(decisions: usize) {
+    let Some(ros) = Ros::find() else { return };
+    soak(&ros, &ros.node(&[&SOAKED[..], &["decision_rate:=20.0"]].concat()), decisions, 20.0);
+}
+
+const SOAKED: [&str; 4] = ["mapping:=nav2_dwb", "mode:=active", "image_transport:=compressed", "max_frame_age:=2.0"];
+
+#[test]
+fn a_run_with_a_stub_does_not_grow() {
+    soak_with_a_stub(1000);
 }
 
 #[test]
-fn a_long_run_with_a_stub_does_not_grow() {
-    let Some(ros) = Ros::find() else { return };
-    let parameters = [
-        "mapping:=nav2_dwb",
-        "mode:=active",
-        "decision_rate:=50.0",
-        "image_transport:=compressed",
-        "max_frame_age:=2.0",
-    ];
-    let node = ros.stub_node("{}", &parameters);
-    soak(&ros, &node, decisions(1000), 50.0);
+fn a_run_with_the_tiny_model_does_not_grow() {
+    soak_with_the_tiny_model(150);
 }
 
+/// A quarter of an hour:
+/// `bash .ci/with-ros cargo test --release --features ros --test ros_load -- --ignored --nocapture stub`
 #[test]
-fn a_long_run_with_the_tiny_model_does_not_grow() {
-    let Some(ros) = Ros::find() else { return };
-    let parameters = [
-        "mapping:=nav2_dwb",
-        "mode:=active",
-        "decision_rate:=20.0",
-        "image_transport:=compressed",
-        "max_frame_age:=2.0",
-    ];
-    let node = ros.node(&parameters);
-    soak(&ros, &node, decisions(150), 20.0);
+#[ignore = "takes a quarter of an hour"]
+fn fifty_thousand_decisions_with_a_stub_do_not_grow() {
+    soak_with_a_stub(50_000);
+}
+
+/// Some minutes: as above, with `tiny`.
+#[test]
+#[ignore = "takes some minutes"]
+fn two_thousand_decisions_with_the_tiny_model_do_not_grow() {
+    soak_with_the_tiny_model(2_000);
 }

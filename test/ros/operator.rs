@@ -51,7 +51,7 @@ fn wrong_configurations_end_with_1_and_the_nearest_name() {
 }
 
 #[test]
-fn parameters_are_described_and_refused_as_a_whole() {
+fn parameters_are_described() {
     let Some(ros) = Ros::find() else { return };
     let _node = ros.stub_node("{}", &["decision_rate:=4"]);
     let mut peer = ros.peer();
@@ -66,8 +66,13 @@ fn parameters_are_described_and_refused_as_a_whole() {
     assert_eq!((&descriptors[0]["read_only"], &descriptors[1]["read_only"]), (&json!(false), &json!(true)));
     assert_eq!(descriptors[2]["ranges"], json!([[1, 100]]));
     assert_eq!(descriptors[3]["constraints"], "one of: yield, insist, stop");
+}
 
-    // Fault 43: nonsense changes nothing, and says why.
+#[test]
+fn fault_43_nonsense_changes_nothing_and_is_told_why() {
+    let Some(ros) = Ros::find() else { return };
+    let _node = ros.stub_node("{}", &["decision_rate:=4"]);
+    let mut peer = ros.peer();
     let both = json!({"decision_rate": 5.0, "hold_timeout": -1.0});
     peer.tell(json!({"do": "set", "atomically": true, "values": both}));
     let answer = peer.answer("set_parameters_atomically");
@@ -83,6 +88,54 @@ fn parameters_are_described_and_refused_as_a_whole() {
     assert_eq!(peer.answer("set_parameters")["results"], json!([[true, ""]]));
     peer.tell(json!({"do": "get", "names": ["decision_rate"]}));
     assert_eq!(peer.answer("get_parameters")["values"], json!([8.0]));
+}
+
+/// The calls of `ros2 param`, `ros2 node info` and `ros2 service call`, and what `--params-file` may look like.
+#[test]
+fn stock_tools_find_what_they_ask_for() {
+    let Some(ros) = Ros::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tuner.yaml");
+    let sections = [
+        "/**:\n  ros__parameters:\n    decision_rate: 3.0\n    hold_timeout: 4.0\n",
+        "planner_tuner:\n  ros__parameters:\n    hold_timeout: 5.0\n",
+        "another_node:\n  ros__parameters:\n    nonsense: 1\n",
+    ];
+    std::fs::write(&file, sections.concat()).unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_planner_tuner_node")).parent().unwrap().join("examples/stub_node");
+    let params_file = format!("@{}", file.display());
+    let _node = ros.start(&program, &["--params-file", &params_file], &[("STUB", "{}")]);
+    let mut peer = ros.peer();
+
+    peer.tell(json!({"do": "get", "names": ["decision_rate", "hold_timeout"]}));
+    assert_eq!(peer.answer("get_parameters")["values"], json!([3.0, 5.0]));
+    let names = ["use_sim_time", "good_frames", "hold_timeout", "mapping", "nonsense"];
+    peer.tell(json!({"do": "types", "names": names}));
+    assert_eq!(peer.answer("get_parameter_types")["types"], json!([1, 2, 3, 4, 0]));
+
+    // Whoever shows parameters hears of changes, and a whole number does for a double.
+    peer.tell(json!({"do": "set", "values": {"hold_timeout": 7}}));
+    assert_eq!(peer.answer("set_parameters")["results"], json!([[true, ""]]));
+    let event = peer.0.heard_or_comes("event of a parameter", PATIENCE, |line| line["event"] == "parameter_event");
+    assert_eq!(event["values"], json!({"hold_timeout": 7.0}));
+
+    peer.tell(json!({"do": "services"}));
+    let services = peer.0.event("services", PATIENCE)["services"].clone();
+    for (name, kind) in [
+        ("enable", "std_srvs/srv/SetBool"),
+        ("hold", "std_srvs/srv/SetBool"),
+        ("reset_history", "std_srvs/srv/Trigger"),
+        ("reload_policy", "std_srvs/srv/Trigger"),
+        ("list_parameters", "rcl_interfaces/srv/ListParameters"),
+        ("describe_parameters", "rcl_interfaces/srv/DescribeParameters"),
+    ] {
+        assert_eq!(services[format!("/planner_tuner/{name}")], json!([kind]), "{services}");
+    }
+    peer.tell(json!({"do": "switch", "service": "enable", "on": true}));
+    assert_eq!(peer.answer("enable")["success"], true);
+    peer.0.heard_or_comes("log on /rosout", PATIENCE, |line| {
+        line["event"] == "log" && line["text"].as_str().unwrap().contains("the operator asks")
+    });
 }
 
 #[test]
@@ -113,17 +166,23 @@ fn fault_44_signals_end_the_node_at_once() {
 }
 
 #[test]
-fn names_follow_namespace_and_remapping() {
+fn fault_41_names_follow_namespace_and_remapping_and_are_said() {
     let Some(ros) = Ros::find() else { return };
     let program = Path::new(env!("CARGO_BIN_EXE_planner_tuner_node")).parent().unwrap().join("examples/stub_node");
     let remap = ["-r", "@__ns:=/robot", "-r", "@__node:=tuner", "-r", "@costmap_image:=camera/costmap"];
     let mut node = ros.start(&program, &remap, &[("STUB", "{}")]);
     let mut peer = ros.peer();
-    std::thread::sleep(2 * SECOND);
-    peer.tell(json!({"do": "topics"}));
-    let topics = peer.0.event("topics", PATIENCE)["topics"].clone();
-    for name in ["/robot/camera/costmap", "/robot/odometry", "/robot/tuner/parameters", "/robot/tuner/decision"] {
-        assert!(topics.get(name).is_some(), "{name} is not in {topics}");
+    let names = ["/robot/camera/costmap", "/robot/odometry", "/robot/tuner/parameters", "/robot/tuner/decision"];
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        peer.tell(json!({"do": "topics"}));
+        let topics = peer.0.event("topics", PATIENCE)["topics"].clone();
+        let missing: Vec<&&str> = names.iter().filter(|name| topics.get(**name).is_none()).collect();
+        if missing.is_empty() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{missing:?} are not in {topics}");
+        peer.0.listen(SECOND / 10);
     }
     assert!(node.talk().iter().any(|line| line.contains("images from /robot/camera/costmap")), "{:?}", node.said);
 }

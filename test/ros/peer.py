@@ -19,8 +19,8 @@ from action_msgs.msg import GoalStatus, GoalStatusArray
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from nav_msgs.msg import Odometry
 from PIL import Image as Picture
-from rcl_interfaces.msg import Log, Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import (DescribeParameters, GetParameters, ListParameters, SetParameters,
+from rcl_interfaces.msg import Log, Parameter, ParameterEvent, ParameterType, ParameterValue
+from rcl_interfaces.srv import (DescribeParameters, GetParameters, GetParameterTypes, ListParameters, SetParameters,
                                 SetParametersAtomically)
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -93,6 +93,7 @@ class Peer(Scenes, Node):
         listen(DiagnosticStatus, TUNER + '/status', self.on_status, LATCHED)
         listen(DiagnosticArray, '/diagnostics', self.on_diagnostics, 10)
         listen(Log, '/rosout', self.on_log, 100)
+        listen(ParameterEvent, '/parameter_events', self.on_parameter_event, 100)
 
     # What the tuner says
 
@@ -117,6 +118,11 @@ class Peer(Scenes, Node):
     def on_log(self, message):
         if TUNER.rsplit('/')[-1] in message.name:
             report('log', level=message.level, text=message.msg)
+
+    def on_parameter_event(self, message):
+        if message.node == TUNER:
+            values = {parameter.name: plain(parameter.value) for parameter in message.changed_parameters}
+            report('parameter_event', values=values)
 
     # What a test asks for
 
@@ -224,6 +230,11 @@ class Peer(Scenes, Node):
             GoalStatusArray(status_list=self.goals))
         report('goal', number=number)
 
+    def do_offer(self, topic, latched):
+        """Offers goal states, and says nothing."""
+        self.outlet(GoalStatusArray, topic, LATCHED if latched else 10)
+        report('offered', topic=topic)
+
     def call(self, kind, name, request):
         key = (kind, name)
         if key not in self.callers:
@@ -240,6 +251,8 @@ class Peer(Scenes, Node):
             values = {'descriptors': [describe(descriptor) for descriptor in response.descriptors]}
         elif hasattr(response, 'results'):
             values = {'results': [[result.successful, result.reason] for result in response.results]}
+        elif hasattr(response, 'types'):
+            values = {'types': list(response.types)}
         elif hasattr(response, 'values'):
             values = {'values': [plain(value) for value in response.values]}
         elif hasattr(response, 'result') and hasattr(response.result, 'names'):
@@ -265,6 +278,19 @@ class Peer(Scenes, Node):
 
     def do_describe(self, names):
         self.call(DescribeParameters, f'{TUNER}/describe_parameters', DescribeParameters.Request(names=names))
+
+    def do_types(self, names):
+        self.call(GetParameterTypes, f'{TUNER}/get_parameter_types', GetParameterTypes.Request(names=names))
+
+    def do_services(self):
+        """As `ros2 node info` asks."""
+        space, name = TUNER.rsplit('/', 1)
+        deadline = time.monotonic() + 10
+        # Names are told in a topic of their own, which may come after the services.
+        while name not in self.get_node_names() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        services = self.get_service_names_and_types_by_node(name, space or '/')
+        report('services', services={service: kinds for service, kinds in services})
 
     def do_list(self):
         self.call(ListParameters, f'{TUNER}/list_parameters', ListParameters.Request())

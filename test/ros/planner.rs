@@ -82,28 +82,53 @@ fn fault_31_a_planner_that_comes_late_is_served() {
     peer.decision_with("decision that was carried out", PATIENCE, all_settled);
 }
 
-#[test]
-fn fault_35_parameters_are_set_again_after_a_respawn() {
-    let Some(ros) = Ros::find() else { return };
+/// Ends the planner again and again, by `signal`, and measures how long its successor is without its parameters: from
+/// when it says that it is ready until both of its nodes have been set. Discovery is that of a robot: how long it takes
+/// is most of what is measured.
+fn respawns(signal: &str, count: usize) {
+    let Some(ros) = Ros::find_as_on_a_robot() else { return };
     let mut nav2 = ros.nav2(&[]);
-    let (_node, mut peer) = start(&ros, &[]);
+    // Nothing new is wanted after the last decision: what is set again is what was set before.
+    let compressed = ["image_transport:=compressed", "hold_timeout:=600.0"];
+    let _node = ros.stub_node("{}", &[&ACTIVE[..], &compressed].concat());
+    let mut peer = ros.peer();
+    peer.tell(json!({"do": "play", "rate": 4.0, "count": 1000, "transport": "compressed"}));
     peer.decision_with("decision that was carried out", PATIENCE, all_settled);
-    // No decision after this one: what is set again is what was set before.
     peer.tell(json!({"do": "stop"}));
     nav2.listen(SECOND);
-    let before = last_set(&nav2);
-    // A clean end, as by the lifecycle manager; the DDS lease of a killed one lasts 20 s.
-    nav2.signal("-INT");
-    nav2.kill();
-    let mut nav2 = ros.nav2(&[]);
-    let start = Instant::now();
-    let set = nav2.wait_for("set after the respawn", PATIENCE, |line| {
-        line["event"] == "set" && line["node"] == "/controller_server"
-    });
-    say(&format!("respawned planner: set again {:.2} s after it was ready (bar 1 s)", start.elapsed().as_secs_f64()));
-    assert!(before.is_some());
-    let values = set["values"].as_object().unwrap();
-    assert!(values.contains_key("FollowPath.max_vel_theta"), "{values:?}");
+    let wanted = last_set(&nav2).unwrap();
+    let mut took = Vec::new();
+    for _ in 0..count {
+        // A planner that goes away right after a set is one that dies of it (fault 37).
+        nav2.listen(5 * SECOND / 2);
+        nav2.signal(signal);
+        nav2.wait(PATIENCE).expect("it ends");
+        let (respawned, ready) = ros.nav2_with_start(&[]);
+        nav2 = respawned;
+        let mut set_on = |node: &str| {
+            nav2.heard_or_comes("set after the respawn", PATIENCE, |line| {
+                line["event"] == "set" && line["node"] == node
+            })
+        };
+        let (controller, costmap) = (set_on("/controller_server"), set_on("/local_costmap/local_costmap"));
+        assert_eq!(controller["values"]["FollowPath.max_vel_x"].as_f64(), Some(wanted));
+        assert!(controller["values"]["FollowPath.max_vel_theta"].is_number(), "{controller}");
+        took.push(f64::max(at(&&controller), at(&&costmap)) - ready);
+    }
+    took.sort_unstable_by(f64::total_cmp);
+    let all: Vec<String> = took.iter().map(|seconds| format!("{seconds:.2}")).collect();
+    say(&format!("planner respawned after {signal}: set again after {} s (bar 1 s)", all.join(", ")));
+    assert!(took.iter().all(|seconds| *seconds < 1.0), "P8: within 1 s");
+}
+
+#[test]
+fn fault_35_a_planner_that_is_killed_is_set_again_within_a_second_of_its_respawn() {
+    respawns("-KILL", 10);
+}
+
+#[test]
+fn fault_35_a_planner_that_is_started_again_is_set_again_within_a_second() {
+    respawns("-INT", 5);
 }
 
 #[test]
@@ -139,7 +164,7 @@ fn fault_32_a_server_that_swallows_calls_blocks_nothing() {
     peer.0.listen(3 * SECOND);
     let decisions = peer.0.heard("parameters").len() - before;
     say(&format!("server that swallows calls: {decisions} decisions in 3 s at 2 Hz"));
-    assert!(decisions >= 5);
+    assert!(decisions >= 3);
 }
 
 #[test]

@@ -118,13 +118,18 @@ fn images_are_drawn_pixel_for_pixel_and_decided_on() {
     planner.0.event("plan", PATIENCE);
     let mut drawn = Drawn::start(&ros, &["max_plan_age:=0.0"]);
     drawn.scans(&scan());
+    drawn.drawing_line("the plan is drawn", |line| line["values"]["plan"] == "drawn");
+    // What was drawn before may still be on its way.
+    let first = drawn.peer.0.event("scanned", PATIENCE)["stamp"].as_i64();
     drawn.peer.0.listen(5 * SECOND);
-    let images: Vec<Value> = drawn.peer.0.heard("image").into_iter().cloned().collect();
+    let images = drawn.peer.0.heard("image").into_iter().filter(|image| image["stamp"].as_i64() >= first);
+    let images: Vec<Value> = images.cloned().collect();
     let wrong: Vec<usize> = images.iter().map(|image| drawn.wrong_pixels(image, &scan(), &PLAN)).collect();
     say(&format!("{} images drawn by the node over DDS, pixels that differ: {wrong:?}", images.len()));
     assert!(wrong.len() > 5 && wrong.iter().all(|wrong| *wrong == 0));
 
-    let decided: Vec<i64> = drawn.peer.0.heard("decision").iter().map(|line| line["stamp"].as_i64().unwrap()).collect();
+    let decided = drawn.peer.0.heard("decision").into_iter().map(|line| line["stamp"].as_i64().unwrap());
+    let decided: Vec<i64> = decided.filter(|stamp| Some(*stamp) >= first).collect();
     let seen: Vec<i64> = images.iter().map(|image| image["stamp"].as_i64().unwrap()).collect();
     assert!(decided.len() > 5 && decided.iter().filter(|stamp| !seen.contains(stamp)).count() <= 1, "{decided:?}");
     drawn.peer.state("Shadow", PATIENCE);

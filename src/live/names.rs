@@ -1,8 +1,8 @@
-//! Names as they are after remapping: r2r does not tell, and the graph is asked by final names.
+//! Names as they are after remapping: r2r does not tell them, and the graph is asked by final names.
 
 /// Where a node's relative names end up.
 #[derive(Debug, Clone)]
-pub(super) struct Names {
+pub struct Names {
     node: String,
     namespace: String,
     remaps: Vec<(String, String)>,
@@ -10,7 +10,7 @@ pub(super) struct Names {
 
 impl Names {
     /// `arguments` are those of the process; `namespace` and `node` are the final ones.
-    pub(super) fn new(arguments: impl IntoIterator<Item = String>, namespace: &str, node: &str) -> Self {
+    pub fn new(arguments: impl IntoIterator<Item = String>, namespace: &str, node: &str) -> Self {
         let mut names =
             Self { node: node.to_owned(), namespace: namespace.trim_end_matches('/').to_owned(), remaps: Vec::new() };
         let (mut is_ros, mut is_rule) = (false, false);
@@ -41,7 +41,7 @@ impl Names {
     }
 
     /// The final name of a topic or service; the first rule that fits counts.
-    pub(super) fn resolve(&self, name: &str) -> String {
+    pub fn resolve(&self, name: &str) -> String {
         let full = self.expand(name);
         self.remaps.iter().find(|(from, _)| *from == full).map_or(full, |(_, to)| to.clone())
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use support::{own_fixture_set, say, shared_data};
+use support::{expect, own_fixture_set, say, shared_data};
 use vlm_planner_tuner::transition::{Ending, LoggedEpisode, RewardWeights, Truncation, logs_in};
 
 fn replay(recording: &Path, log: &Path, rest: &[&str]) -> Output {
@@ -17,14 +17,6 @@ fn replay(recording: &Path, log: &Path, rest: &[&str]) -> Output {
     command.args(["--base", &path("base"), "--checkpoint", &path("checkpoint"), "--policy", &path("policy")]);
     // Small pictures: what happens here does not depend on their size.
     command.args(["--max-pixels", "9408"]).args(rest).output().unwrap()
-}
-
-#[track_caller]
-fn expect(code: i32, output: &Output) -> String {
-    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!talk.contains("panicked"), "{talk}");
-    assert_eq!(output.status.code(), Some(code), "{talk}");
-    talk
 }
 
 fn episodes(folder: &Path) -> Vec<LoggedEpisode> {

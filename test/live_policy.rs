@@ -11,18 +11,18 @@ use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor};
 use support::own_fixture_set;
-use vlm_planner_tuner::checkpoint::{PolicyCheckpoint, PolicyForm, PolicySet, StateDict, StoredPolicy};
+use vlm_planner_tuner::checkpoint::{Fingerprint, PolicyCheckpoint, PolicyForm, PolicySet, StateDict, StoredPolicy};
 use vlm_planner_tuner::feature::EncodedFrame;
 use vlm_planner_tuner::frame::{BodyVelocity, Frame};
 use vlm_planner_tuner::live::inference::{Loader, Order, Report, spawn};
 use vlm_planner_tuner::live::{Decider, Following, POLL_INTERVAL, PolicyFollower, Refusal, take_over};
 use vlm_planner_tuner::planner::PlannerSpec;
 use vlm_planner_tuner::policy::PolicyChange;
-use vlm_planner_tuner::tuner::{StagedPolicy, Tuner, TunerOptions};
+use vlm_planner_tuner::tuner::{PolicyLoader, StagedPolicy, Tuner, TunerOptions};
 use vlm_planner_tuner::vision_language::Quantize;
 use vlm_planner_tuner::vision_language::processor::PixelBudget;
 
-/// Files without a manifest count as complete when they have not changed for this long.
+/// Files without a manifest count as complete when they have not changed for this long; short, so that tests are.
 const SETTLED: Duration = Duration::from_millis(500);
 /// Longer than any of this takes, on any machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -83,6 +83,10 @@ fn shifted(shift: f64) -> PolicySet {
     changed(|name, tensor| if name == "fc.bias" { (tensor + shift).unwrap() } else { tensor.clone() })
 }
 
+fn following(folder: &Path, loader: PolicyLoader, in_use: Option<Fingerprint>) -> PolicyFollower {
+    PolicyFollower::new(folder, loader, in_use).with_settle(SETTLED)
+}
+
 /// Looks until the follower has something to say.
 fn wait(follower: &mut PolicyFollower) -> Result<StagedPolicy, Refusal> {
     let start = Instant::now();
@@ -97,7 +101,7 @@ fn wait(follower: &mut PolicyFollower) -> Result<StagedPolicy, Refusal> {
 
 /// Why the policy in a folder is refused by a tuner that has decided.
 fn refusal(tuner: &mut Tuner, folder: &Path) -> String {
-    let mut follower = PolicyFollower::new(folder, tuner.policy_loader(), None);
+    let mut follower = following(folder, tuner.policy_loader(), None);
     let refused = match wait(&mut follower) {
         Err(refusal) => refusal,
         Ok(staged) => take_over(tuner, staged, false).unwrap_err().refusal,
@@ -119,7 +123,7 @@ fn a_policy_that_took_over_decides_as_if_it_had_been_there_from_the_start() {
     let past = encode(&mut changing, &frames[..2]);
     let before = decide(&mut changing, &frames[2], &past);
 
-    let mut follower = PolicyFollower::new(folder.path(), changing.policy_loader(), None);
+    let mut follower = following(folder.path(), changing.policy_loader(), None);
     let taken = take_over(&mut changing, wait(&mut follower).unwrap(), false).unwrap();
     assert_eq!((taken.step, taken.change.frames()), (Some(1000), 1));
     // The past that the old policy encoded counts, in the new policy's terms.
@@ -141,7 +145,7 @@ fn every_form_is_followed() {
     let folder = tempfile::tempdir().unwrap();
     for form in [PolicyForm::Pickle, PolicyForm::Safetensors, PolicyForm::Both] {
         another().save_as(form, folder.path(), "policy").unwrap();
-        let mut follower = PolicyFollower::new(folder.path(), tuner.policy_loader(), None);
+        let mut follower = following(folder.path(), tuner.policy_loader(), None);
         assert_eq!(tuner.examine(&wait(&mut follower).unwrap()).unwrap(), expected, "{form:?}");
     }
 
@@ -151,7 +155,7 @@ fn every_form_is_followed() {
         let copy = plain.path().join(format!("policy_copy_{name}"));
         std::fs::copy(folder.path().join(format!("policy_{name}")), &copy).unwrap();
     }
-    let mut follower = PolicyFollower::new(plain.path(), tuner.policy_loader(), None);
+    let mut follower = following(plain.path(), tuner.policy_loader(), None);
     assert!(follower.look().is_none());
     for name in ["actor", "noise", "vlm_info"] {
         let at = |prefix: &str| plain.path().join(format!("{prefix}_{name}"));
@@ -165,7 +169,7 @@ fn every_form_is_followed() {
     let run = tempfile::tempdir().unwrap();
     shifted(0.5).save(run.path(), "policy_step_900").unwrap();
     another().save(run.path(), "policy_step_1100").unwrap();
-    let mut follower = PolicyFollower::new(run.path(), tuner.policy_loader(), None);
+    let mut follower = following(run.path(), tuner.policy_loader(), None);
     let taken = take_over(&mut tuner, wait(&mut follower).unwrap(), false).unwrap();
     assert_eq!(taken.step, Some(1100));
 }
@@ -202,7 +206,7 @@ fn the_one_folder_form_is_a_regression_head_that_was_trained_on() {
     };
     assert_eq!(parameters(&mut policy), parameters(&mut supervised), "the same weights");
 
-    let mut follower = PolicyFollower::new(folder.path(), supervised.policy_loader(), None);
+    let mut follower = following(folder.path(), supervised.policy_loader(), None);
     let taken = take_over(&mut supervised, wait(&mut follower).unwrap(), false).unwrap();
     assert_eq!((taken.change.largest().unwrap().largest, taken.policy), (0.0, live.clone()));
     let mut acting = tuner(Some(&part("policy")));
@@ -287,7 +291,7 @@ fn a_large_change_needs_a_word() {
     decide(&mut tuner, &frames[2], &past);
     let folder = tempfile::tempdir().unwrap();
     shifted(-9.0).save(folder.path(), "policy").unwrap();
-    let mut follower = PolicyFollower::new(folder.path(), tuner.policy_loader(), None);
+    let mut follower = following(folder.path(), tuner.policy_loader(), None);
     let kept = take_over(&mut tuner, wait(&mut follower).unwrap(), false).unwrap_err();
     let taken = take_over(&mut tuner, *kept.too_different.unwrap(), true).unwrap();
     assert!(taken.change.is_large());
@@ -332,7 +336,7 @@ fn a_folder_that_is_copied_slowly_is_never_read_half_way() {
     let all = ["policy_actor", "policy_manifest.json", "policy_noise", "policy_vlm_info"];
     for (names, has_manifest) in [(&pickles[..], false), (&all[..], true)] {
         let live = tempfile::tempdir().unwrap();
-        let mut follower = PolicyFollower::new(live.path(), tuner.policy_loader(), None);
+        let mut follower = following(live.path(), tuner.policy_loader(), None);
         // A machine that stalls the copy for half a second makes it look finished; the next piece tells otherwise.
         let (mut stall, mut too_early) = (Duration::ZERO, false);
         // A policy whose files fit its manifest is taken before the last of them is written again, and then once more.
@@ -368,6 +372,42 @@ fn a_folder_that_is_copied_slowly_is_never_read_half_way() {
             assert_eq!(live.path().join("policy_manifest.json").exists(), has_manifest);
         }
         assert!(!too_early || stall >= SETTLED, "something else was read though the copy never paused: {stall:?}");
+    }
+}
+
+/// The original's three files over a network that rests for up to three seconds, within a file and between two: first
+/// into the empty folder, then over the set that is in use.
+#[test]
+fn pauses_of_three_seconds_do_not_make_a_policy_of_a_half_or_a_mixed_set() {
+    let tuner = tuner_that_has_decided();
+    let live = tempfile::tempdir().unwrap();
+    let mut follower = PolicyFollower::new(live.path(), tuner.policy_loader(), None);
+    for (noise, policy) in [(0.07, another()), (0.05, shifted(0.3))] {
+        let source = tempfile::tempdir().unwrap();
+        let policy = PolicySet { noise: Some(noise), ..policy };
+        policy.save_as(PolicyForm::Pickle, source.path(), "policy").unwrap();
+        let expected = change_of(&tuner, &policy);
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for (name, pause) in [("actor", 3000), ("noise", 2500), ("vlm_info", 1000)] {
+                    let name = format!("policy_{name}");
+                    let bytes = std::fs::read(source.path().join(&name)).unwrap();
+                    let mut file = std::fs::File::create(live.path().join(&name)).unwrap();
+                    let (first, rest) = bytes.split_at(bytes.len() / 2);
+                    file.write_all(first).unwrap();
+                    std::thread::sleep(Duration::from_millis(pause));
+                    file.write_all(rest).unwrap();
+                    std::thread::sleep(Duration::from_millis(if name == "policy_vlm_info" { 0 } else { 3000 }));
+                }
+                done.store(true, Ordering::SeqCst);
+            });
+            let taken = wait(&mut follower).unwrap();
+            assert!(done.load(Ordering::SeqCst), "taken before its last byte had come");
+            assert_eq!(tuner.examine(&taken).unwrap(), expected);
+        });
+        let stored = PolicyCheckpoint::open(live.path().join("policy")).unwrap();
+        assert_eq!(stored.noise, Some(noise));
     }
 }
 

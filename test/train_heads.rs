@@ -69,7 +69,7 @@ impl Drive {
         run(&[&fixed[..], rest].concat())
     }
 
-    fn from_start(&self, output: &str, steps: &str, rest: &[&str]) -> Output {
+    fn begin(&self, output: &str, steps: &str, rest: &[&str]) -> Output {
         let (policy, config) = (golden("policy"), self.text("quick.yaml"));
         let fixed = ["--policy", &policy, "--config", &config, "--train", "heads", "--steps", steps];
         self.train(output, &[&fixed[..], rest].concat())
@@ -100,7 +100,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn from_a_drive_to_heads_that_have_learned_to_a_drive_that_follows_them() {
     let drive = Drive::new();
-    let finished = drive.from_start("whole", "6", &["--save-every", "3"]);
+    let finished = drive.begin("whole", "6", &["--save-every", "3"]);
     let (report, talk) = (report(&finished), ended(&finished).1);
     assert_eq!(
         (&report["train"], &report["updates"], &report["skipped_updates"]),
@@ -146,10 +146,10 @@ fn from_a_drive_to_heads_that_have_learned_to_a_drive_that_follows_them() {
 #[test]
 fn interrupted_with_a_damaged_or_a_small_cache_it_ends_with_the_same_bytes() {
     let drive = Drive::new();
-    let expected = report(&drive.from_start("whole", "5", &[]));
+    let expected = report(&drive.begin("whole", "5", &[]));
 
     let cache = drive.text("cache");
-    report(&drive.from_start("part", "2", &["--cache", &cache]));
+    report(&drive.begin("part", "2", &["--cache", &cache]));
     let known = entries(&drive.path("cache"));
     assert!(known.len() > 30, "{}", known.len());
     // One entry is damaged, one is another's, one is gone.
@@ -170,14 +170,14 @@ fn interrupted_with_a_damaged_or_a_small_cache_it_ends_with_the_same_bytes() {
     }
 
     // Room for a few entries only: what does not fit is computed whenever it is drawn.
-    let tight = drive.from_start("tight", "5", &["--cache-limit", "0.0015"]);
+    let tight = drive.begin("tight", "5", &["--cache-limit", "0.0015"]);
     assert_eq!(report(&tight)["policy"]["sha256"], expected["policy"]["sha256"]);
     assert!(ended(&tight).1.contains("--cache-limit"), "{}", ended(&tight).1);
     let kept: u64 = entries(&drive.path("tight/hidden_states")).iter().map(|file| file.metadata().unwrap().len()).sum();
     assert!(kept > 0 && kept <= (0.0015 * f64::from(1 << 30)) as u64, "{kept}");
 
     // Half the room: other numbers, but close.
-    let half = report(&drive.from_start("half", "5", &["--cache-format", "bf16"]));
+    let half = report(&drive.begin("half", "5", &["--cache-format", "bf16"]));
     assert_ne!(half["policy"]["sha256"], expected["policy"]["sha256"]);
     // Past frames are entries, too, of 224 x 224 pixels behind a header of 52 bytes.
     let size = |folder: &str| {

@@ -10,18 +10,11 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use small_bag::{Cdr, Recorded, compressed_image, nanos, png, write_db3, write_mcap};
+use support::expect;
 use vlm_planner_tuner::transition::{Ending, FrameNumber, LoggedEpisode, Truncation, logs_in};
 
 fn planner_tuner(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_planner_tuner")).args(args).output().unwrap()
-}
-
-#[track_caller]
-fn expect(code: i32, output: &Output) -> String {
-    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!talk.contains("panicked"), "{talk}");
-    assert_eq!(output.status.code(), Some(code), "{talk}");
-    talk
 }
 
 fn model() -> Vec<String> {

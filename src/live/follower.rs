@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::checkpoint::{CheckpointError, Fingerprint, LocatedPolicy, StoredPolicy, locate_live};
-use crate::policy::{Look, PolicyChange, PolicyWatch};
+use crate::policy::{Evidence, Look, PolicyChange, PolicyWatch};
 use crate::tuner::{PolicyLoader, StagedPolicy, TunerError};
 
 /// Time between two looks at the folder.
@@ -61,8 +61,14 @@ impl From<TunerError> for Refusal {
 impl PolicyFollower {
     /// Follows `folder`; `in_use` is the state of the files that the policy in use was read from, if it was read there.
     pub fn new(folder: impl Into<PathBuf>, loader: PolicyLoader, in_use: Option<Fingerprint>) -> Self {
-        let (watch, start) = (PolicyWatch::new(in_use), Instant::now());
+        let (watch, start) = (PolicyWatch::new(in_use, PolicyWatch::<Fingerprint>::SETTLE), Instant::now());
         Self { folder: folder.into(), loader, watch, start, looked: None, trouble: None }
+    }
+
+    /// Lets files without a manifest settle for another time than [`PolicyWatch::SETTLE`].
+    #[must_use]
+    pub fn with_settle(self, settle: Duration) -> Self {
+        Self { watch: PolicyWatch::new(self.watch.judged().cloned(), settle), ..self }
     }
 
     /// The folder.
@@ -92,7 +98,12 @@ impl PolicyFollower {
             return None;
         };
         let files = located.fingerprint();
-        let look = self.watch.look(self.start.elapsed(), Some((&files, located.has_manifest())));
+        let evidence = match self.watch.judged() {
+            _ if located.has_manifest() => Evidence::Manifest,
+            Some(before) if !files.replaces(before) => Evidence::PartlyOld,
+            _ => Evidence::AllNew,
+        };
+        let look = self.watch.look(self.start.elapsed(), Some((&files, evidence)));
         let opened = match look {
             Look::Nothing | Look::Wait => return None,
             Look::Try => Some(located.open()).filter(fits_its_manifest)?,

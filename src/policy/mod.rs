@@ -11,4 +11,4 @@ pub use actor::Actor;
 pub use change::{ParameterChange, PolicyChange};
 pub use random::Random;
 pub(crate) use random::SplitMix;
-pub use watch::{Look, PolicyWatch};
+pub use watch::{Evidence, Look, PolicyWatch};

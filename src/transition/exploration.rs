@@ -56,7 +56,7 @@ mod tests {
     fn the_noise_of_a_seed_is_that_of_earlier_versions() {
         let action = Action::from_values(vec![0.0; 3]).unwrap();
         let (noise, _) = Exploration::new(0.1, 7).unwrap().explore(&action).unwrap();
-        assert_eq!(noise, [0.0988474339, -0.186425582, 0.000392020709]);
+        assert_eq!(noise, [0.098_847_434, -0.186_425_58, 0.000_392_020_7]);
     }
 
     #[test]

@@ -7,18 +7,15 @@
 //! wording of the prompt, the image processor's settings, and whether the weights are quantised. Heads count by their
 //! tensors, not their file, so that an actor that was trained on frozen heads keeps the extractor's id. The device and
 //! the format of the weights, which round differently, do not count.
-//!
-//! A file of over 64 MiB counts by its length, the header that names its tensors, and its first and last MiB: hashing
-//! all of it would take longer than loading the model.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use candle_core::{DType, Device, Tensor};
 use sha2::{Digest as _, Sha256};
 
+pub use super::file_digest::short_digest;
+use super::file_digest::{digest, file_digest, file_digest_if_there, hex};
 use super::{ExtractorId, PolicyId};
 use crate::checkpoint::{
     CheckpointError, DPT_HEAD, HISTORY_ENCODER, PolicyCheckpoint, StateDict, SupervisedCheckpoint, TensorTable,
@@ -27,11 +24,6 @@ use crate::planner::PlannerSpec;
 use crate::tuner::{Head, TunerOptions};
 use crate::vision_language::Quantize;
 use crate::vision_language::processor::{PixelBudget, PromptTemplate};
-
-/// Largest file that is hashed as a whole.
-const SMALL: u64 = 64 << 20;
-/// Bytes of a larger one that are hashed at either end.
-const ENDS: u64 = 1 << 20;
 
 /// Why files could not be told apart.
 #[derive(Debug, thiserror::Error)]
@@ -238,81 +230,4 @@ fn tensors_digest(tensors: BTreeMap<&str, Tensor>) -> Result<String, IdentityErr
 
 fn is_regression(name: &str) -> bool {
     name.starts_with("mlp.")
-}
-
-fn file_digest_if_there(path: &Path) -> Result<String, IdentityError> {
-    if path.exists() { file_digest(path) } else { Ok("absent".to_owned()) }
-}
-
-/// The SHA-256 of a file; of a large one that of its length, header and ends.
-fn file_digest(path: &Path) -> Result<String, IdentityError> {
-    digest_of(path, SMALL).map_err(|source| IdentityError::Io { path: path.to_owned(), source })
-}
-
-fn digest_of(path: &Path, small: u64) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    let mut hash = Sha256::new();
-    if length <= small {
-        std::io::copy(&mut file, &mut hash)?;
-        return Ok(hex(hash));
-    }
-    let mut header_len = [0; 8];
-    file.read_exact(&mut header_len)?;
-    // A safetensors file begins with the length of its header. Whatever else this is, it is bounded.
-    let header = u64::from_le_bytes(header_len).saturating_add(8).min(small);
-    hash.update(length.to_le_bytes());
-    for (from, count) in [(0, header.max(ENDS)), (length - ENDS.min(length), ENDS)] {
-        file.seek(SeekFrom::Start(from))?;
-        std::io::copy(&mut file.by_ref().take(count), &mut hash)?;
-    }
-    Ok(hex(hash))
-}
-
-fn digest(bytes: &[u8]) -> String {
-    hex(Sha256::new_with_prefix(bytes))
-}
-
-fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Eight hexadecimal digits that tell runs apart.
-pub fn short_digest(text: &str) -> String {
-    digest(text.as_bytes()).chars().take(8).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn a_large_file_counts_by_its_length_header_and_ends() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("weights");
-        let id = |change: &dyn Fn(&mut Vec<u8>)| {
-            let mut bytes = vec![0; 5 << 20];
-            change(&mut bytes);
-            std::fs::write(&path, &bytes).unwrap();
-            digest_of(&path, 4 << 20).unwrap()
-        };
-        let original = id(&|_| ());
-        assert_eq!(original, id(&|_| ()));
-        for at in [8, (1 << 20) - 1, (5 << 20) - 1, 4 << 20] {
-            assert_ne!(original, id(&|bytes| *bytes.get_mut(at).unwrap() = 1), "byte {at}");
-        }
-        assert_ne!(original, id(&|bytes| bytes.push(0)), "length");
-        assert_eq!(original, id(&|bytes| *bytes.get_mut(2 << 20).unwrap() = 1), "the middle is not read");
-    }
-
-    #[test]
-    fn a_small_file_has_its_plain_checksum() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("abc");
-        std::fs::write(&path, "abc").unwrap();
-        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(file_digest(&path).unwrap(), expected);
-        assert_eq!(short_digest("abc"), "ba7816bf");
-    }
 }

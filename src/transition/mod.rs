@@ -2,6 +2,7 @@
 
 mod error;
 mod exploration;
+mod file_digest;
 pub mod identity;
 pub mod log;
 mod made_decision;

@@ -47,12 +47,35 @@ fn resident_mib() -> f64 {
     pages.split(' ').nth(1).unwrap().parse::<f64>().unwrap() * 4096.0 / (1 << 20) as f64
 }
 
-/// How often this thread has given up the processor because it had to wait. Being pushed off it by others, which takes
-/// time on a busy machine, does not count.
-fn times_waited() -> u64 {
+/// What the scheduler did with this thread so far.
+#[derive(Clone, Copy)]
+struct Scheduling {
+    /// How often it gave up the processor because it had to wait.
+    waited: u64,
+    /// How often it was pushed off the processor.
+    pushed: u64,
+    /// How long it stood ready while others ran.
+    queued: Duration,
+}
+
+fn scheduling() -> Scheduling {
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-    line.unwrap().trim().parse().unwrap()
+    let switches = |kind: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(kind)?.strip_prefix("_ctxt_switches:"));
+        line.unwrap().trim().parse().unwrap()
+    };
+    // Nanoseconds on a processor, ready for one, and how often; not on every kernel.
+    let times = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let queued = times.split(' ').nth(1).and_then(|nanos| nanos.parse().ok()).unwrap_or(0);
+    Scheduling { waited: switches("voluntary"), pushed: switches("nonvoluntary"), queued: Duration::from_nanos(queued) }
+}
+
+/// A hand-over: how long it took, and what of that the scheduler gave to others.
+struct HandOver {
+    took: Duration,
+    queued: Duration,
+    pushed: bool,
+    waited: bool,
 }
 
 fn sustained(seconds: f64, frames: &[Arc<Frame>]) {
@@ -64,16 +87,22 @@ fn sustained(seconds: f64, frames: &[Arc<Frame>]) {
     let head = head();
     let steps = (seconds * RATE) as u64;
     let begin = Instant::now();
-    let (mut hand_overs, mut dropped, mut waits) = (Vec::new(), 0, 0);
+    let (mut hand_overs, mut dropped): (Vec<HandOver>, u64) = (Vec::new(), 0);
     let mut memory = Vec::new();
     for index in 0..steps {
         let frame = Arc::clone(frames.get(index as usize % frames.len()).unwrap());
         let entry = LogEntry { head: Arc::clone(&head), step: step(index), frame };
-        let before = times_waited();
+        let before = scheduling();
         let start = Instant::now();
         dropped += u64::from(!log.write(entry));
-        hand_overs.push(start.elapsed());
-        waits += times_waited() - before;
+        let took = start.elapsed();
+        let after = scheduling();
+        hand_overs.push(HandOver {
+            took,
+            queued: after.queued.saturating_sub(before.queued),
+            pushed: after.pushed > before.pushed,
+            waited: after.waited > before.waited,
+        });
         if index % (steps / 6).max(1) == 0 {
             memory.push(format!("{:.1}", resident_mib()));
         }
@@ -82,18 +111,25 @@ fn sustained(seconds: f64, frames: &[Arc<Frame>]) {
     }
     memory.push(format!("{:.1}", resident_mib()));
     let took = begin.elapsed().as_secs_f64();
-    hand_overs.sort_unstable();
-    let longest = hand_overs.last().copied().unwrap_or_default();
-    let p99 = hand_overs.get(hand_overs.len() * 99 / 100).copied().unwrap_or_default();
-    let over = hand_overs.iter().filter(|time| **time > Duration::from_millis(1)).count();
+    hand_overs.sort_unstable_by_key(|hand_over| hand_over.took);
+    let longest = hand_overs.last().map(|hand_over| hand_over.took).unwrap_or_default();
+    let p99 = hand_overs.get(hand_overs.len() * 99 / 100).map(|hand_over| hand_over.took).unwrap_or_default();
+    let over = |hand_over: &&HandOver| hand_over.took > Duration::from_millis(1);
+    let (over, waits) =
+        (hand_overs.iter().filter(over), hand_overs.iter().filter(|hand_over| hand_over.waited).count());
+    let (over_1_ms, pushed) = (over.clone().count(), over.filter(|hand_over| hand_over.pushed).count());
+    // Without the time in which it stood ready and others ran: what the hand-over itself costs.
+    let own =
+        hand_overs.iter().map(|hand_over| hand_over.took.saturating_sub(hand_over.queued)).max().unwrap_or_default();
     let (_, status) = log.close(Duration::from_secs(60));
     let found = logs_in(folder.path()).unwrap();
     let files = &found.episodes.first().unwrap().files;
     let bytes: u64 = files.iter().map(|file| file.metadata().unwrap().len()).sum();
     let read = found.episodes.first().unwrap().read().unwrap();
     println!(
-        "sustained: {steps} steps in {took:.1} s ({:.1}/s), hand-over {p99:?} at p99, {longest:?} at most, {over} over 1 ms, \
-         {waits} waits; {dropped} dropped, {} read back; memory {} MiB; {} files, {:.1} kB a step",
+        "sustained: {steps} steps in {took:.1} s ({:.1}/s), hand-over {p99:?} at p99, {longest:?} at most, of that {own:?} \
+         at most not lost to other threads; {over_1_ms} over 1 ms, {pushed} of them pushed off the processor; {waits} waits; \
+         {dropped} dropped, {} read back; memory {} MiB; {} files, {:.1} kB a step",
         steps as f64 / took,
         read.steps.len(),
         memory.join(" "),

@@ -39,6 +39,15 @@ fn first_existing(roots: &[PathBuf], name: &str) -> Option<PathBuf> {
     found
 }
 
+/// What a run of the program said on stderr, if it ended with this code and without a panic.
+#[track_caller]
+pub fn expect(code: i32, output: &std::process::Output) -> String {
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!talk.contains("panicked"), "{talk}");
+    assert_eq!(output.status.code(), Some(code), "{talk}");
+    talk
+}
+
 /// Prints past the test harness's capture: measured figures are results, not debugging.
 pub fn say(line: &str) {
     std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();

@@ -32,6 +32,12 @@ impl Fingerprint {
         self.0.iter().all(|(_, state)| state.is_none())
     }
 
+    /// Whether every file that was there in `old` is there again, and is another one.
+    pub fn replaces(&self, old: &Self) -> bool {
+        let now = |path: &PathBuf| self.0.iter().find(|(known, _)| known == path).and_then(|(_, state)| *state);
+        old.0.iter().all(|(path, before)| before.is_none() || now(path).is_some_and(|state| Some(state) != *before))
+    }
+
     /// The places again, as they are now.
     #[must_use]
     pub fn again(&self) -> Self {

@@ -1,6 +1,7 @@
 //! `--follow`: policies that training leaves in a folder take over during a replay.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -19,12 +20,23 @@ pub struct FollowArgs {
     /// Take a followed policy even if it changes a parameter by more than half of its range at once
     #[arg(long, requires = "follow")]
     allow_large_change: bool,
+    /// Seconds that files without a manifest of ours have to rest before they count as complete: longer than any pause of
+    /// the copy. Six times as long while old files are among them
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = positive_seconds, requires = "follow")]
+    settle: Duration,
 }
 
 /// Takes new policies between two decisions.
 pub struct Follow {
     follower: PolicyFollower,
     allow_large_change: bool,
+}
+
+fn positive_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds: &f64| *seconds > 0.0);
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "expected a positive number".into())
 }
 
 impl FollowArgs {
@@ -42,7 +54,7 @@ impl FollowArgs {
             in_use = Some(files);
         }
         let tuner = model.load()?;
-        let follower = PolicyFollower::new(folder, tuner.policy_loader(), in_use);
+        let follower = PolicyFollower::new(folder, tuner.policy_loader(), in_use).with_settle(self.settle);
         Ok((tuner, Some(Follow { follower, allow_large_change: self.allow_large_change })))
     }
 }

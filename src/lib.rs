@@ -29,6 +29,7 @@ pub mod policy;
 pub mod recording;
 pub mod scene;
 pub mod td3;
+pub mod thread_count;
 pub mod transition;
 pub mod tuner;
 pub mod vision_language;

@@ -8,5 +8,6 @@
 mod ros;
 
 fn main() -> std::process::ExitCode {
+    vlm_planner_tuner::thread_count::settle();
     ros::main()
 }

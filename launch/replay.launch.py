@@ -31,8 +31,6 @@ ARGUMENTS = [
     ('odometry_topic', 'odometry/filtered', 'Topic of the odometry in the recording'),
 ]
 FOR_PLAYER = 4
-
-
 DDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 
 

@@ -41,8 +41,6 @@ ARGUMENTS = [
 ]
 TEXT_PARAMETERS = ['base', 'checkpoint', 'policy', 'policy_folder', 'log_folder', 'planner', 'mapping', 'mode',
                    'device', 'image_source', 'image_transport', 'plan_topic']
-
-
 DDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 
 

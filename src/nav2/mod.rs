@@ -16,6 +16,7 @@ mod controller_bank;
 mod error;
 mod mapping;
 mod mapping_file;
+mod next_call;
 mod notice;
 mod plan;
 mod presence;

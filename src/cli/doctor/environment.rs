@@ -88,7 +88,7 @@ fn profile(found: Option<String>) -> Finding {
         None => Finding::ok(CHECK, "not set; tuner.launch.py sets it, raw images need it on both sides"),
         Some(file) if Path::new(&file).is_file() => Finding::ok(CHECK, file),
         Some(file) => {
-            let remedy = "correct FASTRTPS_DEFAULT_PROFILES_FILE; config/fastdds_images.xml is the one for images";
+            let remedy = "correct FASTRTPS_DEFAULT_PROFILES_FILE; config/fastdds_images.xml is the one for raw images";
             Finding::error(CHECK, format!("{file} does not exist"), remedy)
         }
     }

@@ -34,8 +34,9 @@ ARGUMENTS = [
     ('plan_topic', '', 'Topic of the plan that is drawn'),
     ('odometry_topic', 'platform/odom/filtered', 'Topic of the odometry'),
     ('use_sim_time', 'false', 'Take the time from /clock'),
-    ('dds_profile', 'fastdds_images.xml',
-     'Fast DDS profile: fastdds_images.xml for raw images, fastdds_planner.xml for others, or a path'),
+    ('dds_profile', '',
+     'Fast DDS profile; empty for fastdds_planner.xml where images are given as compressed or drawn, and otherwise '
+     'fastdds_images.xml, without which raw ones are lost'),
     ('rviz', 'false', 'Show what the tuner sees and where it looks'),
     ('log_level', 'info', 'debug, info, warn or error'),
 ]
@@ -57,6 +58,8 @@ def tuner(context):
     if use_sim_time:
         given['use_sim_time'] = True
     images = value['image_topic']
+    raw = value['image_transport'] != 'compressed' and value['image_source'] != 'render'
+    profile = value['dds_profile'] or ('fastdds_images.xml' if raw else 'fastdds_planner.xml')
     nodes = [Node(
         package=PACKAGE,
         executable='planner_tuner_node',
@@ -73,7 +76,7 @@ def tuner(context):
             ('/tf_static', 'tf_static'),
         ],
         # A profile of the user's own stays.
-        additional_env={DDS_PROFILE: os.environ.get(DDS_PROFILE) or in_config(value['dds_profile'])},
+        additional_env={DDS_PROFILE: os.environ.get(DDS_PROFILE) or in_config(profile)},
         ros_arguments=['--log-level', value['log_level']],
         output='screen',
     )]

@@ -46,6 +46,7 @@ mod x86 {
 
     use super::{PanelCodes, PanelRow, VALUES};
 
+    /// The lookup in one register of sixteen values.
     pub struct Avx512<'a> {
         pub simd: V4,
         pub codes: &'a [PanelCodes],
@@ -72,6 +73,7 @@ mod x86 {
         }
     }
 
+    /// The lookup in two registers of eight.
     pub struct Avx2<'a> {
         pub simd: V3,
         pub codes: &'a [PanelCodes],

@@ -14,6 +14,7 @@ use support::{Report, say};
 use toy_heads::{HeadSizes, ToyHeads, learning_heads, plain_extractor, random_policy, random_seen};
 use vlm_planner_tuner::td3::heads::{LearningHeads, Seen};
 use vlm_planner_tuner::td3::{Random, SavedTraining, TrainConfig, Training, changes_of};
+use vlm_planner_tuner::vision_language::HiddenStates;
 
 /// Those of the golden set's policy but for the side, which only decides how long the test takes.
 const TINY: HeadSizes = HeadSizes { hidden: 64, feature: 32, history: Some(32), side: 64 };
@@ -35,6 +36,28 @@ fn heads_that_learn_see_what_the_robot_sees() {
             assert_eq!(found, expected.values(), "the same kernels give the same bits");
         }
     }
+}
+
+/// Where the hidden states come straight from the model, their first rows are known from other frames.
+#[test]
+fn nothing_is_remembered_of_a_known_prefix_once_the_heads_have_changed() {
+    let mut random = Random::new(2);
+    let sizes = HeadSizes { history: None, ..TINY };
+    let mut heads = learning_heads(&random_policy(sizes, 7, &mut random), sizes);
+    let [prefix, later] = [9, 5].map(|seq| random_seen(sizes, seq, &mut random));
+    let hidden_states = prefix.hidden_states.as_prefix().unwrap().followed_by(&later.hidden_states).unwrap();
+    let afresh = Seen { hidden_states: HiddenStates::new(hidden_states.states().clone()), newest_first: Vec::new() };
+    let known = Seen { hidden_states, newest_first: Vec::new() };
+    let features = |heads: &LearningHeads, seen: &Seen| {
+        let mut features = Vec::new();
+        heads.features(std::slice::from_ref(seen), &mut features).unwrap();
+        features
+    };
+    let before = features(&heads, &known);
+    heads.change(|values| values.iter_mut().for_each(|value| *value *= 1.1)).unwrap();
+    let after = features(&heads, &known);
+    assert_ne!(after, before);
+    assert_eq!(after, features(&heads, &afresh));
 }
 
 /// Any function of the features will do, here a weighted sum, in double

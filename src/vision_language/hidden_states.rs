@@ -50,6 +50,12 @@ impl HiddenStates {
         Ok(Self { states: [pair(a, e)?, pair(b, f)?, pair(c, g)?, pair(d, h)?], prefix: self.prefix })
     }
 
+    /// The same rows, none of them known from other frames: for heads whose weights change, which must not remember what
+    /// they once made of a prefix.
+    pub fn unshared(&self) -> Self {
+        Self { states: self.states.clone(), prefix: None }
+    }
+
     /// The four tensors `[seq, hidden]`, earliest layer first.
     pub fn states(&self) -> &[Tensor; 4] {
         &self.states

@@ -1,10 +1,8 @@
 //! `planner_tuner bench` on a checkpoint and on random weights: that it measures what it names.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
 
 use std::process::Command;
 
+use crate::support;
 use serde_json::Value;
 
 fn bench(args: &[&str]) -> Value {

@@ -1,15 +1,12 @@
 //! The command line as a user meets it: the real program, its output, its exit codes.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-#[path = "support/small_bag.rs"]
-mod small_bag;
-mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::support;
+use crate::support::small_bag;
+use crate::support::{Expected, Report, max_difference};
 use serde_json::Value;
-use support::{Expected, Report, max_difference};
 use vlm_planner_tuner::checkpoint::TensorTable;
 
 fn planner_tuner(args: &[&str]) -> Output {

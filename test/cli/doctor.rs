@@ -1,10 +1,8 @@
 //! `planner_tuner doctor`: a setup that would run, and setups that would not.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
 
 use std::process::{Command, Output};
 
+use crate::support;
 use serde_json::Value;
 
 fn doctor(args: &[&str]) -> Output {

@@ -1,10 +1,7 @@
 //! `planner_tuner inspect` over golden checkpoints and small files.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod checkpoint_files;
-mod support;
-
-use checkpoint_files::{file, small_policy, small_safetensors};
+use crate::support;
+use crate::support::checkpoint_files::{file, small_policy, small_safetensors};
 use clap::Parser;
 use serde_json::Value;
 use std::path::Path;

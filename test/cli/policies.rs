@@ -1,12 +1,9 @@
 //! `planner_tuner convert` and `replay --follow` as a user meets them.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use support::own_fixture_set;
+use crate::support::own_fixture_set;
 use vlm_planner_tuner::checkpoint::{PolicyCheckpoint, PolicySet, StateDict};
 
 fn planner_tuner(args: &[&str]) -> Output {

@@ -1,18 +1,13 @@
 //! `planner_tuner render`, `replay` and `bench` on pictures that are drawn from a recording.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-#[path = "support/scene_bag.rs"]
-mod scene_bag;
-#[path = "support/small_bag.rs"]
-mod small_bag;
-mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use scene_bag::{as_sent, beams, drive, path, robot};
+use crate::support;
+use crate::support::scene_bag::{as_sent, beams, drive, path, robot};
+use crate::support::small_bag;
+use crate::support::small_bag::{Recorded, nanos, write_mcap};
 use serde_json::Value;
-use small_bag::{Recorded, nanos, write_mcap};
 use vlm_planner_tuner::frame::render::{Renderer, Scene};
 use vlm_planner_tuner::picture::save_png;
 use vlm_planner_tuner::recording::{DrawingOptions, RecordedFrame, Recording, RecordingOptions};

@@ -1,8 +1,6 @@
 //! Checkpoint files against golden values: the public fixtures and the trained policies.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod support;
-
+use crate::support;
 use candle_core::{DType, Device, Tensor};
 use std::path::Path;
 use vlm_planner_tuner::checkpoint::{

@@ -1,9 +1,6 @@
 //! Checkpoint folders with parts missing, empty or at odds: one message that names them all.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod checkpoint_files;
-
-use checkpoint_files::{safetensors, small_safetensors, small_torch_zip};
+use crate::support::checkpoint_files::{safetensors, small_safetensors, small_torch_zip};
 use std::path::Path;
 use tempfile::TempDir;
 use vlm_planner_tuner::checkpoint::{Adapter, AdapterRequirement, Normalization, SupervisedCheckpoint};

@@ -1,9 +1,6 @@
 //! Pickles that attack, lie or stop short: refused by name and offset, never executed, never a panic.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod checkpoint_files;
-
-use checkpoint_files::{file, op, read_all, refusal, small_policy, storage_blob};
+use crate::support::checkpoint_files::{file, op, read_all, refusal, small_policy, storage_blob};
 use proptest::prelude::*;
 use vlm_planner_tuner::checkpoint::{CheckpointError, PickleError, PolicyCheckpoint, TensorTable};
 

@@ -1,12 +1,9 @@
 //! Tensor files and arrays that are cut, zeroed, or lie about themselves: an error that names the file, never a panic.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod checkpoint_files;
-
-use candle_core::Device;
-use checkpoint_files::{
+use crate::support::checkpoint_files::{
     file, op, read_all, refusal, safetensors, small_description, small_safetensors, small_torch_zip, torch_zip,
 };
+use candle_core::Device;
 use proptest::prelude::*;
 use vlm_planner_tuner::checkpoint::{TensorTable, npy};
 

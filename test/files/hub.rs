@@ -1,5 +1,4 @@
 //! Base models from the Hub's cache, and from a Hub that runs in this process.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::{
     fs,

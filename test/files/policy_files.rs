@@ -1,11 +1,9 @@
 //! Policies that are written, read back, and replaced while others read.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::support;
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
 use vlm_planner_tuner::checkpoint::{

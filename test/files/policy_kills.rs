@@ -1,13 +1,11 @@
 //! A saver that is killed at any instant, with readers at it all the time: they see old or new, never a mixture.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-mod support;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::support;
 use candle_core::{Device, Tensor};
 use vlm_planner_tuner::checkpoint::{PolicyCheckpoint, PolicyOrigin, PolicySet, StateDict, TensorTable, VlmInfo};
 
@@ -57,7 +55,10 @@ fn saver() {
 
 fn start_saver(folder: &Path, first: u64) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--ignored", "--exact", "saver"]).env(FOLDER, folder).env(FIRST, first.to_string());
+    command
+        .args(["--ignored", "--exact", "files::policy_kills::saver"])
+        .env(FOLDER, folder)
+        .env(FIRST, first.to_string());
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 

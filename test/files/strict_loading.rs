@@ -1,12 +1,10 @@
 //! Models that do not fit their files: everything that is wrong is named at once, and nothing is loaded.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod support;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::support;
 use candle_core::{DType, Device, Tensor};
 use vlm_planner_tuner::checkpoint::{LoraConfig, TensorTable};
 use vlm_planner_tuner::planner::PlannerSpec;

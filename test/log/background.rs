@@ -1,21 +1,14 @@
 //! The background log on a disk that falls ill: the caller never waits, logging stops and goes on, nothing that was
 //! committed is lost, and the counts add up.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-#[path = "support/episode.rs"]
-mod episode;
-#[path = "support/sick_store.rs"]
-mod sick_store;
-mod support;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use episode::{frame, head, step, steps};
-use sick_store::{Illness, SickStore};
-use support::say;
+use crate::support::episode::{frame, head, step, steps};
+use crate::support::say;
+use crate::support::sick_store::{Illness, SickStore};
 use vlm_planner_tuner::frame::Frame;
 use vlm_planner_tuner::transition::log::{BackgroundLog, LogEntry, LogSettings, LogState, LogStatus};
 use vlm_planner_tuner::transition::{Ending, LogHead, LoggedEpisode, Step, logs_in};

@@ -1,13 +1,10 @@
 //! From decisions and events to steps: what a step gets for its outcome, and how episodes end.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-#[path = "support/episode.rs"]
-mod episode;
-
+use crate::support::episode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use episode::{frame, head, stamp, step};
+use crate::support::episode::{frame, head, stamp, step};
 use vlm_planner_tuner::frame::Stamp;
 use vlm_planner_tuner::transition::log::LogEntry;
 use vlm_planner_tuner::transition::{

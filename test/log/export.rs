@@ -1,15 +1,12 @@
 //! Logs that are exported, read back the way numpy reads them.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-#[path = "support/episode.rs"]
-mod episode;
-
+use crate::support::episode;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 use std::process::Command;
 
-use episode::{FEATURE, PARAMETERS, step, steps, write};
+use crate::support::episode::{FEATURE, PARAMETERS, step, steps, write};
 use serde_json::Value;
 use vlm_planner_tuner::export::Trajectory;
 use vlm_planner_tuner::transition::{Ending, Step, Truncation};

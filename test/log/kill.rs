@@ -1,9 +1,4 @@
 //! A process that logs is killed at random instants: nothing that was committed is lost, and of the rest at most a second.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-#[path = "support/episode.rs"]
-mod episode;
-mod support;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -11,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use episode::{frame, head, step};
-use support::say;
+use crate::support::episode::{frame, head, step};
+use crate::support::say;
 use vlm_planner_tuner::frame::Stamp;
 use vlm_planner_tuner::transition::log::{BackgroundLog, FolderStore, LogEntry, LogSettings, Placement, Rotation};
 use vlm_planner_tuner::transition::{Ending, TransitionError, logs_in};
@@ -54,7 +49,7 @@ fn child_that_logs_until_it_is_killed() {
 
 fn spawn(folder: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["child_that_logs_until_it_is_killed", "--exact", "--nocapture"])
+        .args(["log::kill::child_that_logs_until_it_is_killed", "--exact", "--nocapture"])
         .env(FOLDER, folder)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -1,16 +1,12 @@
 //! The transition log: what is written is read back to the bit, and whatever happens to a file, what is left of it reads
 //! and what is missing is counted.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-#[path = "support/episode.rs"]
-mod episode;
-mod support;
-
+use crate::support::episode;
 use std::path::{Path, PathBuf};
 
-use episode::{frame, head, step, steps, write, writer};
+use crate::support::episode::{frame, head, step, steps, write, writer};
+use crate::support::say;
 use proptest::prelude::*;
-use support::say;
 use vlm_planner_tuner::feature::Feature;
 use vlm_planner_tuner::transition::log::Rotation;
 use vlm_planner_tuner::transition::{

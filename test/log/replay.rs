@@ -1,16 +1,12 @@
 //! `replay --log`, `relabel` and `inspect` as a user meets them.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-#[path = "support/small_bag.rs"]
-mod small_bag;
-mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::support;
+use crate::support::expect;
+use crate::support::small_bag::{Cdr, Recorded, compressed_image, nanos, png, write_db3, write_mcap};
 use serde_json::Value;
-use small_bag::{Cdr, Recorded, compressed_image, nanos, png, write_db3, write_mcap};
-use support::expect;
 use vlm_planner_tuner::transition::{Ending, FrameNumber, LoggedEpisode, Truncation, logs_in};
 
 fn planner_tuner(args: &[&str]) -> Output {

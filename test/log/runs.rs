@@ -1,13 +1,10 @@
 //! Image folders whose tables tell how the runs went: progress and ends in the transition log.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use support::{expect, own_fixture_set, say, shared_data};
+use crate::support::{expect, own_fixture_set, say, shared_data};
 use vlm_planner_tuner::transition::{Ending, LoggedEpisode, RewardWeights, Truncation, logs_in};
 
 fn replay(recording: &Path, log: &Path, rest: &[&str]) -> Output {

@@ -1,14 +1,12 @@
 //! The model against PyTorch: hidden states, features, regressions and actions of the golden sets.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-mod support;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::support;
+use crate::support::{Expected, Report, flat, max_difference, max_relative_difference};
 use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
-use support::{Expected, Report, flat, max_difference, max_relative_difference};
 use vlm_planner_tuner::checkpoint::{LoraConfig, SupervisedCheckpoint, TensorTable};
 use vlm_planner_tuner::feature::{DptHead, DptSizes, FeatureExtractor, HistoryEncoder, HistorySizes};
 use vlm_planner_tuner::frame::{BodyVelocity, Frame};

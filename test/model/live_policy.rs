@@ -1,7 +1,4 @@
 //! Policies that change while a tuner runs: what is taken over, what is refused, and that nothing is read half-way.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-mod support;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use crate::support::own_fixture_set;
 use candle_core::{DType, Device, Tensor};
-use support::own_fixture_set;
 use vlm_planner_tuner::checkpoint::{Fingerprint, PolicyCheckpoint, PolicyForm, PolicySet, StateDict, StoredPolicy};
 use vlm_planner_tuner::feature::EncodedFrame;
 use vlm_planner_tuner::frame::{BodyVelocity, Frame};

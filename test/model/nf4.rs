@@ -1,16 +1,13 @@
 //! NF4 against bitsandbytes: every matrix of the golden fixture, in both forms, from the weights and from the stored
 //! codes; and the bound that quantisation keeps on any matrix.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::support::{Expected, Report, fixture_set, max_difference};
 use candle_core::{DType, Tensor};
 use half::bf16;
 use proptest::prelude::*;
-use support::{Expected, Report, fixture_set, max_difference};
 use vlm_planner_tuner::checkpoint::TensorTable;
 use vlm_planner_tuner::weights::nf4::{
     Absmax, AbsmaxFormat, BLOCK, DequantisedFormat, DoubleAbsmax, Nf4Error, Nf4Matrix, Nf4Panels, StoredNf4,

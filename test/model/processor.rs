@@ -2,16 +2,13 @@
 //!
 //! Sizes come from the fixture's files: any set of the layout of `tiny_vlm` can be put in its place through
 //! `PLANNER_TUNER_FIXTURES`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
-mod support;
 
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
 };
 
+use crate::support;
 use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
 use vlm_planner_tuner::{

@@ -1,13 +1,11 @@
 //! The model in 4 bits: the numbers of a model whose matrices were quantised and widened again beforehand.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::support;
+use crate::support::{flat, max_difference, max_relative_difference};
 use candle_core::{Device, Tensor};
-use support::{flat, max_difference, max_relative_difference};
 use vlm_planner_tuner::checkpoint::TensorTable;
 use vlm_planner_tuner::frame::Frame;
 use vlm_planner_tuner::vision_language::processor::{ImageProcessor, PreprocessorConfig, TokenizedPrompt};

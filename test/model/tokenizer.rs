@@ -1,11 +1,8 @@
 //! Prompts and their token ids against HF's tokenizer.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
-mod support;
 
 use std::path::Path;
 
+use crate::support;
 use serde_json::Value;
 use vlm_planner_tuner::{
     frame::BodyVelocity,

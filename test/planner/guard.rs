@@ -1,10 +1,7 @@
 //! The guard against the faults of model, planner and operator, with fake time. Numbers are those of the fault
 //! table that the promises are tested by.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
-mod guard_scene;
-
-use guard_scene::{Scene, action, dwa, ms, sets};
+use crate::support::guard_scene::{Scene, action, dwa, ms, sets};
 use vlm_planner_tuner::planner::envelope::EnvelopeLimits;
 use vlm_planner_tuner::planner::guard::{Action, Failure, GuardLimits, Level, Mode, Operator, Reason, State};
 /// A scene that is Nominal.

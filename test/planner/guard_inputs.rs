@@ -1,10 +1,7 @@
 //! The guard against the faults of frames, odometry and the clock, with fake time. Numbers are those of the fault table
 //! that the promises are tested by.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
-mod guard_scene;
-
-use guard_scene::{Scene, action, dwa, ms, sets};
+use crate::support::guard_scene::{Scene, action, dwa, ms, sets};
 use vlm_planner_tuner::frame::{Frame, OddAppearance, Stamp};
 use vlm_planner_tuner::planner::envelope::EnvelopeLimits;
 use vlm_planner_tuner::planner::guard::{

@@ -1,11 +1,9 @@
 //! Whatever comes in, nothing outside the envelope leaves.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
-mod guard_scene;
-
+use crate::support::guard_scene;
 use std::collections::BTreeMap;
 
-use guard_scene::ms;
+use crate::support::guard_scene::ms;
 use proptest::prelude::*;
 use vlm_planner_tuner::frame::Stamp;
 use vlm_planner_tuner::nav2::{Mapping, RosType, RosValue, plan};

@@ -1,5 +1,4 @@
 //! The shipped mappings, and what is said about broken ones.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::approx_constant)]
 
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ fn refused(text: &str) -> String {
 
 /// The shipped DWB mapping with a piece replaced.
 fn dwb_with(from: &str, to: &str) -> String {
-    let text = include_str!("../config/nav2/nav2_dwb.yaml");
+    let text = include_str!("../../config/nav2/nav2_dwb.yaml");
     assert!(text.contains(from), "{from}");
     text.replacen(from, to, 1)
 }
@@ -186,7 +185,7 @@ fn a_forgotten_parameter_must_be_excused() {
 
 /// The shipped DWB mapping with the bank that it shows in a comment.
 fn banked() -> String {
-    let text = include_str!("../config/nav2/nav2_dwb.yaml");
+    let text = include_str!("../../config/nav2/nav2_dwb.yaml");
     let (head, bank) = text.split_once("# controller_bank:").unwrap();
     let bank: Vec<&str> = bank.lines().map(|line| line.strip_prefix('#').unwrap_or(line)).collect();
     format!("{head}controller_bank:{}\n", bank.join("\n"))

@@ -1,9 +1,6 @@
 //! The planner sink beside planners that are killed, come back, are changed by others, and die of being set.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
-mod nav2_fake;
-
-use nav2_fake::{SAMPLES, SERVER, SPEED, World, applied};
+use crate::support::nav2_fake::{SAMPLES, SERVER, SPEED, World, applied};
 use proptest::prelude::*;
 use vlm_planner_tuner::nav2::{ApplierLimits, Event, OnConflict, PlannerSink, RosValue, TargetStatus};
 

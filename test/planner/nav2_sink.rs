@@ -1,9 +1,6 @@
 //! The planner sink against the faults of planners, with fake nodes and fake time.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
-mod nav2_fake;
-
-use nav2_fake::{COSTMAP, INFLATION, SAMPLES, SERVER, SPEED, World, applied, dwa};
+use crate::support::nav2_fake::{COSTMAP, INFLATION, SAMPLES, SERVER, SPEED, World, applied, dwa};
 use vlm_planner_tuner::nav2::{ApplierLimits, Event, Mapping, Notice, PlannerSink, RosValue, SetService, TargetStatus};
 use vlm_planner_tuner::planner::PlannerSpec;
 use vlm_planner_tuner::planner::guard::{Level, Moment};

@@ -1,5 +1,4 @@
 //! Planner files: the shipped ones against the training ranges, and what is said about broken ones.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::approx_constant)]
 
 use std::path::Path;
 

@@ -1,9 +1,7 @@
 //! The deliberately damaged recordings of `../shared/data/bags/broken`: each is read as far as it goes, and what is
 //! lost is counted under the right reason; or it is refused with a message that says what is wrong.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
-mod support;
-
+use crate::support;
 use vlm_planner_tuner::recording::SkipReason::{self, *};
 use vlm_planner_tuner::recording::{Recording, RecordingOptions};
 

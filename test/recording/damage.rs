@@ -1,13 +1,9 @@
 //! Damage to recordings that the tests write themselves: whatever is cut off or overwritten, reading does not panic,
 //! invents no frame, and says that something was lost.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-#[path = "support/small_bag.rs"]
-mod small_bag;
 
 use std::path::Path;
 
-use small_bag::{drive, nanos, pixels, png, png_image, raw_image, write_db3, write_mcap};
+use crate::support::small_bag::{drive, nanos, pixels, png, png_image, raw_image, write_db3, write_mcap};
 use vlm_planner_tuner::recording::{Recording, RecordingOptions, SkipCounts, SkipReason};
 
 const IMAGES: i64 = 8;

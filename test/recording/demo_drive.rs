@@ -1,10 +1,8 @@
 //! The demo recording is what its generator makes, and looks like a drive.
-#![allow(clippy::unwrap_used)]
-
-#[path = "generate/drive/mod.rs"]
-mod drive;
 
 use std::path::Path;
+
+use crate::drive;
 
 const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/test/fixtures/demo_drive");
 

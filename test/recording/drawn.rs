@@ -1,17 +1,13 @@
 //! Pictures drawn from recordings: scan, plan, odometry and transforms in a bag, against the renderer itself.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-#[path = "support/scene_bag.rs"]
-mod scene_bag;
-#[path = "support/small_bag.rs"]
-mod small_bag;
-mod support;
 
 use std::path::Path;
 
+use crate::support;
+use crate::support::scene_bag::{
+    PLAN, as_sent, beams, drive, odometry, odometry_with, path, plan, plan_on, robot, scan, transform,
+};
+use crate::support::small_bag::{Cdr, Recorded, nanos, write_db3, write_mcap};
 use nalgebra::{Isometry2, Vector2};
-use scene_bag::{PLAN, as_sent, beams, drive, odometry, odometry_with, path, plan, plan_on, robot, scan, transform};
-use small_bag::{Cdr, Recorded, nanos, write_db3, write_mcap};
 use vlm_planner_tuner::frame::render::{LaserScan, Renderer, Scene};
 use vlm_planner_tuner::recording::{
     DrawingOptions, RecordedFrame, Recording, RecordingOptions, SkipCounts, SkipReason,

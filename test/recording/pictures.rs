@@ -1,13 +1,9 @@
 //! Plots and overlays of the demo drive: sizes, determinism, and that each part is where it should be.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-#[path = "generate/drive/mod.rs"]
-#[allow(dead_code, reason = "pictures need no file names and no table")]
-mod drive;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::drive;
 use vlm_planner_tuner::feature::AttentionMap;
 use vlm_planner_tuner::frame::{BodyVelocity, Frame, Stamp, StampedFrame};
 use vlm_planner_tuner::picture::{

@@ -1,13 +1,10 @@
 //! Reading recordings: the good bags of `../shared/data`, and small ones that the tests write themselves.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-#[path = "support/small_bag.rs"]
-mod small_bag;
-mod support;
 
 use std::path::Path;
 
-use small_bag::{
+use crate::support;
+use crate::support::small_bag;
+use crate::support::small_bag::{
     Recorded, drive, nanos, odometry, pixels, png_image, raw_image, write_db3, write_mcap, write_metadata,
 };
 use vlm_planner_tuner::recording::{RecordedFrame, Recording, RecordingOptions, SkipCounts, SkipReason};

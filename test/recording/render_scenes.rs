@@ -1,12 +1,9 @@
 //! The drawn costmap picture: the reference's scenes in every pixel, and random scenes against a slow painter.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
-
-#[path = "support/slow_painter.rs"]
-mod slow_painter;
-mod support;
 
 use std::path::{Path, PathBuf};
 
+use crate::support;
+use crate::support::slow_painter;
 use nalgebra::{Isometry2, Point2, Vector2};
 use proptest::prelude::*;
 use vlm_planner_tuner::frame::render::{LaserScan, RenderError, Renderer, Scene};

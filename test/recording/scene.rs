@@ -1,5 +1,4 @@
 //! Scenes from what a robot publishes, and every bad input that can come.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::time::Duration;
 

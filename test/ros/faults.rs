@@ -1,15 +1,10 @@
 //! Faults of images, odometry, clock and model, as an operator sees them; README.md has the table.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod harness;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::time::Duration;
 
-use harness::{PATIENCE, Peer, Process, Ros, SECOND};
+use crate::harness::{PATIENCE, Peer, Process, Ros, SECOND};
+use crate::support::say;
 use serde_json::{Value, json};
-use support::say;
 
 /// Publishes what it decides; the state is then the guard's own.
 const ACTIVE: [&str; 2] = ["mapping:=topic", "mode:=active"];

@@ -1,15 +1,10 @@
 //! The node under load: a flood of images, its own share of the latency, and a long run. Figures are printed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod harness;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::time::{Duration, Instant};
 
-use harness::{PATIENCE, Process, Ros, SECOND};
+use crate::harness::{PATIENCE, Process, Ros, SECOND};
+use crate::support::say;
 use serde_json::{Value, json};
-use support::say;
 
 fn number(decision: &Value, key: &str) -> f64 {
     decision["values"][key].as_str().unwrap().parse().unwrap()

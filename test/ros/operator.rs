@@ -1,16 +1,11 @@
 //! What an operator and stock ROS tools meet: parameters, services, signals, names, wrong configuration.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod harness;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::path::Path;
 use std::time::Instant;
 
-use harness::{PATIENCE, Process, Ros, SECOND};
+use crate::harness::{PATIENCE, Process, Ros, SECOND};
+use crate::support::say;
 use serde_json::json;
-use support::say;
 
 /// The exit code, and all that was said.
 fn failure(mut node: Process) -> (Option<i32>, String) {

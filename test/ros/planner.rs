@@ -1,15 +1,10 @@
 //! What becomes of a planner's parameters, against nodes that behave as Jazzy's do: faults 31 to 37, 42 and 44.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod harness;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::time::{Duration, Instant};
 
-use harness::{PATIENCE, Peer, Process, Ros, SECOND, status_of};
+use crate::harness::{PATIENCE, Peer, Process, Ros, SECOND, status_of};
+use crate::support::say;
 use serde_json::{Value, json};
-use support::say;
 
 /// Sets from the first decision on, without waiting for the operator.
 const ACTIVE: [&str; 3] = ["mapping:=nav2_dwb", "mode:=active", "slew_rate:=0.0"];

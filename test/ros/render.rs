@@ -1,16 +1,11 @@
 //! A robot without costmap images: the node draws them from scan, plan and odometry, and decides on what it drew.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod harness;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::path::Path;
 
-use harness::{PATIENCE, Peer, Process, Ros, SECOND};
+use crate::harness::{PATIENCE, Peer, Process, Ros, SECOND};
+use crate::support::say;
 use nalgebra::{Isometry2, Point2, Vector2};
 use serde_json::{Value, json};
-use support::say;
 use tempfile::TempDir;
 use vlm_planner_tuner::frame::render::{LaserScan, Renderer, Scene};
 

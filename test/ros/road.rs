@@ -1,17 +1,13 @@
 //! The road of a decision over DDS, with real rclpy peers: images in, parameters out, and the numbers of `replay`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod harness;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use harness::{PATIENCE, Ros, SECOND};
+use crate::harness::{PATIENCE, Ros, SECOND};
+use crate::support;
+use crate::support::say;
 use serde_json::{Value, json};
-use support::say;
 use vlm_planner_tuner::picture::save_png;
 use vlm_planner_tuner::recording::{Recording, RecordingOptions};
 

@@ -1,13 +1,9 @@
 //! What `planner_tuner doctor` sees of the ROS graph, through `planner_tuner_node --survey`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod harness;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::path::Path;
 
-use harness::{PATIENCE, Ros};
+use crate::harness;
+use crate::harness::{PATIENCE, Ros};
 use serde_json::{Value, json};
 
 /// The findings of the doctor: check, verdict, what was found and what to do.

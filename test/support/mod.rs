@@ -1,6 +1,17 @@
 //! Where the golden data is, what to say when it is not there, and how differences are reported.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
+pub mod checkpoint_files;
+pub mod episode;
+pub mod guard_scene;
+pub mod nav2_fake;
+pub mod scene_bag;
+pub mod sick_store;
+pub mod slow_painter;
+pub mod small_bag;
+pub mod toy;
+pub mod toy_heads;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 

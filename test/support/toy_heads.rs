@@ -21,7 +21,7 @@ use vlm_planner_tuner::transition::log::{FolderStore, Placement, Rotation};
 use vlm_planner_tuner::transition::{EpisodeWriter, ExtractorId, FrameNumber, LogHead, PolicyId, RewardWeights, Step};
 use vlm_planner_tuner::vision_language::HiddenStates;
 
-use crate::toy::Toy;
+use super::toy::Toy;
 
 /// Sizes of the heads: small, and all different where they may differ.
 #[derive(Debug, Clone, Copy)]

@@ -1,17 +1,10 @@
 //! Heads that learn: their gradient, that they solve what frozen heads cannot, that they go on where they stopped.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-mod support;
-#[path = "support/toy.rs"]
-mod toy;
-#[path = "support/toy_heads.rs"]
-mod toy_heads;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use support::{Report, say};
-use toy_heads::{HeadSizes, ToyHeads, learning_heads, plain_extractor, random_policy, random_seen};
+use crate::support::toy_heads::{HeadSizes, ToyHeads, learning_heads, plain_extractor, random_policy, random_seen};
+use crate::support::{Report, say};
 use vlm_planner_tuner::td3::heads::{LearningHeads, Seen};
 use vlm_planner_tuner::td3::{Random, SavedTraining, TrainConfig, Training, changes_of};
 use vlm_planner_tuner::vision_language::HiddenStates;
@@ -192,7 +185,7 @@ fn train(training: &mut Training, updates: usize) {
 
 #[test]
 fn heads_solve_what_frozen_ones_cannot() {
-    if !with_known_threads("heads_solve_what_frozen_ones_cannot") {
+    if !with_known_threads("td3::heads::heads_solve_what_frozen_ones_cannot") {
         return;
     }
     let toy = ToyHeads::new(1, 60, None);

@@ -1,12 +1,10 @@
 //! Training against PyTorch's numbers: a traced run, n-step returns.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-mod support;
 
 use std::path::Path;
 
+use crate::support;
+use crate::support::{Expected, Report, max_difference, max_relative_difference};
 use serde_json::Value;
-use support::{Expected, Report, max_difference, max_relative_difference};
 use vlm_planner_tuner::planner::PlannerSpec;
 use vlm_planner_tuner::td3::{ActionSpace, Batch, Learner, Mlp, NamedTensor, TrainConfig, TwinCritic};
 

@@ -1,18 +1,14 @@
 //! `planner_tuner train` as a user meets it: the real program, its files, its exit codes.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-mod support;
-#[path = "support/toy.rs"]
-mod toy;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support;
+use crate::support::toy::Toy;
 use serde_json::Value;
 use tempfile::TempDir;
-use toy::Toy;
 use vlm_planner_tuner::checkpoint::{PolicyCheckpoint, StateDict};
 use vlm_planner_tuner::frame::Frame;
 use vlm_planner_tuner::td3::Random;

@@ -1,13 +1,10 @@
 //! `planner_tuner train --train heads` as a user meets it: from the demo drive to a policy whose heads have learned.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::support::{own_fixture_set, say};
 use serde_json::Value;
-use support::{own_fixture_set, say};
 use tempfile::TempDir;
 use vlm_planner_tuner::checkpoint::{PolicyCheckpoint, StateDict};
 use vlm_planner_tuner::planner::PlannerSpec;

@@ -1,15 +1,10 @@
 //! Trainings: that they learn, that they go on where they were interrupted, what they refuse.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-mod support;
-#[path = "support/toy.rs"]
-mod toy;
 
 use std::path::Path;
 use std::time::Instant;
 
-use support::say;
-use toy::Toy;
+use crate::support::say;
+use crate::support::toy::Toy;
 use vlm_planner_tuner::planner::PlannerSpec;
 use vlm_planner_tuner::td3::{
     Batch, CurvePoint, LogGate, MixedLogs, Mixing, Mlp, Random, ReplayBuffer, SavedTraining, Skipped, StartPolicy,

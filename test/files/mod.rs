@@ -1,0 +1,10 @@
+//! Checkpoints, policies and what else comes from disk: strict, hostile and cut files.
+
+mod checkpoint;
+mod hostile_folders;
+mod hostile_pickle;
+mod hostile_tensors;
+mod hub;
+mod policy_files;
+mod policy_kills;
+mod strict_loading;

@@ -1,0 +1,8 @@
+//! From an image to an action, against the numbers of PyTorch.
+
+mod golden_model;
+mod live_policy;
+mod nf4;
+mod processor;
+mod quantised_model;
+mod tokenizer;

@@ -22,6 +22,7 @@ use clap::{Parser, Subcommand};
 /// Re-tunes a classical local planner by looking at the scene: costmap image in, planner parameters out.
 #[derive(Debug, Parser)]
 #[command(
+    name = "planner_tuner",
     version,
     after_help = "\
 Exit codes: 0 ok, 1 error, 2 wrong usage, 3 finished but data was lost.
@@ -87,9 +88,36 @@ pub fn main() -> ExitCode {
             // Exits with 2, as for everything else that is wrong with the arguments.
             Ok(usage) => usage.exit(),
             Err(error) => {
-                log::error!("{error:#}");
+                log::error!("{}", in_words(&error));
                 ExitCode::FAILURE
             }
         },
+    }
+}
+
+/// An error with its causes, each said once: many errors have their cause in their own sentence.
+fn in_words(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |said, cause| {
+        let cause = cause.to_string();
+        if said.contains(&cause) { said } else { format!("{said}: {cause}") }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("planner.yaml: {source}; check the path")]
+    struct WithItsCause {
+        source: std::io::Error,
+    }
+
+    #[test]
+    fn r23_a_cause_is_said_once() {
+        let refused = || std::io::Error::other("Is a directory (os error 21)");
+        let error = anyhow::Error::from(WithItsCause { source: refused() }).context("the plan");
+        assert_eq!(in_words(&error), "the plan: planner.yaml: Is a directory (os error 21); check the path");
+        assert_eq!(in_words(&anyhow::Error::from(refused()).context("a.png")), "a.png: Is a directory (os error 21)");
     }
 }

@@ -78,7 +78,7 @@ impl Settings {
     }
 
     /// What the operator allows at start.
-    pub fn mode_at_start(&self) -> Mode {
+    pub fn operating_mode(&self) -> Mode {
         match self.mode.as_str() {
             "active" => Mode::Active,
             "disabled" => Mode::Disabled,

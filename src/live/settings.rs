@@ -85,7 +85,8 @@ settings! {
     goal_topic: String = "goal_pose", AtStart, "", All, "Goal in the odometry's frame, for the log's reward; empty for none";
     collision_topic: String = "", AtStart, "", All, "Collisions (std_msgs/Bool) that end an episode of the log; empty for none";
     mapping: String = "shadow", AtStart, "", All, "Where parameters go: nav2_dwb, nav2_mppi, topic, shadow, or a YAML file";
-    mode: String = "shadow", AtStart, "", OneOf(&["shadow", "active", "disabled"]), "How the node starts: shadow sets nothing until ~/enable is called";
+    mode: String = "shadow", Live, "", OneOf(&["shadow", "active", "disabled"]), "shadow decides and sets nothing, active sets parameters, disabled does not decide; ~/enable changes it, too";
+    hardware_id: String = "", AtStart, "", All, "The robot's name in /diagnostics; empty takes the namespace, or else the machine's name";
     restore_on_exit: bool = false, AtStart, "", All, "Set the planner's start values again when the node ends";
     force: bool = false, AtStart, "", All, "Set parameters even if another tuner serves the same planner";
     decision_rate: f64 = 2.0, Live, "Hz", Between(0.05, 50.0), "Decisions a second, by the stamps of the images";
@@ -199,6 +200,13 @@ impl Settings {
             return contradiction("head 'actor' needs a policy; set the parameter policy".into());
         }
         Ok(())
+    }
+
+    /// What is different from before: `name: old -> new`.
+    pub fn differences(&self, before: &Self) -> Vec<String> {
+        let names = Self::DECLARATIONS.iter().map(|declaration| declaration.name);
+        let both = names.filter_map(|name| Some((name, before.get(name)?, self.get(name)?)));
+        both.filter(|(_, old, new)| old != new).map(|(name, old, new)| format!("{name}: {old} -> {new}")).collect()
     }
 
     /// Whether images are drawn, and not taken from a topic.

@@ -9,7 +9,7 @@ use super::messages::{decision_line, parameter_line};
 use vlm_planner_tuner::frame::{Frame, Stamp, odd_appearance};
 use vlm_planner_tuner::live::inference::{Decided, Job, Order};
 use vlm_planner_tuner::nav2::TargetStatus;
-use vlm_planner_tuner::planner::guard::{FrameArrival, FrameVerdict, Status, image_hash};
+use vlm_planner_tuner::planner::guard::{FrameArrival, FrameVerdict, Mode, Status, image_hash};
 
 /// An image that came before the first odometry waits this long for it: publishers start a moment apart.
 const ODOMETRY_MAY_FOLLOW: Duration = Duration::from_millis(200);
@@ -138,15 +138,15 @@ impl Control {
         let pending = |status: &TargetStatus| *status == TargetStatus::Pending;
         let ready = |finished: &Finished| at_once || finished.at.elapsed() > OUTCOME_MAY_TAKE;
         let statuses = self.sink.status();
-        let settled = !statuses.iter().any(|parameter| pending(&parameter.status));
+        let settled = self.mode != Mode::Active || !statuses.iter().any(|parameter| pending(&parameter.status));
         let Some(Finished { decided, guard, overhead, .. }) =
             self.finished.take_if(|finished| settled || ready(finished))
         else {
             return;
         };
         let (stamp, overhead_ms) = (decided.job.ticket.stamp(), overhead.as_secs_f64() * 1e3);
-        let decision = decision_line(&self.name, &guard, &decided, overhead_ms, &self.policy_in_use()).done();
-        let parameters = statuses.iter().map(|parameter| parameter_line(&self.name, parameter));
+        let decision = decision_line(&self.source, &guard, &decided, overhead_ms, &self.policy_in_use()).done();
+        let parameters = statuses.iter().map(|parameter| parameter_line(&self.source, self.mode, parameter));
         self.outlet.decision(stamp, std::iter::once(decision).chain(parameters).collect());
         self.log_outcomes(&statuses);
         if self.settings.draws_images() {

@@ -37,7 +37,7 @@ impl Control {
     pub(super) fn apply_wanted(&mut self) {
         let is_ours = self.graph.claimed || self.settings.force || self.sink.nodes().next().is_none();
         let Some(wanted) = self.wanted.as_ref().filter(|_| is_ours && self.mode == Mode::Active) else { return };
-        let now = self.now();
+        let now = self.monotonic();
         let commands = self.sink.apply(now, wanted);
         self.carry_out(commands);
         let controller = self.sink.controller().filter(|id| Some(*id) != self.controller.as_deref());

@@ -10,11 +10,11 @@ use r2r::qos::{DurabilityPolicy, ReliabilityPolicy};
 use r2r::rcl_interfaces::srv::GetParameters;
 
 use super::graph::{answers_topic, claim_topic, name};
-use super::parameter_server::settings_at_start;
 use super::planner_clients::{DOUBLE, INTEGER};
 use super::{NODE_NAME, NodeError, context};
 use vlm_planner_tuner::live::{
-    FoundParameter, GraphReport, Heard, Names, PlannerParameterReport, PlannerReport, Publisher, TopicReport,
+    FoundParameter, GraphReport, Heard, Names, PlannerParameterReport, PlannerReport, Publisher, RosArguments,
+    TopicReport, read_parameters,
 };
 use vlm_planner_tuner::nav2::{Mapping, Target};
 
@@ -28,8 +28,9 @@ type Answer = Pin<Box<dyn Future<Output = r2r::Result<GetParameters::Response>> 
 
 /// Looks around, and prints what was found.
 pub(super) fn run() -> Result<(), NodeError> {
-    let mut node = r2r::Node::create(context::create()?, NODE_NAME, "")?;
-    let settings = settings_at_start(&node)?;
+    let arguments = RosArguments::read(std::env::args());
+    let mut node = r2r::Node::create(context::create(&arguments)?, NODE_NAME, "")?;
+    let settings = read_parameters(&arguments.parameters, &node.fully_qualified_name()?)?.settings;
     let mapping = Mapping::named(&settings.mapping, &settings.planner_spec()?)?;
     let names = Names::new(std::env::args(), &node.namespace()?, &node.name()?);
     let mut planner = Vec::<Questions>::new();

@@ -90,7 +90,7 @@ impl Drawn {
 
     /// The line about drawing, once it fits.
     fn drawing_line(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        let is_it = |line: &Value| line["name"] == "/planner_tuner: drawing" && fits(line);
+        let is_it = |line: &Value| line["name"] == "planner_tuner: drawing" && fits(line);
         let heard = self.peer.0.wait_for(what, PATIENCE, |line| {
             line["event"] == "diagnostics" && line["lines"].as_array().unwrap().iter().any(is_it)
         });

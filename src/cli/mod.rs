@@ -12,6 +12,7 @@ pub mod relabel;
 pub mod render;
 pub mod replay;
 mod report;
+mod stamps_arg;
 mod stdout;
 pub mod train;
 

@@ -7,6 +7,7 @@ mod error;
 mod frame;
 mod history;
 mod image_file;
+mod jpeg_end;
 pub mod render;
 mod velocity;
 

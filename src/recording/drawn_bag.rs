@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::clock::{ClockWatch, Times};
 use super::recording::Observation;
 use super::scene_message;
 use super::survey::{BagFiles, MessagePlace, Survey};
 use super::topic::{Topic, TopicKind, TopicQuery};
 use super::velocity_track::VelocityTrack;
-use super::{Drawing, DrawingOptions, RecordingError, RecordingOptions, SkipCounts, SkipReason, Skipped};
+use super::{Drawing, DrawingOptions, RecordingError, RecordingOptions, SkipCounts, SkipReason, Skipped, StampSource};
 use crate::frame::render::Renderer;
 use crate::frame::{Stamp, StampedFrame};
 use crate::scene::{Issue, PlanLayer, Refused, ScanMessage, Surroundings};
@@ -21,6 +22,8 @@ pub(super) struct DrawnBag {
     odometry_topic: Topic,
     messages: std::iter::Peekable<std::vec::IntoIter<(MessagePlace, Input)>>,
     velocities: VelocityTrack,
+    stamps: StampSource,
+    clocks: ClockWatch,
     surroundings: Surroundings,
     renderer: Renderer,
     /// Scans that wait for the odometry behind them, with the times they were recorded.
@@ -54,7 +57,7 @@ impl DrawnBag {
         skips: &mut SkipCounts,
     ) -> Result<Self, RecordingError> {
         let is_input = |kind| !matches!(kind, TopicKind::Image | TopicKind::CompressedImage);
-        let (files, mut survey) = Survey::of(files, is_input, skips)?;
+        let (files, mut survey) = Survey::of(files, is_input, options.stamps, skips)?;
         let scan_topic = TopicQuery::scan(drawing.scan_topic.as_deref()).select(path, survey.topics())?.clone();
         let odometry_topic =
             TopicQuery::odometry(options.odometry_topic.as_deref()).select(path, survey.topics())?.clone();
@@ -63,6 +66,7 @@ impl DrawnBag {
         if plan_topic.is_none() {
             log::warn!("{}: no plan topic (of type nav_msgs/msg/Path); pictures have no plan", path.display());
         }
+        let clocks = survey.clock(&odometry_topic);
         let velocities = survey.velocities(&odometry_topic, skips);
 
         let of = |topic: &Topic, input| survey.places(path, topic).into_iter().map(move |place| (place, input));
@@ -85,6 +89,8 @@ impl DrawnBag {
             odometry_topic,
             messages: messages.into_iter().peekable(),
             velocities,
+            stamps: options.stamps,
+            clocks,
             surroundings: Surroundings::new(drawing.rules),
             renderer: Renderer::new(),
             waiting: VecDeque::new(),
@@ -133,12 +139,15 @@ impl DrawnBag {
                     lost(SkipReason::UnreadableMessage, &format!("{}: the scan", self.scan_topic.name), problem)
                 };
                 let message = scene_message::scan(&payload.map_err(lost)?, log_time);
-                self.waiting.push_back((log_time, message.map_err(|error| lost(error.to_string()))?));
+                let mut message = message.map_err(|error| lost(error.to_string()))?;
+                message.stamp = self.stamps.choose(Some(message.stamp), log_time);
+                self.waiting.push_back((log_time, message));
             }
             Input::Odometry => {
                 // One that cannot be read has been counted with the velocities.
-                if let Some(message) = payload.ok().and_then(|payload| scene_message::odometry(&payload, log_time).ok())
-                {
+                let message = payload.ok().and_then(|payload| scene_message::odometry(&payload, log_time).ok());
+                if let Some(mut message) = message {
+                    message.stamp = self.stamps.choose(Some(message.stamp), log_time);
                     let taken = self.surroundings.take_odometry(&message);
                     self.note(taken, Issue::InvalidPose, message.stamp, "odometry");
                 }
@@ -147,7 +156,10 @@ impl DrawnBag {
                 let plan = payload
                     .and_then(|payload| scene_message::plan(&payload, log_time).map_err(|error| error.to_string()));
                 match plan {
-                    Ok(plan) => self.surroundings.take_plan(plan),
+                    Ok(mut plan) => {
+                        plan.stamp = self.stamps.choose(Some(plan.stamp), log_time);
+                        self.surroundings.take_plan(plan);
+                    }
                     Err(problem) => self.losses.push_back(lost(SkipReason::UnreadablePlan, "a plan", problem)),
                 }
             }
@@ -157,8 +169,9 @@ impl DrawnBag {
                     transforms.map_err(|error| error.to_string())
                 });
                 match transforms {
-                    Ok(transforms) => transforms.iter().for_each(|message| {
-                        let taken = self.surroundings.take_transform(message);
+                    Ok(transforms) => transforms.into_iter().for_each(|mut message| {
+                        message.stamp = self.stamps.choose(Some(message.stamp), log_time);
+                        let taken = self.surroundings.take_transform(&message);
                         let what = format!("transform of '{}'", message.child_frame);
                         self.note(taken, Issue::InvalidTransform, message.stamp, &what);
                     }),
@@ -184,6 +197,7 @@ impl DrawnBag {
     fn draw(&mut self, log_time: Stamp, scan: ScanMessage) -> Result<Observation, Skipped> {
         let stamp = scan.stamp;
         let refuse = |issue, message: String| Skipped::new(SkipReason::Drawing(issue), Some(stamp), message);
+        self.clocks.check(&self.scan_topic, Times { log_time, stamp, was_zero: false })?;
         let velocity = self.velocities.at(log_time, stamp);
         let (velocity, velocity_age_s) = velocity.map_err(|no| no.skipped(stamp, &self.odometry_topic))?;
         let composed = self.surroundings.compose(scan).map_err(|no| refuse(no.issue(), no.to_string()))?;
@@ -213,7 +227,7 @@ impl DrawnBag {
         }
         let frame = StampedFrame { stamp, frame: Arc::new(frame) };
         let age_s = log_time.seconds_since(stamp);
-        Ok(Observation { frame, velocity, velocity_age_s, age_s, episode: 0, drawing: Some(drawing) })
+        Ok(Observation { frame, velocity, velocity_age_s, age_s, episode: 0, drawing: Some(drawing), history: None })
     }
 }
 

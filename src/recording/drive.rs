@@ -1,12 +1,12 @@
 //! What happened on a recorded drive, beside its images: where the robot was, where it was going, how it ended.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::bag_file::{self, Storage};
+use super::bag_file;
 use super::drive_message::{BOOL, GOAL_STATUS, GoalStatus, POSE_STAMPED, boolean, goal, goal_statuses, nearest_laser};
+use super::locate::Located;
 use super::message::ODOMETRY;
-use super::rosbag2::bag_files;
 use super::run_table::run_events;
 use super::scene_message::{LASER_SCAN, odometry, scan};
 use super::{RecordingError, Topic};
@@ -55,13 +55,16 @@ impl Drive {
     /// [`RecordingError::Topic`] for a topic that was chosen and is not there or of another type, and for a file that
     /// cannot be opened; [`RecordingError::Table`] for a table of runs that cannot be used.
     pub fn read(path: &Path, table: Option<&Path>, topics: &DriveTopics) -> Result<Self, RecordingError> {
-        if path.is_dir() && bag_files(path)?.is_none() {
-            return Ok(Self { events: run_events(path, table)?.into_iter().peekable() });
-        }
+        let files = match Located::at(path, table)? {
+            Located::Bag(files) => files,
+            Located::Images { folder, table } => {
+                return Ok(Self { events: run_events(&folder, table.as_deref())?.into_iter().peekable() });
+            }
+        };
         let mut events = Vec::new();
         let mut chosen = Chosen { wishes: topics, topics: Vec::new() };
         let mut state = State::default();
-        for file in files(path)? {
+        for file in files {
             // What cannot be opened has been counted when the images were looked for.
             let Ok(mut file) = bag_file::open(file) else { continue };
             let scan = file.scan(&mut |_, _, _| ())?;
@@ -94,13 +97,6 @@ impl Drive {
     pub fn remaining(&self) -> usize {
         self.events.len()
     }
-}
-
-fn files(path: &Path) -> Result<Vec<PathBuf>, RecordingError> {
-    if path.is_dir() {
-        return Ok(bag_files(path)?.unwrap_or_default());
-    }
-    Ok(if Storage::of(path)?.is_some() { vec![path.to_owned()] } else { Vec::new() })
 }
 
 /// What a topic is read for.

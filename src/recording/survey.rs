@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::bag_file::{self, BagFile, FoundMessage, Place, Scan};
 use super::cdr::CdrError;
+use super::clock::ClockWatch;
 use super::message::OdometryMessage;
 use super::topic::{Topic, TopicKind};
 use super::velocity_track::{VelocitySample, VelocityTrack};
-use super::{RecordingError, SkipCounts, SkipReason, Skipped};
+use super::{RecordingError, SkipCounts, SkipReason, Skipped, StampSource};
 use crate::frame::{BodyVelocity, Stamp};
 
 /// Where a message lies. Ordered by time of recording, then as it lies in the files.
@@ -36,6 +37,7 @@ pub(super) struct Survey {
     places: Vec<(usize, MessagePlace)>,
     odometry: Vec<(usize, Stamp, Result<OdometryMessage, CdrError>)>,
     wanted: fn(TopicKind) -> bool,
+    stamps: StampSource,
 }
 
 impl Survey {
@@ -44,11 +46,12 @@ impl Survey {
     pub(super) fn of(
         files: Vec<PathBuf>,
         wanted: fn(TopicKind) -> bool,
+        stamps: StampSource,
         skips: &mut SkipCounts,
     ) -> Result<(BagFiles, Self), RecordingError> {
         let several = files.len() > 1;
         let mut opened = Vec::with_capacity(files.len());
-        let mut survey = Self { topics: Vec::new(), places: Vec::new(), odometry: Vec::new(), wanted };
+        let mut survey = Self { topics: Vec::new(), places: Vec::new(), odometry: Vec::new(), wanted, stamps };
         for file in files {
             match survey.open(file, opened.len()) {
                 Ok((file, scan)) => {
@@ -73,8 +76,20 @@ impl Survey {
     pub(super) fn velocities(&mut self, topic: &Topic, skips: &mut SkipCounts) -> VelocityTrack {
         let position = self.position_of(topic);
         let odometry = std::mem::take(&mut self.odometry).into_iter().filter(|(topic, ..)| *topic == position);
-        let samples = odometry.map(|(_, log_time, message)| velocity_sample(topic, log_time, message, skips));
+        let stamps = self.stamps;
+        let samples = odometry.map(|(_, log_time, message)| velocity_sample(topic, log_time, stamps, message, skips));
         VelocityTrack::new(samples.collect())
+    }
+
+    /// The clock of an odometry topic; to be asked for before its velocities.
+    pub(super) fn clock(&self, topic: &Topic) -> ClockWatch {
+        let position = self.topics.iter().position(|known| known == topic);
+        let of_topic = self.odometry.iter().filter(|(topic, ..)| Some(*topic) == position);
+        let readable = of_topic.filter_map(|(_, log_time, message)| Some((*log_time, message.as_ref().ok()?)));
+        ClockWatch::of(
+            topic,
+            readable.map(|(log_time, message)| (log_time, self.stamps.choose(message.stamp, log_time))),
+        )
     }
 
     /// The places of a topic's messages, in the order of recording.
@@ -127,6 +142,7 @@ impl Survey {
 fn velocity_sample(
     topic: &Topic,
     log_time: Stamp,
+    stamps: StampSource,
     message: Result<OdometryMessage, CdrError>,
     skips: &mut SkipCounts,
 ) -> VelocitySample {
@@ -138,7 +154,7 @@ fn velocity_sample(
             return VelocitySample { log_time, stamp: log_time, velocity: None };
         }
     };
-    let stamp = message.stamp.unwrap_or(log_time);
+    let stamp = stamps.choose(message.stamp, log_time);
     let velocity = BodyVelocity::new(message.linear, message.angular)
         .inspect_err(|error| skips.record(&Skipped::frame(error, Some(stamp), &topic.name)))
         .ok();

@@ -132,7 +132,7 @@ fn a_training_leaves_policies_curves_and_a_report() {
     let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(rows[0][..3], ["step", "critic_loss", "q"]);
     assert_eq!(*rows[0].last().unwrap(), "saturation/inflation_radius");
-    assert_eq!(rows[1..].iter().map(|row| row[0]).collect::<Vec<_>>(), ["50", "100"]);
+    assert_eq!(rows[1..].iter().map(|row| row[0]).collect::<Vec<_>>(), ["50", "100", "120"]);
     assert!(rows[1..].iter().flatten().all(|value| value.parse::<f64>().unwrap().is_finite()), "{table}");
     assert_eq!(image::image_dimensions(&picture).unwrap().0, 1400);
     let events = std::fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().path());
@@ -148,6 +148,41 @@ fn a_training_leaves_policies_curves_and_a_report() {
     let resumed = train(&[&logs.path()], &run, &["--resume", "--config", &settings_arg]).output().unwrap();
     let (code, talk) = ended(&resumed);
     assert!(code == 1 && talk.contains("gamma 0.99") && talk.contains("0.5"), "{talk}");
+}
+
+/// The case train-few-steps-with-plot.
+#[test]
+fn few_steps_with_a_plot_end_in_a_point() {
+    let logs = Logs::of("dwa", 2);
+    let output = tempfile::tempdir().unwrap();
+    let run = output.path().join("run");
+    let picture = output.path().join("curves.png");
+    let plot = picture.display().to_string();
+    let finished = from_start(&[&logs.path()], &run, &["--steps", "40", "--plot", &plot, "--json"]);
+    assert_eq!(ended(&finished).0, 0, "{}", ended(&finished).1);
+    let steps = || {
+        let table = std::fs::read_to_string(run.join("curves.csv")).unwrap();
+        table.lines().skip(1).map(|row| row.split(',').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(steps(), ["40"]);
+    assert!(report(&finished)["last"]["critic_loss"].as_f64().unwrap().is_finite());
+    assert_eq!(image::image_dimensions(&picture).unwrap().0, 1400);
+    assert!(PolicyCheckpoint::open(run.join("policy_step_40")).is_ok());
+
+    // The point between two regular ones makes room when the training goes on.
+    let resumed = train(&[&logs.path()], &run, &["--resume", "--steps", "110", "--plot", &plot]).output().unwrap();
+    assert_eq!(ended(&resumed).0, 0, "{}", ended(&resumed).1);
+    assert_eq!(steps(), ["50", "100", "110"]);
+}
+
+#[test]
+fn a_plot_of_no_step_at_all_is_no_error() {
+    let logs = Logs::of("dwa", 2);
+    let output = tempfile::tempdir().unwrap();
+    let picture = output.path().join("curves.png");
+    let rest = ["--steps", "0", "--plot", &picture.display().to_string()];
+    let (code, talk) = ended(&from_start(&[&logs.path()], &output.path().join("run"), &rest));
+    assert!(code == 0 && talk.contains("nothing to draw yet") && !picture.exists(), "{talk}");
 }
 
 #[test]

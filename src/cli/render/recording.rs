@@ -19,6 +19,7 @@ use crate::recording::{Drawing, RecordedFrame, Recording, RecordingOptions};
 /// Draws the recording into a folder, which is made where it is absent.
 pub(super) fn run(args: &RenderArgs) -> anyhow::Result<Outcome> {
     let options = RecordingOptions {
+        stamps: args.stamps.source(),
         odometry_topic: args.odometry_topic.clone(),
         image_topic: args.image_topic.clone(),
         drawing: Some(args.drawing.options()),

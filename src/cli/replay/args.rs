@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use super::super::drawing_args::DrawingArgs;
 use super::super::infer::TRAINED_SIZE;
 use super::super::model_args::{ModelArgs, missing};
+use super::super::stamps_arg::StampsArg;
 use super::follow::FollowArgs;
 use super::lines::Form;
 use super::log_args::LogArgs;
@@ -15,8 +16,9 @@ use crate::recording::{DecisionSchedule, RecordingOptions};
 /// Compute planner parameters for every decision of a recorded drive
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-A recording is a rosbag2 folder (MCAP or SQLite), a single .mcap or .db3 file, or a folder of images with a CSV table
-(columns file, linear_vel, angular_vel; optionally time_s or stamp_ns, and run_id).
+A recording is a rosbag2 folder (MCAP or SQLite, compressed or not), a single .mcap or .db3 file, or a folder of images
+with a CSV table (columns file, linear_vel, angular_vel; optionally time_s or stamp_ns, and run_id), the original
+recorder's data.csv (Method, img_label), or a JSON list (image, history_images, conversations).
 
 Exit code 3 means that the replay ran to its end, but frames were skipped; the summary says why.
 
@@ -51,7 +53,9 @@ pub struct ReplayArgs {
     /// Odometry topic [default: the only one there is]
     #[arg(long, value_name = "TOPIC", help_heading = "Recording")]
     odometry_topic: Option<String>,
-    /// Table of an image folder [default: the only .csv in it]
+    #[command(flatten)]
+    stamps: StampsArg,
+    /// Table of an image folder [default: the only .csv or .json in it]
     #[arg(long, value_name = "FILE", help_heading = "Recording")]
     table: Option<PathBuf>,
     /// Decisions a second, by the frames' stamps; `every` decides on every frame
@@ -171,6 +175,7 @@ impl ReplayArgs {
     /// How to open the recording.
     pub fn recording_options(&self) -> RecordingOptions {
         RecordingOptions {
+            stamps: self.stamps.source(),
             image_topic: self.image_topic.clone(),
             odometry_topic: self.odometry_topic.clone(),
             csv: self.table.clone(),

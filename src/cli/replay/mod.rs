@@ -8,6 +8,7 @@ mod outputs;
 mod summary;
 mod transitions;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
@@ -110,7 +111,7 @@ impl Replay {
     /// A decision, if one is due at this frame. Frames in between never become history: history frames are one decision
     /// apart.
     fn step(&mut self, tuner: &mut Tuner, recorded: RecordedFrame) -> Result<Option<ReplayedDecision>, TunerError> {
-        let RecordedFrame { frame, velocity, age_s, episode_start, .. } = recorded;
+        let RecordedFrame { frame, velocity, age_s, episode_start, history, .. } = recorded;
         if episode_start {
             self.ring.start_episode();
             self.schedule.restart();
@@ -121,25 +122,36 @@ impl Replay {
         if let Some(reason) = self.ring.advance_to(frame.stamp) {
             log::debug!("history emptied at {:.3} s: {reason}", frame.stamp.seconds());
         }
-        let decision = self.decide(tuner, &frame.frame, velocity, frame.stamp)?;
+        let decision = self.decide(tuner, &frame, velocity, history.as_deref())?;
         Ok(Some(ReplayedDecision { frame, velocity, age_s, decision }))
     }
 
+    /// `history` is what the recording itself names as the frames before this one, newest first.
     fn decide(
         &mut self,
         tuner: &mut Tuner,
-        frame: &Frame,
+        StampedFrame { stamp, frame }: &StampedFrame,
         velocity: BodyVelocity,
-        stamp: crate::frame::Stamp,
+        history: Option<&[Arc<Frame>]>,
     ) -> Result<Decision, TunerError> {
         let start = Instant::now();
+        let named = history.map(|history| encode_named(tuner, history)).transpose()?;
         // Encoded once, now that it is the current frame; later decisions find it in the ring.
         let current = tuner.encode_for_history(frame)?;
         let encoding = start.elapsed();
-        let past: Vec<EncodedFrame> = self.ring.select(&current).into_iter().flatten().collect();
+        let past = match named {
+            Some(named) => self.ring.select_from(&named, &current),
+            None => self.ring.select(&current),
+        };
+        let past: Vec<EncodedFrame> = past.into_iter().flatten().collect();
         let mut decision = tuner.decide(frame, velocity, &past)?;
         decision.times.add(Stage::History, encoding);
-        self.ring.push(stamp, current);
+        self.ring.push(*stamp, current);
         Ok(decision)
     }
+}
+
+fn encode_named(tuner: &mut Tuner, history: &[Arc<Frame>]) -> Result<Vec<Option<EncodedFrame>>, TunerError> {
+    let seen = tuner.history_offsets().last().copied().unwrap_or_default();
+    history.iter().take(seen).map(|frame| tuner.encode_for_history(frame)).collect()
 }

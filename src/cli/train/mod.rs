@@ -57,8 +57,15 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     }
     bar.finish_and_clear();
     let saved = run.save(args)?;
-    if let Some(path) = &args.plot {
-        plot(path, &curves, &run)?;
+    if let Some(point) = run.training.pending_point() {
+        curves.add(point, now())?;
+    }
+    match &args.plot {
+        Some(path) if curves.points().is_empty() => {
+            log::warn!("{}: not drawn: no update has been made, so that there is nothing to draw yet", path.display());
+        }
+        Some(path) => plot(path, &curves, &run)?,
+        None => {}
     }
     let updates = run.training.iteration().saturating_sub(begun);
     let rate = (updates > 0).then(|| updates as f64 / learning.as_secs_f64());

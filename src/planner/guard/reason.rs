@@ -159,7 +159,11 @@ impl fmt::Display for Reason {
             Reason::WaitingForClock => f.write_str("waiting for /clock: use_sim_time is set and nobody publishes it"),
             Reason::FramesStopped(time) => write!(f, "no image for {}; has its publisher died?", s(time)),
             Reason::FrameStale(age) => {
-                write!(f, "the newest image is {} old; is its publisher or the CPU busy?", s(age))
+                // Nothing is that busy, and frames that come late come: it is the clocks.
+                let clocks =
+                    if age.as_secs() >= 5 { ", or do the two clocks disagree (chrony, use_sim_time)" } else { "" };
+                write!(f, "the newest image is stamped {} before ROS time", s(age))?;
+                write!(f, "; is its publisher or the CPU busy{clocks}?")
             }
             Reason::StampInFuture(ahead) => {
                 write!(f, "an image is stamped {} ahead of ROS time; are the clocks synchronised?", s(ahead))
@@ -180,7 +184,9 @@ impl fmt::Display for Reason {
                     "the image does not look like a Jackal costmap: {why}; check the image topic and its encoding"
                 )
             }
-            Reason::VelocityMissing => f.write_str("no velocity near the image; check the odometry topic"),
+            Reason::VelocityMissing => {
+                f.write_str("no velocity near the image; check the odometry topic, and that one clock stamps both")
+            }
             Reason::VelocityInvalid => f.write_str("odometry is not finite or absurd; no decision without a velocity"),
             Reason::VelocityStale(age) => write!(f, "odometry is {} older than the image", s(age)),
             Reason::AssumedStationary => {

@@ -18,7 +18,10 @@ fn recorded(topic: &'static str, type_name: &'static str, ms: i64, payload: Vec<
 
 pub fn scan(ms: i64, scan: &LaserScan) -> Recorded {
     let mut cdr = Cdr::new(false);
-    cdr.header_in(nanos(ms), "laser").f32(scan.angle_min).f32(0.0).f32(scan.angle_increment);
+    let steps = scan.ranges.len().saturating_sub(1) as f32;
+    let angle_max = scan.angle_min + steps * scan.angle_increment;
+    let angle_max = if angle_max.is_finite() { angle_max } else { 0.0 };
+    cdr.header_in(nanos(ms), "laser").f32(scan.angle_min).f32(angle_max).f32(scan.angle_increment);
     cdr.f32(0.0).f32(0.1).f32(scan.range_min).f32(scan.range_max).u32(scan.ranges.len() as u32);
     for range in &scan.ranges {
         cdr.f32(*range);

@@ -69,8 +69,7 @@ impl DrawnBag {
         chosen.into_iter().flatten().for_each(|topic| robots.follow(path, topic));
         let scan_topic = robots.select(path, &TopicQuery::scan(drawing.scan_topic.as_deref()))?;
         let odometry_topic = robots.select(path, &TopicQuery::odometry(options.odometry_topic.as_deref()))?;
-        let plan_topic =
-            robots.select_if_any(path, &TopicQuery::plan(drawing.plan_topic.as_deref()), "plan")?;
+        let plan_topic = robots.select_if_any(path, &TopicQuery::plan(drawing.plan_topic.as_deref()), "plan")?;
         let chosen = (drawing.tf_topic.as_deref(), drawing.tf_static_topic.as_deref());
         let TransformTopics { moving, fixed } =
             robots.transforms(path, chosen, &[&odometry_topic.name, &scan_topic.name])?;
@@ -204,14 +203,15 @@ impl DrawnBag {
                 }
             }
             Input::Goals => {
-                let statuses = payload
-                    .and_then(|payload| goal_statuses(&payload).map_err(|error| error.to_string()));
+                let statuses = payload.and_then(|payload| goal_statuses(&payload).map_err(|error| error.to_string()));
                 match statuses {
                     Ok(statuses) => {
                         let change = self.goals.take(&statuses).change;
                         change.into_iter().for_each(|change| self.surroundings.take_goal(change));
                     }
-                    Err(problem) => self.losses.push_back(lost(SkipReason::UnreadableMessage, "a goal status", problem)),
+                    Err(problem) => {
+                        self.losses.push_back(lost(SkipReason::UnreadableMessage, "a goal status", problem))
+                    }
                 }
             }
         }
@@ -234,7 +234,11 @@ impl DrawnBag {
         let velocity = self.velocities.at(log_time, stamp);
         let (velocity, velocity_age_s) = velocity.map_err(|no| no.skipped(stamp, &self.odometry_topic))?;
         self.look_ahead(log_time, &scan);
-        let composed = self.surroundings.compose(scan).map_err(|no| refuse(no.issue(), no.to_string()))?;
+        let composed = self.surroundings.compose(scan).map_err(|no| {
+            let topic = if no.is_blind() { &self.scan_topic.name } else { &self.odometry_topic.name };
+            let source = if no.issue() == Issue::UndrawableScene { String::new() } else { format!("{topic}: ") };
+            refuse(no.issue(), format!("{source}{no}"))
+        })?;
         let scene = &composed.scene;
         let (frame, report) =
             self.renderer.draw(scene).map_err(|error| refuse(Issue::UndrawableScene, error.to_string()))?;

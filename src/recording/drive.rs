@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::bag_file::{self, Storage};
-use super::drive_message::{
-    BOOL, GOAL_STATUS, GoalStatus, POSE_STAMPED, boolean, goal, goal_statuses, nearest_laser,
-};
+use super::drive_message::{BOOL, GOAL_STATUS, GoalStatus, POSE_STAMPED, boolean, goal, goal_statuses, nearest_laser};
 use super::message::ODOMETRY;
 use super::robots::Robots;
 use super::rosbag2::bag_files;
@@ -192,12 +190,7 @@ impl Chosen<'_> {
             let Some(wish) = wish else { continue };
             if !self.topics.iter().any(|topic| self.source(topic) == Some(source)) {
                 let problem = format!("there is no topic {wish} of type {expected} in cdr");
-                return Err(RecordingError::topic(
-                    path,
-                    problem,
-                    format!("choose another with {option}"),
-                    self.topics,
-                ));
+                return Err(RecordingError::topic(path, problem, format!("choose another with {option}"), self.topics));
             }
         }
         Ok(())

@@ -29,7 +29,8 @@ impl<'t> Robots<'t> {
     pub(super) fn among(topics: &'t [Topic]) -> Self {
         let read: Vec<(&str, TopicKind)> =
             topics.iter().filter_map(|topic| Some((topic.name.as_str(), topic.kind()?))).collect();
-        let mut namespaces: Vec<String> = read.iter().flat_map(|(name, _)| ancestors(name)).map(str::to_owned).collect();
+        let mut namespaces: Vec<String> =
+            read.iter().flat_map(|(name, _)| ancestors(name)).map(str::to_owned).collect();
         namespaces.sort_by_key(|namespace| std::cmp::Reverse(namespace.len()));
         namespaces.dedup();
         let mut robots: Vec<String> = Vec::new();
@@ -219,7 +220,11 @@ mod tests {
         let root = [("/tf", TRANSFORMS), ("/r2/tf", TRANSFORMS), ("/odom", ODOMETRY)];
         assert_eq!(transforms(&root, &["/odom"]).0, ["/tf"]);
         assert_eq!(transforms(&root, &["/r2/odom"]).0, ["/r2/tf"]);
-        assert_eq!(transforms(&[("/r2/tf", TRANSFORMS), ("/odom", ODOMETRY)], &["/odom"]).0, ["/r2/tf"], "the only one");
+        assert_eq!(
+            transforms(&[("/r2/tf", TRANSFORMS), ("/odom", ODOMETRY)], &["/odom"]).0,
+            ["/r2/tf"],
+            "the only one"
+        );
         assert!(transforms(&TWO_ROBOTS, &["/odom"]).0.is_empty(), "in doubt, none");
     }
 
@@ -228,9 +233,16 @@ mod tests {
         let topics = topics(&TWO_ROBOTS);
         let path = Path::new("bag");
         let mut robots = Robots::among(&topics);
-        assert_eq!(robots.select(path, &TopicQuery::odometry(Some("/r1/platform/odom"))).unwrap().name, "/r1/platform/odom");
+        assert_eq!(
+            robots.select(path, &TopicQuery::odometry(Some("/r1/platform/odom"))).unwrap().name,
+            "/r1/platform/odom"
+        );
         assert_eq!(robots.select(path, &TopicQuery::scan(None)).unwrap().name, "/r1/sensors/scan");
-        assert_eq!(robots.select_if_any(path, &TopicQuery::plan(None), "plan").unwrap(), None, "that of r2 is not ours");
+        assert_eq!(
+            robots.select_if_any(path, &TopicQuery::plan(None), "plan").unwrap(),
+            None,
+            "that of r2 is not ours"
+        );
         assert_eq!(robots.select(path, &TopicQuery::plan(Some("/r2/plan"))).unwrap().name, "/r2/plan", "asked for");
     }
 

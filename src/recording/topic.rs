@@ -95,11 +95,8 @@ impl<'a> TopicQuery<'a> {
     }
 
     pub(super) fn transforms(chosen: Option<&'a str>, are_static: bool) -> Self {
-        let (what, option) = if are_static {
-            ("static transform", "--tf-static-topic")
-        } else {
-            ("transform", "--tf-topic")
-        };
+        let (what, option) =
+            if are_static { ("static transform", "--tf-static-topic") } else { ("transform", "--tf-topic") };
         Self { what, option, expected: TRANSFORMS, fits: |kind| kind == TopicKind::Transforms, chosen }
     }
 
@@ -135,7 +132,9 @@ impl<'a> TopicQuery<'a> {
             return None;
         }
         of("sensor_msgs/msg/MultiEchoLaserScan")
-            .map(|name| format!("{name} has several echoes a beam, which is not read; make one scan of it (laser_proc)"))
+            .map(|name| {
+                format!("{name} has several echoes a beam, which is not read; make one scan of it (laser_proc)")
+            })
             .or_else(|| {
                 let name = of("sensor_msgs/msg/PointCloud2")?;
                 Some(format!("{name} is a point cloud, which is not read; make a scan of it (pointcloud_to_laserscan)"))
@@ -170,7 +169,8 @@ impl<'a> TopicQuery<'a> {
         match (fitting.next(), fitting.next()) {
             (Some(topic), None) => Ok(topic),
             (None, _) => {
-                let remedy = self.relative(topics).unwrap_or_else(|| format!("record one, or name it with {}", self.option));
+                let remedy =
+                    self.relative(topics).unwrap_or_else(|| format!("record one, or name it with {}", self.option));
                 refuse(format!("no {} topic (of type {})", self.what, self.expected), remedy)
             }
             (Some(first), Some(second)) => {

@@ -58,7 +58,9 @@ pub enum Refused {
         other: String,
     },
     /// A frame cannot hang on one that hangs on it.
-    #[error("frame '{child}' in '{parent}' would close a loop, as '{parent}' hangs on '{child}' already; is there a second publisher?")]
+    #[error(
+        "frame '{child}' in '{parent}' would close a loop, as '{parent}' hangs on '{child}' already; is there a second publisher?"
+    )]
     Loop {
         /// Child frame.
         child: String,

@@ -190,12 +190,11 @@ impl Surroundings {
 
     /// Whether a transform that comes later could still tell how the plan lies at this stamp, or the laser.
     pub fn awaits_transforms(&self, stamp: Stamp, laser: &str) -> bool {
-        let awaits = |to: &str, from: &str| {
-            !self.transforms.connects(to, from) || self.transforms.may_change(to, from, stamp)
-        };
-        let plan = self.plan_to_draw(stamp).is_ok_and(|plan| {
-            !self.shares_frame(plan) && awaits(&plan.frame, &self.odometry_frame)
-        });
+        let awaits =
+            |to: &str, from: &str| !self.transforms.connects(to, from) || self.transforms.may_change(to, from, stamp);
+        let plan = self
+            .plan_to_draw(stamp)
+            .is_ok_and(|plan| !self.shares_frame(plan) && awaits(&plan.frame, &self.odometry_frame));
         plan || self.rules.apply_laser_mount && !self.robot_frame.is_empty() && awaits(&self.robot_frame, laser)
     }
 

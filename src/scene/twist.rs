@@ -63,9 +63,9 @@ impl OdometryTwist<'_> {
         if frame != child {
             return Ok(BodyTwist { linear, angular, remark: None });
         }
-        let pose = SpatialPose { position: [0.0; 3], orientation: self.orientation }.isometry().map_err(|_| {
-            Refused::TwistCannotBeTurned { frame: frame.to_owned(), orientation: self.orientation }
-        })?;
+        let pose = SpatialPose { position: [0.0; 3], orientation: self.orientation }
+            .isometry()
+            .map_err(|_| Refused::TwistCannotBeTurned { frame: frame.to_owned(), orientation: self.orientation })?;
         let turned = |vector: [f64; 3]| pose.rotation.inverse_transform_vector(&Vector3::from(vector));
         let (linear, angular) = (turned(self.linear).x, turned(self.angular).z);
         Ok(BodyTwist { linear, angular, remark: Some(TwistRemark::Turned) })

@@ -7,4 +7,5 @@ mod drawn;
 mod pictures;
 mod reading;
 mod render_scenes;
+mod reported;
 mod scene;

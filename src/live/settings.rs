@@ -72,8 +72,9 @@ settings! {
     plan_topic: String = "plan", AtStart, "", All, "Plan that is drawn with image_source render: nav_msgs/Path; empty for none";
     assume_same_frame: bool = false, Live, "", All, "Draw the plan as if its frame were that of the odometry, without TF between them";
     apply_laser_mount: bool = false, Live, "", All, "Draw beams from where TF says the laser is mounted; the training pictures ignored that";
-    max_pose_age: f64 = 0.2, Live, "s", Between(0.01, 10.0), "Oldest odometry and TF, measured from the scan, that a picture is drawn with";
-    max_plan_age: f64 = 5.0, Live, "s", Between(0.0, 86400.0), "Oldest plan, measured from the scan, that is drawn; 0 draws it until the next one comes";
+    max_pose_age: f64 = 0.2, Live, "s", Between(0.01, 10.0), "Oldest odometry, measured from the scan, that a picture is drawn with";
+    max_transform_age: f64 = 2.0, Live, "s", Between(0.01, 10.0), "Oldest TF, measured from the scan, where none behind it is known; between two of them it is interpolated";
+    max_plan_age: f64 = 0.0, Live, "s", Between(0.0, 86400.0), "Oldest plan, measured from the scan, that is drawn; 0 draws it until its goal is over or the next one comes";
     image_transport: String = "raw", AtStart, "", OneOf(&["raw", "compressed"]), "raw subscribes costmap_image, compressed costmap_image/compressed";
     image_width: i64 = 600, AtStart, "pixels", Between(0.0, 8192.0), "Width of the images the checkpoint was trained on; 0 takes all";
     image_height: i64 = 400, AtStart, "pixels", Between(0.0, 8192.0), "Height of the images the checkpoint was trained on; 0 takes all";

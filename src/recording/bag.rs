@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::clock::{ClockWatch, Times};
 use super::message::ImageMessage;
 use super::recording::Observation;
+use super::robots::Robots;
 use super::survey::{BagFiles, MessagePlace, Survey};
 use super::topic::{Topic, TopicKind, TopicQuery};
 use super::velocity_track::VelocityTrack;
@@ -34,9 +35,11 @@ impl Bag {
     ) -> Result<Self, RecordingError> {
         let is_image = |kind| matches!(kind, TopicKind::Image | TopicKind::CompressedImage);
         let (files, mut survey) = Survey::of(files, is_image, options.stamps, skips)?;
-        let image_topic = TopicQuery::image(options.image_topic.as_deref()).select(path, survey.topics())?.clone();
-        let odometry_topic =
-            TopicQuery::odometry(options.odometry_topic.as_deref()).select(path, survey.topics())?.clone();
+        let mut robots = Robots::among(survey.topics());
+        let chosen = [&options.image_topic, &options.odometry_topic];
+        chosen.into_iter().flatten().for_each(|topic| robots.follow(path, topic));
+        let image_topic = robots.select(path, &TopicQuery::image(options.image_topic.as_deref()))?;
+        let odometry_topic = robots.select(path, &TopicQuery::odometry(options.odometry_topic.as_deref()))?;
         let clocks = survey.clock(&odometry_topic);
         let velocities = survey.velocities(&odometry_topic, skips);
         let images = survey.places(path, &image_topic);

@@ -26,6 +26,7 @@ pub(crate) mod message;
 mod output;
 #[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
 mod recording;
+mod robots;
 mod rosbag2;
 mod run_table;
 mod scene_message;
@@ -36,11 +37,12 @@ mod sqlite_file;
 mod sqlite_journal;
 mod survey;
 mod topic;
+mod transform_stream;
 mod velocity_track;
 
 pub use drawing::{Drawing, DrawingOptions};
 pub use drive::{Drive, DriveEvent, DriveTopics, GoalNews, GoalWatch, pose_of};
-pub use drive_message::nearest_laser_of;
+pub use drive_message::{GoalStatus, nearest_laser_of};
 pub use error::RecordingError;
 pub use output::{DECISION_TOPIC, DecisionLog, OVERLAY_TOPIC};
 pub use recording::{RecordedFrame, Recording, RecordingOptions, StampSource};

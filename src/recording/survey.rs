@@ -1,5 +1,6 @@
 //! What the files of a rosbag2 recording hold: gone through once, before it is known which topics are used.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::bag_file::{self, BagFile, FoundMessage, Place, Scan};
@@ -77,8 +78,15 @@ impl Survey {
         let position = self.position_of(topic);
         let odometry = std::mem::take(&mut self.odometry).into_iter().filter(|(topic, ..)| *topic == position);
         let stamps = self.stamps;
-        let samples = odometry.map(|(_, log_time, message)| velocity_sample(topic, log_time, stamps, message, skips));
-        VelocityTrack::new(samples.collect())
+        let mut remarks = BTreeSet::new();
+        let samples = odometry.map(|(_, log_time, message)| {
+            let twist = message.as_ref().ok().and_then(|message| message.twist.as_ref().ok());
+            remarks.extend(twist.and_then(|twist| twist.remark));
+            velocity_sample(topic, log_time, stamps, message, skips)
+        });
+        let track = VelocityTrack::new(samples.collect());
+        remarks.iter().for_each(|remark| log::warn!("{}: {remark}", topic.name));
+        track
     }
 
     /// The clock of an odometry topic; to be asked for before its velocities.
@@ -155,8 +163,15 @@ fn velocity_sample(
         }
     };
     let stamp = stamps.choose(message.stamp, log_time);
-    let velocity = BodyVelocity::new(message.linear, message.angular)
-        .inspect_err(|error| skips.record(&Skipped::frame(error, Some(stamp), &topic.name)))
-        .ok();
+    let velocity = match message.twist {
+        Ok(twist) => BodyVelocity::new(twist.linear, twist.angular)
+            .inspect_err(|error| skips.record(&Skipped::frame(error, Some(stamp), &topic.name)))
+            .ok(),
+        Err(refused) => {
+            let message = format!("{}: {refused}", topic.name);
+            skips.record(&Skipped::new(SkipReason::InvalidVelocity, Some(stamp), message));
+            None
+        }
+    };
     VelocitySample { log_time, stamp, velocity }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::RecordingError;
+use super::drive_message::GOAL_STATUS;
 use super::message::{COMPRESSED_IMAGE, IMAGE, ODOMETRY};
 use super::scene_message::{LASER_SCAN, PATH, TRANSFORMS};
 
@@ -29,6 +30,7 @@ pub(super) enum TopicKind {
     Scan,
     Plan,
     Transforms,
+    GoalStatus,
 }
 
 impl Topic {
@@ -53,6 +55,7 @@ impl Topic {
             LASER_SCAN => Some(TopicKind::Scan),
             PATH => Some(TopicKind::Plan),
             TRANSFORMS => Some(TopicKind::Transforms),
+            GOAL_STATUS => Some(TopicKind::GoalStatus),
             _ => None,
         }
     }
@@ -103,6 +106,17 @@ impl<'a> TopicQuery<'a> {
         Self { what: "plan", option: "--plan-topic", expected: PATH, fits: |kind| kind == TopicKind::Plan, chosen }
     }
 
+    pub(super) fn transforms(chosen: Option<&'a str>, are_static: bool) -> Self {
+        let (what, option) =
+            if are_static { ("static transform", "--tf-static-topic") } else { ("transform", "--tf-topic") };
+        Self { what, option, expected: TRANSFORMS, fits: |kind| kind == TopicKind::Transforms, chosen }
+    }
+
+    /// Whether a topic was named.
+    pub(super) fn is_chosen(&self) -> bool {
+        self.chosen.is_some()
+    }
+
     /// As [`Self::select`], for what may be absent. Where several fit and none is chosen, the one that goes by the usual
     /// name is taken.
     pub(super) fn select_if_any<'t>(
@@ -121,6 +135,22 @@ impl<'a> TopicQuery<'a> {
             (None, Some(only), None) => Ok(Some(only)),
             _ => self.select(path, topics).map(Some),
         }
+    }
+
+    /// What to do where there is something that a scan can be made of.
+    fn relative(&self, topics: &[Topic]) -> Option<String> {
+        let of = |type_name: &str| topics.iter().find(|topic| topic.type_name == type_name).map(|topic| &topic.name);
+        if self.expected != LASER_SCAN {
+            return None;
+        }
+        of("sensor_msgs/msg/MultiEchoLaserScan")
+            .map(|name| {
+                format!("{name} has several echoes a beam, which is not read; make one scan of it (laser_proc)")
+            })
+            .or_else(|| {
+                let name = of("sensor_msgs/msg/PointCloud2")?;
+                Some(format!("{name} is a point cloud, which is not read; make a scan of it (pointcloud_to_laserscan)"))
+            })
     }
 
     /// The chosen topic, or else the only one of a fitting type.
@@ -155,10 +185,11 @@ impl<'a> TopicQuery<'a> {
             (Some(topic), None) => Ok(topic),
             (None, _) => match other_encoding(topics) {
                 Some((problem, remedy)) => refuse(problem, remedy),
-                None => refuse(
-                    format!("no {} topic (of type {})", self.what, self.expected),
-                    format!("record one, or name it with {}", self.option),
-                ),
+                None => {
+                    let remedy =
+                        self.relative(topics).unwrap_or_else(|| format!("record one, or name it with {}", self.option));
+                    refuse(format!("no {} topic (of type {})", self.what, self.expected), remedy)
+                }
             },
             (Some(first), Some(second)) if first.name == second.name => self.refuse_twice(path, topics, &first.name),
             (Some(first), Some(second)) => {
@@ -262,6 +293,8 @@ mod tests {
         );
         let other = select(TopicQuery::image(Some("/collision")), &list).unwrap_err();
         assert!(other.contains("/collision is of type 'std_msgs/msg/Bool'") && other.contains(IMAGE), "{other}");
+        let echoes = select(TopicQuery::scan(None), &[("/echoes", "sensor_msgs/msg/MultiEchoLaserScan")]).unwrap_err();
+        assert!(echoes.contains("/echoes has several echoes a beam, which is not read"), "{echoes}");
         let none = select(TopicQuery::odometry(None), &[]).unwrap_err();
         assert!(none.contains("no odometry topic") && none.contains("--odometry-topic"), "{none}");
     }

@@ -47,7 +47,7 @@ impl LogIntake {
 
     pub(super) fn take_scan(&self, scan: &LaserScan) {
         let nearest = nearest_laser_of(scan.ranges.iter().copied(), scan.range_min, scan.range_max);
-        self.tell(nearest.map(DriveEvent::NearestLaser));
+        self.tell([DriveEvent::NearestLaser(nearest)]);
     }
 
     pub(super) fn take_ends(&self, ends: Vec<EpisodeEvent>) {

@@ -10,4 +10,5 @@ mod pictures;
 mod reading;
 mod recorders_folders;
 mod render_scenes;
+mod reported;
 mod scene;

@@ -5,8 +5,10 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::cli::Outcome;
+use crate::frame::Stamp;
 use crate::frame::render::{RenderReport, Renderer, Scene};
 use crate::picture;
+use crate::scene::ScanMessage;
 
 /// Largest scene file that is read: room for the longest scan and path that are drawn.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -29,9 +31,12 @@ pub(super) fn run(scene: &Path, output: &Path) -> anyhow::Result<Outcome> {
         let (unusable, all) = (report.unusable_path_points, scene.path.len());
         log::error!("{file}: {unusable} of {all} path points are not finite or out of reach, the path has gaps");
     }
+    let message = ScanMessage { stamp: Stamp::from_nanos(0), frame: String::new(), angle_max: 0.0, scan: scene.scan };
+    let seen = message.check().inspect_err(|bad| log::error!("{file}: {bad}; a robot's frame would be refused"));
     picture::save_png(output, &frame)?;
     log::info!("wrote {}", output.display());
-    Ok(if report == RenderReport::default() { Outcome::Complete } else { Outcome::DataLost })
+    let is_whole = report == RenderReport::default() && seen.is_ok();
+    Ok(if is_whole { Outcome::Complete } else { Outcome::DataLost })
 }
 
 #[cfg(test)]

@@ -172,6 +172,11 @@ impl ReplayArgs {
         self.table.as_deref()
     }
 
+    /// The topic of laser scans, where one was chosen.
+    pub fn scan_topic(&self) -> Option<&str> {
+        self.drawing.scan_topic()
+    }
+
     /// How to open the recording.
     pub fn recording_options(&self) -> RecordingOptions {
         RecordingOptions {

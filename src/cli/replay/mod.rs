@@ -47,7 +47,7 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
     let (mut tuner, mut follow) = args.follow.load(&args.model)?;
     let mut replay = Replay::new(&tuner, args.schedule()?)?;
     let mut outputs = Outputs::create(&args)?;
-    let mut transitions = Transitions::begin(&args, &tuner, replay.max_gap)?;
+    let mut transitions = Transitions::begin(&args, &recording, &tuner, replay.max_gap)?;
     let mut lines = Lines::new(args.form(), tuner.planner());
     let mut summary = Summary::default();
 

@@ -12,6 +12,7 @@ pub mod inference;
 mod intake;
 mod latencies;
 mod limits;
+mod measured;
 mod names;
 mod setting_value;
 mod settings;
@@ -22,11 +23,13 @@ pub use clock_watch::ClockWatch;
 pub use decider::{Decider, LoadError};
 pub use follower::{POLL_INTERVAL, PolicyFollower, Refusal, policy_at_start};
 pub use graph_report::{
-    FoundParameter, GraphReport, PlannerParameterReport, PlannerReport, Publisher, TopicProblem, TopicReport,
+    FoundParameter, GraphReport, PlannerParameterReport, PlannerReport, PublishedTopic, Publisher, TopicProblem,
+    TopicReport,
 };
 pub use heard::{Delivery, Heard, HeardTopic};
 pub use intake::{ArrivalCounts, Arrived, LatestSlot};
 pub use latencies::Latencies;
+pub use measured::{Expected, Measured, MessageProblem};
 pub use names::Names;
 pub use setting_value::{Accepted, Change, Declaration, SettingError, SettingValue};
 pub use settings::Settings;

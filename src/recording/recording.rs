@@ -118,6 +118,10 @@ impl Recording {
                 let found = "images with a table".to_owned();
                 return Err(RecordingError::NothingToDrawFrom { path: path.to_owned(), found });
             }
+            let topics = [("--image-topic", &options.image_topic), ("--odometry-topic", &options.odometry_topic)];
+            if let Some((option, Some(topic))) = topics.into_iter().find(|(_, topic)| topic.is_some()) {
+                return Err(RecordingError::NoTopics { path: path.to_owned(), option, topic: topic.clone() });
+            }
             ImageFolder::open(folder, table).map(Source::ImageFolder)
         };
         let is_table = path.extension().is_some_and(|extension| extension == "csv");
@@ -130,6 +134,8 @@ impl Recording {
         } else if is_table && Storage::of(path)?.is_none() {
             let folder = path.parent().unwrap_or(Path::new("."));
             folder_of_images(folder, Some(path))?
+        } else if let Some(table) = &options.csv {
+            return Err(RecordingError::NoTable { path: path.to_owned(), table: table.clone() });
         } else {
             bag(vec![path.to_owned()], &mut skips)?
         };

@@ -88,11 +88,13 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
             break;
         }
     }
+    // A finished bar stands at its end.
+    let seen = bar.position();
     bar.finish_and_clear();
     let skips = recording.skips();
     let interrupted = interrupt.asked();
     if interrupted.is_some() {
-        log::warn!("stopped after {} of {total} frames; what was decided until then is kept", bar.position());
+        log::warn!("stopped after {seen} of {total} frames; what was decided until then is kept");
     }
     if let Some(transitions) = transitions {
         transitions.finish()?;

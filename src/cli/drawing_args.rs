@@ -44,6 +44,12 @@ impl DrawingArgs {
         self.scan_topic.as_deref()
     }
 
+    /// The first option that names a topic, where one was given.
+    pub fn topic_option(&self) -> Option<&'static str> {
+        let given = [("--scan-topic", &self.scan_topic), ("--plan-topic", &self.plan_topic)];
+        given.into_iter().find(|(_, topic)| topic.is_some()).map(|(option, _)| option)
+    }
+
     /// How to draw.
     pub fn options(&self) -> DrawingOptions {
         DrawingOptions {

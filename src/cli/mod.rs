@@ -2,12 +2,15 @@
 
 pub mod bench;
 pub mod convert;
+mod destination;
 pub mod doctor;
 mod drawing_args;
 pub mod export;
 pub mod infer;
 pub mod inspect;
+mod interrupt;
 pub(crate) mod model_args;
+mod progress;
 pub mod relabel;
 pub mod render;
 pub mod replay;
@@ -26,7 +29,7 @@ use clap::{Parser, Subcommand};
     name = "planner_tuner",
     version,
     after_help = "\
-Exit codes: 0 ok, 1 error, 2 wrong usage, 3 finished but data was lost.
+Exit codes: 0 ok, 1 error, 2 wrong usage, 3 finished but data was lost, 130 stopped by Ctrl-C (what was done is kept).
 RUST_LOG=debug shows more of what happens.
 
 Examples:
@@ -61,6 +64,8 @@ pub enum Outcome {
     Complete,
     /// The command ran to its end, but something of its input could not be used.
     DataLost,
+    /// Somebody wanted an end; what was done by then is kept. The exit code is that of the signal.
+    Interrupted(u8),
 }
 
 /// Parses the arguments, runs the command, and says what went wrong.
@@ -85,6 +90,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(Outcome::Complete) => ExitCode::SUCCESS,
         Ok(Outcome::DataLost) => ExitCode::from(3),
+        Ok(Outcome::Interrupted(code)) => ExitCode::from(code),
         Err(error) => match error.downcast::<clap::Error>() {
             // Exits with 2, as for everything else that is wrong with the arguments.
             Ok(usage) => usage.exit(),

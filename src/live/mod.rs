@@ -16,6 +16,7 @@ mod latencies;
 mod limits;
 mod log_folder;
 mod log_levels;
+mod measured;
 mod names;
 mod parameter_files;
 mod ros_arguments;
@@ -30,13 +31,15 @@ pub use decider::{Decider, LoadError};
 pub use driving_time::DrivingTime;
 pub use follower::{POLL_INTERVAL, PolicyFollower, Refusal, policy_at_start};
 pub use graph_report::{
-    FoundParameter, GraphReport, PlannerParameterReport, PlannerReport, Publisher, TopicProblem, TopicReport,
+    FoundParameter, GraphReport, PlannerParameterReport, PlannerReport, PublishedTopic, Publisher, TopicProblem,
+    TopicReport,
 };
 pub use heard::{Delivery, Heard, HeardTopic};
 pub use intake::{ArrivalCounts, Arrived, LatestSlot};
 pub use latencies::Latencies;
 pub use log_folder::{LogFolderError, try_log_folder};
 pub use log_levels::LogLevels;
+pub use measured::{Expected, Measured, MessageProblem};
 pub use names::Names;
 pub use parameter_files::{NodeParameters, ParameterFileError, read_parameters};
 pub use ros_arguments::{ParameterSource, RosArguments};

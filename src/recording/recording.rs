@@ -143,11 +143,18 @@ impl Recording {
                 let found = "images with a table".to_owned();
                 return Err(RecordingError::NothingToDrawFrom { path: path.to_owned(), found });
             }
+            let topics = [("--image-topic", &options.image_topic), ("--odometry-topic", &options.odometry_topic)];
+            if let Some((option, Some(topic))) = topics.into_iter().find(|(_, topic)| topic.is_some()) {
+                return Err(RecordingError::NoTopics { path: path.to_owned(), option, topic: topic.clone() });
+            }
             ImageFolder::open(folder, table).map(Source::ImageFolder)
         };
-        let source = match Located::at(path, options.csv.as_deref())? {
-            Located::Bag(files) => bag(files, &mut skips)?,
-            Located::Images { folder, table } => folder_of_images(&folder, table.as_deref())?,
+        let source = match (Located::at(path, options.csv.as_deref())?, &options.csv) {
+            (Located::Bag(_), Some(table)) => {
+                return Err(RecordingError::NoTable { path: path.to_owned(), table: table.clone() });
+            }
+            (Located::Bag(files), None) => bag(files, &mut skips)?,
+            (Located::Images { folder, table }, _) => folder_of_images(&folder, table.as_deref())?,
         };
         Ok(Self { source, expected_size: options.expected_size, skips, episode: None })
     }

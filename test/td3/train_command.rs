@@ -217,6 +217,39 @@ fn killed_and_resumed_it_ends_with_the_same_bytes() {
 }
 
 #[test]
+fn r23_ctrl_c_keeps_what_a_training_has_learned() {
+    let logs = Logs::of("dwa", 4);
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, stopped] = ["whole", "stopped"].map(|name| folder.path().join(name));
+    let policy = golden("policy");
+    let mut child = train(&[&logs.path()], &stopped, &["--policy", &policy])
+        .args(["--steps", "1000000", "--save-every", "20", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while !stopped.join("policy_step_20_actor").exists() && begun.elapsed() < Duration::from_secs(60) {
+        assert!(child.try_wait().unwrap().is_none(), "it has ended by itself");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let talk = support::expect(130, &output);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let updates = found["updates"].as_u64().unwrap();
+    assert!(
+        talk.contains(&format!("stopped after {updates} of 1000000 updates")) && talk.contains("--resume"),
+        "{talk}"
+    );
+    // The same policy as that of a training that was to end there.
+    let steps = updates.to_string();
+    let expected = report(&from_start(&[&logs.path()], &whole, &["--steps", &steps, "--save-every", "20", "--json"]));
+    assert_eq!(found["policy"]["sha256"], expected["policy"]["sha256"]);
+    PolicyCheckpoint::open(stopped.join("policy")).unwrap();
+}
+
+#[test]
 fn what_is_lost_or_refused_is_counted() {
     let mut logs = Logs::of("dwa", 2);
     let mut steps = logs.toy.episode(&mut logs.random);

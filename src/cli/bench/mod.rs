@@ -16,6 +16,7 @@ use clap::Args;
 use serde_json::json;
 
 use self::random_model::RandomModel;
+use super::destination::check_file;
 use super::model_args::ModelArgs;
 use super::replay::percentile;
 use super::stdout;
@@ -67,6 +68,9 @@ pub struct BenchArgs {
 /// # Errors
 /// What cannot be read, loaded or computed.
 pub fn run(args: BenchArgs) -> anyhow::Result<()> {
+    if let Some(path) = &args.chart {
+        check_file("--chart", path)?;
+    }
     if let Some(shape) = &args.random_weights {
         return random_weights(&args, shape);
     }

@@ -15,8 +15,8 @@ use super::stdout;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Of the base model headers only are read; nothing is downloaded, nothing is set. Where planner_tuner_node lies beside this
-program, it looks at the ROS graph for 4 s: are the topics there and can they be heard, does the planner have the
-parameters. What stands after -- is what the node would be started with.
+program, it looks at the ROS graph for 6 s: are the topics there and can they be heard, how fast, large and old is what comes, does
+the planner have the parameters. What it offers begins with -r or -p: paste it behind --, or behind --ros-args of the node. What stands after -- is what the node would be started with.
 
 Exit code 1 means that there is an error among the findings.
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::cli::Outcome;
+use crate::cli::destination::check_file;
 use crate::frame::Stamp;
 use crate::frame::render::{RenderReport, Renderer, Scene};
 use crate::picture;
@@ -18,6 +19,7 @@ const MAX_FILE_BYTES: u64 = 64 << 20;
 /// # Errors
 /// When the scene cannot be read or drawn, or the picture cannot be written.
 pub(super) fn run(scene: &Path, output: &Path) -> anyhow::Result<Outcome> {
+    check_file("--output", output)?;
     let file = scene.display().to_string();
     let bytes = std::fs::metadata(scene).with_context(|| format!("cannot read scene file {file}"))?.len();
     anyhow::ensure!(bytes <= MAX_FILE_BYTES, "scene file {file} has {bytes} bytes, expected at most {MAX_FILE_BYTES}");

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::super::destination::{check_file, check_folder};
 use super::super::drawing_args::DrawingArgs;
 use super::super::infer::TRAINED_SIZE;
 use super::super::model_args::{ModelArgs, missing};
@@ -160,6 +161,26 @@ impl ReplayArgs {
         self.model.policy = Some(model.join("policy"));
         self.plot.get_or_insert_with(|| PathBuf::from("planner_tuner_demo.png"));
         Ok(self)
+    }
+
+    /// Refuses, before anything is loaded, what would come to nothing at the end.
+    ///
+    /// # Errors
+    /// An output that cannot be written; options of drawing where nothing is drawn.
+    pub fn check(&self) -> anyhow::Result<()> {
+        if let Some(path) = &self.plot {
+            check_file("--plot", path)?;
+        }
+        if let Some(path) = &self.mcap {
+            check_file("--mcap", path)?;
+        }
+        if let Some(path) = &self.log.folder {
+            check_folder("--log", path)?;
+        }
+        if let (ImageSource::Topic, Some(option)) = (self.image_source, self.drawing.topic_option()) {
+            anyhow::bail!("{option} names what pictures are drawn from; add --image-source render, or leave it out");
+        }
+        Ok(())
     }
 
     /// The recording.

@@ -1,6 +1,8 @@
 //! `planner_tuner replay`: parameters for every decision frame of a recording.
 
 mod args;
+mod columns;
+mod ending;
 mod follow;
 mod lines;
 mod log_args;
@@ -11,15 +13,15 @@ mod transitions;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use indicatif::ProgressBar;
-
+use self::ending::say_where;
 use self::lines::Lines;
 use self::outputs::Outputs;
 use self::summary::Summary;
 pub use self::summary::percentile;
 use self::transitions::Transitions;
 use super::Outcome;
-use super::model_args::bar_style;
+use super::interrupt::Interrupt;
+use super::progress::counting_bar;
 use super::stdout::{self, Reader};
 use crate::feature::EncodedFrame;
 use crate::frame::{BodyVelocity, Frame, HistoryRing, StampedFrame};
@@ -43,17 +45,20 @@ struct ReplayedDecision {
 pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
     let args = args.with_demo()?;
     args.model.required()?;
+    args.check()?;
     let mut recording = Recording::open(args.recording()?, &args.recording_options())?;
     let (mut tuner, mut follow) = args.follow.load(&args.model)?;
     let mut replay = Replay::new(&tuner, args.schedule()?)?;
     let mut outputs = Outputs::create(&args)?;
     let mut transitions = Transitions::begin(&args, &recording, &tuner, replay.max_gap)?;
-    let mut lines = Lines::new(args.form(), tuner.planner());
+    let mut lines = Lines::new(args.form(), tuner.planner(), stdout::terminal_width());
     let mut summary = Summary::default();
 
-    let bar = ProgressBar::new(recording.remaining() as u64).with_style(bar_style("{bar:30} {pos}/{len} frames {eta}"));
+    let total = recording.remaining();
+    let bar = counting_bar(total as u64, "frames");
+    let interrupt = Interrupt::listen()?;
     stdout::write(&lines.header())?;
-    loop {
+    while interrupt.asked().is_none() {
         let start = Instant::now();
         let Some(item) = recording.next() else { break };
         bar.inc(1);
@@ -84,13 +89,25 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
             break;
         }
     }
+    // A finished bar stands at its end.
+    let seen = bar.position();
     bar.finish_and_clear();
     let skips = recording.skips();
-    outputs.finish(&args, tuner.planner())?;
+    let interrupted = interrupt.asked();
+    if interrupted.is_some() {
+        log::warn!("stopped after {seen} of {total} frames; what was decided until then is kept");
+    }
     if let Some(transitions) = transitions {
         transitions.finish()?;
     }
+    let picture = outputs.finish(&args, tuner.planner())?;
     log::info!("{}", summary.describe(skips));
+    if let Some(picture) = picture {
+        say_where(&picture);
+    }
+    if let Some(code) = interrupted {
+        return Ok(Outcome::Interrupted(code));
+    }
     Ok(if skips.is_empty() && !summary.has_failures() { Outcome::Complete } else { Outcome::DataLost })
 }
 

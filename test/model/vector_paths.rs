@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use vlm_planner_tuner::vectors::{InstructionSet, VARIABLE, Vectors};
 
-use crate::support::{self, Expected, Report, expect, max_difference};
+use crate::support::{self, Expected, Report, expect, max_difference, max_relative_difference};
 
 /// Between two sets of instructions: sums are rounded at other places, no more.
 const BAR: f32 = 1e-4;
@@ -74,18 +74,19 @@ fn nf4_without_avx512() {
     let golden = Expected::open(&golden_set().join("expected.safetensors"));
     let golden = golden.values("frame2.policy.newest_first.feature");
     let mut report = Report::default();
-    // 4 bits move a feature by some tenths, bf16 by some hundredths at most, and both by more than rounding does.
+    // How far a narrower format may move a feature, of its largest number: for the scale only. That the formats' numbers are
+    // the right ones is shown by test/model/quantised_model.rs.
     for (name, format, moved) in [
         ("f32", &["--dtype", "f32"][..], 0.0..5e-4),
         ("bf16", &["--dtype", "bf16"], 1e-4..0.05),
-        ("nf4", &["--quantize", "nf4"], 1e-2..0.7),
+        ("nf4", &["--quantize", "nf4"], 1e-2..0.3),
     ] {
         let mut widest: Option<Vec<f32>> = None;
         for vectors in available() {
             let found = infer(vectors, format);
-            let from_golden = max_difference(&found, &golden);
+            let from_golden = max_relative_difference(&found, &golden);
             assert!(from_golden >= moved.start, "{name} with {vectors}: {from_golden} from f32, expected {moved:?}");
-            report.add(&format!("{name} with {vectors}, from PyTorch's f32"), from_golden, moved.end);
+            report.add(&format!("{name} with {vectors}, from PyTorch's f32, relative"), from_golden, moved.end);
             let widest = widest.get_or_insert_with(|| found.clone());
             report.add(&format!("{name} with {vectors}, from the widest vectors"), max_difference(&found, widest), BAR);
         }

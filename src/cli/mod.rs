@@ -23,6 +23,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::vectors;
+
 /// Re-tunes a classical local planner by looking at the scene: costmap image in, planner parameters out.
 #[derive(Debug, Parser)]
 #[command(
@@ -30,7 +32,8 @@ use clap::{Parser, Subcommand};
     version,
     after_help = "\
 Exit codes: 0 ok, 1 error, 2 wrong usage, 3 finished but data was lost, 130 stopped by Ctrl-C (what was done is kept).
-RUST_LOG=debug shows more of what happens.
+RUST_LOG=debug shows more of what happens. PLANNER_TUNER_VECTORS=avx512, avx2 or none is the widest vector
+instructions that may be used; without it, those that the processor has.
 
 Examples:
   planner_tuner replay --demo
@@ -75,6 +78,10 @@ pub fn main() -> ExitCode {
         .format_timestamp(None)
         .format_target(false)
         .init();
+    if let Err(error) = vectors::settle() {
+        log::error!("{error}");
+        return ExitCode::from(2);
+    }
     let outcome = match cli.command {
         Command::Infer(args) => infer::run(*args).map(|()| Outcome::Complete),
         Command::Replay(args) => replay::run(*args),

@@ -5,13 +5,14 @@ mod finding;
 mod graph;
 mod model;
 mod planner;
+mod vectors;
 
 use clap::Args;
 
 use super::model_args::ModelArgs;
 use super::stdout;
 
-/// Check model files, memory, device, planner, mapping and the ROS graph, and say what to do about what is wrong
+/// Check model files, memory, device, vector instructions, planner, mapping and the ROS graph, and say what to do about what is wrong
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Of the base model headers only are read; nothing is downloaded, nothing is set. Where planner_tuner_node lies beside this
@@ -48,6 +49,7 @@ pub struct DoctorArgs {
 /// When there is an error among the findings.
 pub fn run(args: &DoctorArgs) -> anyhow::Result<()> {
     let mut findings = model::check(&args.model);
+    findings.push(vectors::check());
     findings.extend(planner::check(&args.model, &args.mapping));
     findings.extend(environment::check(|name| std::env::var(name).ok()));
     if !args.no_graph {

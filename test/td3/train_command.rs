@@ -176,12 +176,15 @@ fn few_steps_with_a_plot_end_in_a_point() {
 }
 
 #[test]
-fn a_plot_of_no_step_at_all_is_no_error() {
+fn a_plot_without_a_point_is_no_error() {
     let logs = Logs::of("dwa", 2);
     let output = tempfile::tempdir().unwrap();
+    let run = output.path().join("run");
+    assert_eq!(ended(&from_start(&[&logs.path()], &run, &["--steps", "50"])).0, 0);
+    std::fs::remove_file(run.join("curves.csv")).unwrap();
     let picture = output.path().join("curves.png");
-    let rest = ["--steps", "0", "--plot", &picture.display().to_string()];
-    let (code, talk) = ended(&from_start(&[&logs.path()], &output.path().join("run"), &rest));
+    let rest = ["--resume", "--steps", "50", "--plot", &picture.display().to_string()];
+    let (code, talk) = ended(&train(&[&logs.path()], &run, &rest).output().unwrap());
     assert!(code == 0 && talk.contains("nothing to draw yet") && !picture.exists(), "{talk}");
 }
 

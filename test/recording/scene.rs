@@ -175,7 +175,7 @@ fn a_plan_grows_old() {
 #[test]
 fn a_plan_is_good_until_its_goal_is_over() {
     let mut surroundings = surroundings();
-    let mut after = |surroundings: &mut Surroundings, change| {
+    let after = |surroundings: &mut Surroundings, change| {
         surroundings.take_goal(change);
         plan_of(surroundings.compose(scan(100)))
     };

@@ -158,6 +158,8 @@ impl Guard {
     /// A scan came from which nothing can be seen. The planner keeps what it has; if that lasts, it gets the safe defaults.
     pub fn sensor_blind(&mut self, now: Moment, problem: &str) -> Reaction {
         self.counts.frames_refused += 1;
+        // Its publisher lives: what is wrong is the sensor.
+        self.frames.came(now);
         self.bad(now, Reason::SensorBlind(problem.to_owned()))
     }
 

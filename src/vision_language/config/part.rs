@@ -4,6 +4,9 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+/// A dict with its whole name.
+type NamedDict<'a> = (String, &'a Map<String, Value>);
+
 /// The fields of one part. Every value that is there is looked at, so that two names which do not say the same are
 /// found.
 #[derive(Clone, Copy)]
@@ -81,7 +84,7 @@ impl<'a> Part<'a> {
     }
 
     /// Dicts of a name, here and in the root, each with the whole name.
-    pub(super) fn dicts(&self, name: &str) -> Result<Vec<(String, &'a Map<String, Value>)>, String> {
+    pub(super) fn dicts(&self, name: &str) -> Result<Vec<NamedDict<'a>>, String> {
         let here = self.fields.get(name).map(|value| (format!("{}{name}", self.prefix), value));
         let there = self.root.and_then(|root| root.get(name)).map(|value| (name.to_owned(), value));
         let mut dicts = Vec::new();

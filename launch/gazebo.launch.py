@@ -5,22 +5,26 @@
 Needs clearpath_gz, or another simulator's launch file given by `simulator_package` and `simulator_launch`.
 """
 
+import os
+
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
+from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = 'vlm_planner_tuner'
 
-# Name, default (None: must be given), description. The first four are for the simulator.
+# Name, default, description. The first four are for the simulator.
 ARGUMENTS = [
     ('simulator_package', 'clearpath_gz', 'Package of the simulator\'s launch file'),
     ('simulator_launch', 'simulation.launch.py', 'The simulator\'s launch file'),
     ('world', 'warehouse', 'World, as the simulator names it'),
     ('setup_path', '~/clearpath/', 'Folder of robot.yaml, for the Clearpath simulator'),
     ('namespace', '', 'Namespace of the robot'),
-    ('map', None, 'Map of the world, a YAML file'),
+    ('map', '', 'Map of the world, a YAML file; needed unless slam'),
+    ('slam', 'False', 'Make a map with slam_toolbox while driving'),
+    ('controller', 'dwb', 'Controller of Nav2: dwb or mppi'),
     ('base', '', 'Base model: a folder, or an id on the Hugging Face Hub'),
     ('checkpoint', '', 'Folder of the supervised checkpoint'),
     ('policy', '', 'Policy: prefix, folder or actor file'),
@@ -30,24 +34,35 @@ ARGUMENTS = [
     ('odometry_topic', 'platform/odom/filtered', 'Topic of the odometry'),
 ]
 FOR_SIMULATOR = ['world', 'setup_path']
-FOR_NAV2 = [name for name, _, _ in ARGUMENTS[4:]]
+FOR_NAVIGATION = [name for name, _, _ in ARGUMENTS[4:]]
+
+
+def expanded(path):
+    """No shell expands what stands behind `:=`."""
+    return os.path.expanduser(os.path.expandvars(path))
+
+
+def included(context, package, file, arguments):
+    path = os.path.join(FindPackageShare(package).perform(context), 'launch', file)
+    if not os.path.isfile(path):
+        raise RuntimeError(f'{package} has no launch file {path}')
+    return IncludeLaunchDescription(PythonLaunchDescriptionSource(path), launch_arguments=arguments.items())
+
+
+def simulation(context):
+    value = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
+    # Both are found before either is started. nav2.launch.py expands its own paths.
+    navigation = included(context, PACKAGE, 'nav2.launch.py',
+                          {'use_sim_time': 'true', **{name: value[name] for name in FOR_NAVIGATION}})
+    simulator = included(context, value['simulator_package'], value['simulator_launch'],
+                         {name: expanded(value[name]) for name in FOR_SIMULATOR})
+    # A group's settings are gone when an event comes later, and simulators wait for events: Clearpath's starts the
+    # robot when its generators have ended. So the navigation is in the group, where its settings do not reach the
+    # simulator, and the simulator stands last and outside.
+    return [GroupAction([navigation]), simulator]
 
 
 def generate_launch_description():
     declared = [DeclareLaunchArgument(name, default_value=default, description=description)
                 for name, default, description in ARGUMENTS]
-    # In a group of its own: what it sets must not reach Nav2 and the tuner.
-    simulator = GroupAction([IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(PathJoinSubstitution([
-            FindPackageShare(LaunchConfiguration('simulator_package')), 'launch',
-            LaunchConfiguration('simulator_launch')])),
-        launch_arguments={name: LaunchConfiguration(name) for name in FOR_SIMULATOR}.items(),
-    )])
-    navigation = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(PathJoinSubstitution([FindPackageShare(PACKAGE), 'launch', 'nav2.launch.py'])),
-        launch_arguments={
-            'use_sim_time': 'true',
-            **{name: LaunchConfiguration(name) for name in FOR_NAV2},
-        }.items(),
-    )
-    return LaunchDescription([*declared, simulator, navigation])
+    return LaunchDescription([*declared, OpaqueFunction(function=simulation)])

@@ -1,15 +1,16 @@
-"""The tuner beside a recording: the same numbers as `planner_tuner replay`, live.
+"""The tuner beside a recording: the same numbers as `planner_tuner replay`, live. Ends when the recording has ended.
 
     ros2 launch vlm_planner_tuner replay.launch.py bag:=drive/ checkpoint:=/models/dwa
 """
 
+import math
 import os
 
 from launch import LaunchDescription
-from launch.actions import (DeclareLaunchArgument, ExecuteProcess, IncludeLaunchDescription, OpaqueFunction,
+from launch.actions import (DeclareLaunchArgument, ExecuteProcess, IncludeLaunchDescription, OpaqueFunction, Shutdown,
                             TimerAction)
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = 'vlm_planner_tuner'
@@ -32,28 +33,62 @@ ARGUMENTS = [
 ]
 FOR_PLAYER = 4
 DDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
+# Seconds for the decision on the last image.
+LAST_DECISION = 5.0
 
 
-def player(context):
-    value = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS[:FOR_PLAYER]}
-    loop = ['--loop'] if value['loop'].lower() in ('true', '1') else []
-    play = ['ros2', 'bag', 'play', value['bag'], '--clock', '200', '--rate', value['rate'], *loop]
+def expanded(path):
+    """No shell expands what stands behind `:=`."""
+    return os.path.expanduser(os.path.expandvars(path))
+
+
+def is_true(name, text):
+    if text.lower() in ('true', '1'):
+        return True
+    if text.lower() in ('false', '0', ''):
+        return False
+    raise RuntimeError(f"{name}:={text} is neither true nor false")
+
+
+def number(name, text, what, least):
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= least):
+        raise RuntimeError(f'{name}:={text} is not {what}')
+    return value
+
+
+def replay(context):
+    # Everything is checked before the first node: one that starts while the launch fails is left alone.
+    value = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
+    bag = expanded(value['bag'])
+    if not os.path.exists(bag):
+        raise RuntimeError(f'bag: there is no recording {bag}')
+    number('rate', value['rate'], 'a positive number', 1e-3)
+    delay = number('delay', value['delay'], 'a number of seconds', 0.0)
+    loop = ['--loop'] if is_true('loop', value['loop']) else []
+    share = FindPackageShare(PACKAGE).perform(context)
+    tuner = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(os.path.join(share, 'launch', 'tuner.launch.py')),
+        launch_arguments={
+            'use_sim_time': 'true',
+            **{name: value[name] for name, _, _ in ARGUMENTS[FOR_PLAYER:]},
+        }.items(),
+    )
     # Raw images need large buffers on both sides.
-    profile = os.path.join(FindPackageShare(PACKAGE).perform(context), 'config', 'fastdds_images.xml')
-    environment = {DDS_PROFILE: os.environ.get(DDS_PROFILE) or profile}
-    return [TimerAction(period=float(value['delay']), actions=[
-        ExecuteProcess(cmd=play, additional_env=environment, output='screen')])]
+    profile = os.environ.get(DDS_PROFILE) or os.path.join(share, 'config', 'fastdds_images.xml')
+    player = ExecuteProcess(
+        cmd=['ros2', 'bag', 'play', bag, '--clock', '200', '--rate', value['rate'], *loop],
+        additional_env={DDS_PROFILE: profile},
+        output='screen',
+        on_exit=[TimerAction(period=LAST_DECISION, actions=[Shutdown(reason='the recording has ended')])],
+    )
+    return [tuner, TimerAction(period=delay, actions=[player])]
 
 
 def generate_launch_description():
     declared = [DeclareLaunchArgument(name, default_value=default, description=description)
                 for name, default, description in ARGUMENTS]
-    tuner = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(
-            PathJoinSubstitution([FindPackageShare(PACKAGE), 'launch', 'tuner.launch.py'])),
-        launch_arguments={
-            'use_sim_time': 'true',
-            **{name: LaunchConfiguration(name) for name, _, _ in ARGUMENTS[FOR_PLAYER:]},
-        }.items(),
-    )
-    return LaunchDescription([*declared, tuner, OpaqueFunction(function=player)])
+    return LaunchDescription([*declared, OpaqueFunction(function=replay)])

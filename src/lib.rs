@@ -32,5 +32,6 @@ pub mod td3;
 pub mod thread_count;
 pub mod transition;
 pub mod tuner;
+pub mod vectors;
 pub mod vision_language;
 pub mod weights;

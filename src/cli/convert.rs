@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 
 use super::Outcome;
+use super::destination::check_folder;
 use crate::checkpoint::{CheckpointError, PolicyCheckpoint, PolicyForm, PolicySet};
 
 /// Write a policy in its other form: pickles for the original system, safetensors for everything else
@@ -44,6 +45,7 @@ enum Form {
 pub fn run(args: &ConvertArgs) -> anyhow::Result<Outcome> {
     let policy = PolicyCheckpoint::open(&args.policy)?;
     let (folder, prefix) = output(&args.output, &policy.path)?;
+    check_folder("--output", &folder)?;
     let taken = ["_actor", "_actor.safetensors", "_manifest.json", "_lora_adapter"]
         .map(|suffix| folder.join(format!("{prefix}{suffix}")));
     if let Some(taken) = taken.iter().find(|path| path.symlink_metadata().is_ok()) {

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use indicatif::ProgressBar;
 
 use super::Outcome;
-use super::model_args::bar_style;
+use super::destination::check_new_folder;
+use super::progress::counting_bar;
 use crate::export::{DatasetExport, ExportReport};
 use crate::transition::logs_in;
 
@@ -16,6 +16,7 @@ use crate::transition::logs_in;
 The dataset has one .npz an episode, with Minari's names (observations, actions, rewards, terminations, truncations),
 the frames as PNG, and metadata.json, which says what each array is:
   numpy.load(\"dataset/episode_0.npz\")[\"observations\"]    features, one row more than actions
+  python dataset/to_minari.py planner/jackal-v0           makes a data set that minari.load_dataset reads
 
 Exit code 3 means that the dataset is there, but part of the logs could not be used.
 
@@ -24,7 +25,7 @@ Example:
 pub struct ExportArgs {
     /// Folder of logs, or one log
     logs: PathBuf,
-    /// Folder to write; must not be there
+    /// Folder to write: a new one, or an empty one
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
     /// The form of the dataset
@@ -48,13 +49,14 @@ enum Format {
 /// When there is no log, logs do not belong together, or the dataset cannot be written.
 pub fn run(args: &ExportArgs) -> anyhow::Result<Outcome> {
     let Format::Minari = args.format;
+    let output = check_new_folder("--output", &args.output)?;
     let found = logs_in(&args.logs)?;
     let mut complete = found.refused.is_empty();
     for (path, error) in &found.refused {
         log::error!("{} is left out: {error}", path.display());
     }
-    let mut export = DatasetExport::create(&args.output, args.allow_mixed)?;
-    let bar = ProgressBar::new(found.episodes.len() as u64).with_style(bar_style("{bar:30} {pos}/{len} logs {eta}"));
+    let mut export = DatasetExport::create(&output, args.allow_mixed)?;
+    let bar = counting_bar(found.episodes.len() as u64, "logs");
     for files in &found.episodes {
         let log = files.read()?;
         if !log.damage.is_empty() {
@@ -66,7 +68,7 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<Outcome> {
     }
     bar.finish_and_clear();
     let ExportReport { logs, episodes, steps, frames, unusable_steps, lost_frames } = export.finish()?;
-    let output = args.output.display();
+    let output = output.display();
     log::info!("wrote {episodes} episodes, {steps} steps and {frames} frames of {logs} logs to {output}");
     if unusable_steps > 0 || lost_frames > 0 {
         log::error!("{unusable_steps} steps stand alone between holes, {lost_frames} frames are lost");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 
+use super::destination::check_file;
 use super::model_args::ModelArgs;
 use super::{report, stdout};
 use crate::feature::EncodedFrame;
@@ -54,6 +55,9 @@ pub struct InferArgs {
 /// What cannot be read, loaded or computed.
 pub fn run(args: InferArgs) -> anyhow::Result<()> {
     args.model.required()?;
+    if let Some(path) = &args.attention {
+        check_file("--attention", path)?;
+    }
     let velocity = BodyVelocity::new(args.linear_vel, args.angular_vel)?;
     let mut times = StageTimes::default();
     let frame = times.measure(Stage::Decode, || read_frame(&args.image))?;

@@ -2,16 +2,20 @@
 
 pub mod bench;
 pub mod convert;
+mod destination;
 pub mod doctor;
 mod drawing_args;
 pub mod export;
 pub mod infer;
 pub mod inspect;
+mod interrupt;
 pub(crate) mod model_args;
+mod progress;
 pub mod relabel;
 pub mod render;
 pub mod replay;
 mod report;
+mod stamps_arg;
 mod stdout;
 pub mod train;
 
@@ -19,13 +23,17 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::vectors;
+
 /// Re-tunes a classical local planner by looking at the scene: costmap image in, planner parameters out.
 #[derive(Debug, Parser)]
 #[command(
+    name = "planner_tuner",
     version,
     after_help = "\
-Exit codes: 0 ok, 1 error, 2 wrong usage, 3 finished but data was lost.
-RUST_LOG=debug shows more of what happens.
+Exit codes: 0 ok, 1 error, 2 wrong usage, 3 finished but data was lost, 130 stopped by Ctrl-C (what was done is kept).
+RUST_LOG=debug shows more of what happens. PLANNER_TUNER_VECTORS=avx512, avx2 or none is the widest vector
+instructions that may be used; without it, those that the processor has.
 
 Examples:
   planner_tuner replay --demo
@@ -59,6 +67,8 @@ pub enum Outcome {
     Complete,
     /// The command ran to its end, but something of its input could not be used.
     DataLost,
+    /// Somebody wanted an end; what was done by then is kept. The exit code is that of the signal.
+    Interrupted(u8),
 }
 
 /// Parses the arguments, runs the command, and says what went wrong.
@@ -68,6 +78,10 @@ pub fn main() -> ExitCode {
         .format_timestamp(None)
         .format_target(false)
         .init();
+    if let Err(error) = vectors::settle() {
+        log::error!("{error}");
+        return ExitCode::from(2);
+    }
     let outcome = match cli.command {
         Command::Infer(args) => infer::run(*args).map(|()| Outcome::Complete),
         Command::Replay(args) => replay::run(*args),
@@ -83,13 +97,41 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(Outcome::Complete) => ExitCode::SUCCESS,
         Ok(Outcome::DataLost) => ExitCode::from(3),
+        Ok(Outcome::Interrupted(code)) => ExitCode::from(code),
         Err(error) => match error.downcast::<clap::Error>() {
             // Exits with 2, as for everything else that is wrong with the arguments.
             Ok(usage) => usage.exit(),
             Err(error) => {
-                log::error!("{error:#}");
+                log::error!("{}", in_words(&error));
                 ExitCode::FAILURE
             }
         },
+    }
+}
+
+/// An error with its causes, each said once: many errors have their cause in their own sentence.
+fn in_words(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |said, cause| {
+        let cause = cause.to_string();
+        if said.contains(&cause) { said } else { format!("{said}: {cause}") }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("planner.yaml: {source}; check the path")]
+    struct WithItsCause {
+        source: std::io::Error,
+    }
+
+    #[test]
+    fn r23_a_cause_is_said_once() {
+        let refused = || std::io::Error::other("Is a directory (os error 21)");
+        let error = anyhow::Error::from(WithItsCause { source: refused() }).context("the plan");
+        assert_eq!(in_words(&error), "the plan: planner.yaml: Is a directory (os error 21); check the path");
+        assert_eq!(in_words(&anyhow::Error::from(refused()).context("a.png")), "a.png: Is a directory (os error 21)");
     }
 }

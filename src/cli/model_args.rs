@@ -7,8 +7,9 @@ use anyhow::Context as _;
 use candle_core::Device;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
+use super::progress::style;
 use crate::planner::PlannerSpec;
 use crate::tuner::{Head, LoadProgress, Tuner, TunerOptions};
 use crate::vision_language::hub::{HubEnvironment, ModelSource};
@@ -156,7 +157,7 @@ impl ModelArgs {
         }
         let options = self.options()?;
         self.compute.start_threads();
-        let bar = ProgressBar::new(0).with_style(bar_style("loading weights {bar:30} {pos}/{len}"));
+        let bar = ProgressBar::new(0).with_style(style("loading weights {bar:30} {pos}/{len}"));
         let shown = bar.clone();
         let progress: LoadProgress = Box::new(move |read, total| {
             shown.set_length(total as u64);
@@ -208,11 +209,6 @@ impl ComputeArgs {
 pub fn planner_named(name: &str) -> anyhow::Result<PlannerSpec> {
     let is_file = Path::new(name).exists() || name.contains(['/', '.']);
     Ok(if is_file { PlannerSpec::load(Path::new(name))? } else { PlannerSpec::builtin(name)? })
-}
-
-/// A bar on stderr; without a terminal nothing is drawn.
-pub fn bar_style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// A usage error in clap's words, which ends the program with exit code 2.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Outcome;
+use super::destination::check_folder;
 use crate::transition::RewardWeights;
 use crate::transition::relabel::relabel;
 
@@ -35,6 +36,7 @@ pub struct RelabelArgs {
 /// # Errors
 /// What cannot be read or written.
 pub fn run(args: &RelabelArgs) -> anyhow::Result<Outcome> {
+    check_folder("--output", &args.output)?;
     let weights = RewardWeights::load(&args.reward)?;
     let summary = relabel(&args.logs, weights, &args.output)?;
     let mean = |sum: f64| sum / summary.steps.max(1) as f64;

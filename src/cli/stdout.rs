@@ -25,3 +25,8 @@ pub fn write(text: &str) -> anyhow::Result<Reader> {
         Err(error) => Err(error).context("stdout cannot be written"),
     }
 }
+
+/// Characters in a line of the terminal that stdout is; `None` for a file or a pipe.
+pub fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0)
+}

@@ -48,10 +48,13 @@ impl DatasetExport {
     /// `allow_mixed`, because their features mean something else.
     ///
     /// # Errors
-    /// [`ExportError::Exists`] when the folder is there, [`ExportError::Io`] when it cannot be made.
+    /// [`ExportError::Exists`] when the folder is there and holds something, [`ExportError::Io`] when it cannot be made.
     pub fn create(folder: &Path, allow_mixed: bool) -> Result<Self, ExportError> {
-        if folder.symlink_metadata().is_ok() {
-            return Err(ExportError::Exists { path: folder.into() });
+        // Without a slash at its end: what is appended belongs to the name.
+        let folder: PathBuf = folder.components().collect();
+        let is_empty = folder.read_dir().is_ok_and(|mut entries| entries.next().is_none());
+        if folder.symlink_metadata().is_ok() && !is_empty {
+            return Err(ExportError::Exists { path: folder });
         }
         let mut partial = folder.as_os_str().to_owned();
         partial.push(".partial");
@@ -62,7 +65,7 @@ impl DatasetExport {
         }
         fs::create_dir_all(&partial).map_err(io(&partial))?;
         let (session, episodes, report) = (None, Vec::new(), ExportReport::default());
-        Ok(Self { folder: folder.into(), partial, allow_mixed, session, episodes, report, finished: false })
+        Ok(Self { folder, partial, allow_mixed, session, episodes, report, finished: false })
     }
 
     /// Adds a log's episode.
@@ -102,9 +105,11 @@ impl DatasetExport {
         });
         let path = self.partial.join("metadata.json");
         let text = format!("{metadata:#}\n");
-        File::create(&path)
-            .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-            .map_err(io(&path))?;
+        for (path, text) in [(path, text.as_str()), (self.partial.join("to_minari.py"), TO_MINARI)] {
+            File::create(&path)
+                .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+                .map_err(io(&path))?;
+        }
         fs::rename(&self.partial, &self.folder).map_err(io(&self.folder))?;
         self.finished = true;
         Ok(self.report)
@@ -204,6 +209,9 @@ impl Drop for DatasetExport {
         }
     }
 }
+
+/// Minari itself reads HDF5 and Arrow files alone. This makes one of them.
+const TO_MINARI: &str = include_str!("to_minari.py");
 
 /// What the arrays of an episode are, for whoever opens the metadata.
 const ARRAYS: [(&str, &str); 12] = [

@@ -3,6 +3,7 @@
 //! ```text
 //! dataset/
 //!   metadata.json            planner, parameters, lengths, who acted in which episode, what each array is
+//!   to_minari.py             makes a data set that Minari loads
 //!   episode_0.npz            observations, actions, rewards, terminations, truncations, …
 //!   episode_0/frames/        000000.png, … where a step's number in `frames` says
 //! ```

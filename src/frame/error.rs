@@ -61,12 +61,35 @@ pub enum FrameError {
         height: u32,
     },
     /// The bytes are neither PNG nor JPEG.
-    #[error("compressed image of {length} bytes begins with {magic}, expected a PNG or a JPEG")]
+    #[error(
+        "compressed image of {length} bytes begins with {magic}{}, expected a PNG or a JPEG",
+        .looks_like.map(|kind| format!(" ({kind})")).unwrap_or_default()
+    )]
     UnknownImageFile {
         /// Bytes that were there.
         length: usize,
         /// The first bytes in hexadecimal, or `nothing`.
         magic: String,
+        /// What else they are those of.
+        looks_like: Option<&'static str>,
+    },
+    /// A compressed depth image: ranges, no colours.
+    #[error(
+        "format field is '{field}', a depth image, expected a PNG or JPEG of colours; choose another topic with \
+         --image-topic"
+    )]
+    DepthImage {
+        /// The message's `format` field.
+        field: String,
+    },
+    /// A grey picture of 16 bits, which Pillow's `convert("RGB")` cuts off at 255.
+    #[error(
+        "a grey {format} of 16 bits: training cuts its values off at 255, which leaves next to nothing of it, expected 8 \
+         bits or colours; save it with 8 bits"
+    )]
+    WideGrey {
+        /// `PNG` or `JPEG`.
+        format: &'static str,
     },
     /// The `format` field of a compressed image names something other than what the bytes are.
     #[error("format field is '{field}', but the bytes are a {content}; correct the publisher's format field")]

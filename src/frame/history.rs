@@ -104,6 +104,12 @@ impl<T: Clone> HistoryRing<T> {
         self.offsets.iter().map(|offset| self.frames.get(offset - 1).unwrap_or(oldest).clone()).collect()
     }
 
+    /// As [`Self::select`], from frames that somebody else remembered, newest first.
+    pub fn select_from(&self, newest_first: &[T], current: &T) -> Vec<T> {
+        let oldest = newest_first.last().unwrap_or(current);
+        self.offsets.iter().map(|offset| newest_first.get(offset - 1).unwrap_or(oldest).clone()).collect()
+    }
+
     /// Remembers a frame once its decision is made; one beyond the largest offset is dropped.
     pub fn push(&mut self, stamp: Stamp, frame: T) {
         self.advance_to(stamp);

@@ -4,8 +4,10 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ExtendedColorType, ImageDecoder as _, ImageFormat, ImageReader, Limits, LumaA, Rgba};
 
+use super::image_codec::{NamedCodecs, looks_like};
+use super::jpeg_end::jpeg_length;
 use super::{Frame, FrameError};
 
 /// Memory that decoding one compressed image may take, bytes: an 8-bit RGB image of [`Frame::MAX_SIDE`] squared fits.
@@ -14,34 +16,39 @@ const DECODE_BUDGET: u64 = 256 << 20;
 impl Frame {
     /// From the fields of a `sensor_msgs/CompressedImage`.
     ///
-    /// The first bytes decide what the image is. The `format` field (`png`, `jpeg`, `jpg`, or image_transport's
-    /// `bgr8; png compressed bgr8`) must agree, or be empty: where it does not, one of the two is wrong and nothing
-    /// is guessed.
+    /// The first bytes decide what the image is, since drivers write into `format` what they like: `png`, `JPEG`, `jpg`,
+    /// image_transport's `bgr8; png compressed bgr8`, `rgb8;jpeg`, `rgb8; jpeg compressed; bgr8`, nothing. Only where it
+    /// names another codec than that of the bytes is one of the two wrong, and nothing is guessed.
     ///
     /// # Errors
-    /// [`FrameError::UnknownImageFile`], [`FrameError::FormatDisagrees`], and those of [`Self::from_image_bytes`].
+    /// [`FrameError::UnknownImageFile`], [`FrameError::DepthImage`], [`FrameError::FormatDisagrees`], and those of
+    /// [`Self::from_image_bytes`].
     pub fn from_compressed(format: &str, data: &[u8]) -> Result<Self, FrameError> {
+        let named = NamedCodecs::of(format);
+        let shortened = || format.chars().take(64).collect();
+        if named.depth {
+            return Err(FrameError::DepthImage { field: shortened() });
+        }
         let content = ImageContent::of(data)?;
-        // "<encoding>; <codec> compressed <target>": the codec is what counts, the file itself knows its channels.
-        let codec = format.rsplit(';').next().unwrap_or(format).split_whitespace().next().unwrap_or("");
-        let agrees = match content {
-            ImageContent::Png => codec.eq_ignore_ascii_case("png"),
-            ImageContent::Jpeg => codec.eq_ignore_ascii_case("jpeg") || codec.eq_ignore_ascii_case("jpg"),
+        let (agrees, names_another) = match content {
+            ImageContent::Png => (named.png, named.jpeg || named.other),
+            ImageContent::Jpeg => (named.jpeg, named.png || named.other),
         };
-        if !format.is_empty() && !agrees {
-            let field = format.chars().take(64).collect();
-            return Err(FrameError::FormatDisagrees { field, content: content.name() });
+        if names_another && !agrees {
+            return Err(FrameError::FormatDisagrees { field: shortened(), content: content.name() });
         }
         content.decode(data)
     }
 
-    /// From the bytes of a PNG or JPEG file.
+    /// From the bytes of a PNG or JPEG file; what lies behind the picture's end is of no interest.
     ///
-    /// Palette and grey images are expanded, 16-bit channels are scaled to 8 bits, alpha is dropped (not blended, as
-    /// Pillow's `convert("RGB")`).
+    /// The pixels are those of Pillow's `convert("RGB")`, with which checkpoints are trained: palette and grey images are
+    /// expanded, alpha is dropped (not blended), of 16-bit channels the high byte is kept. Pillow cuts grey pictures of 16
+    /// bits off at 255, which leaves little of them: they are refused.
     ///
     /// # Errors
-    /// [`FrameError::UnknownImageFile`], [`FrameError::Size`], and [`FrameError::Decode`] for a damaged file.
+    /// [`FrameError::UnknownImageFile`], [`FrameError::Size`], [`FrameError::WideGrey`], and [`FrameError::Decode`] for a
+    /// damaged file.
     pub fn from_image_bytes(data: &[u8]) -> Result<Self, FrameError> {
         ImageContent::of(data)?.decode(data)
     }
@@ -67,7 +74,7 @@ impl ImageContent {
             None if data.is_empty() => "nothing".to_owned(),
             None => data.iter().map(|byte| format!("{byte:02X}")).collect(),
         };
-        Err(FrameError::UnknownImageFile { length: data.len(), magic })
+        Err(FrameError::UnknownImageFile { length: data.len(), magic, looks_like: looks_like(data) })
     }
 
     fn name(self) -> &'static str {
@@ -79,38 +86,49 @@ impl ImageContent {
 
     fn decode(self, data: &[u8]) -> Result<Frame, FrameError> {
         let refuse = |reason: String| FrameError::Decode { format: self.name(), length: data.len(), reason };
-        // The decoder fills what a cut-off JPEG lacks with grey; the end-of-image marker shows that it is all there.
-        if self == Self::Jpeg && !ends_with_end_of_image(data) {
-            return Err(refuse("it ends without the end-of-image marker, the rest is missing".to_owned()));
-        }
-        let format = match self {
-            Self::Png => ImageFormat::Png,
-            Self::Jpeg => ImageFormat::Jpeg,
+        let (format, picture) = match self {
+            Self::Png => (ImageFormat::Png, data),
+            Self::Jpeg => {
+                // The decoder fills what a cut-off JPEG lacks with grey; its end shows that it is all there.
+                let whole = jpeg_length(data).and_then(|length| data.get(..length));
+                let cut = || refuse("it ends without the end-of-image marker, the rest is missing".to_owned());
+                (ImageFormat::Jpeg, whole.ok_or_else(cut)?)
+            }
         };
         let mut limits = Limits::default();
         limits.max_alloc = Some(DECODE_BUDGET);
-        let mut reader = ImageReader::with_format(Cursor::new(data), format);
+        let mut reader = ImageReader::with_format(Cursor::new(picture), format);
         reader.limits(limits.clone());
         let mut decoder = reader.into_decoder().map_err(|error| refuse(error.to_string()))?;
         let (width, height) = decoder.dimensions();
         Frame::checked_len(width, height)?;
+        if decoder.original_color_type() == ExtendedColorType::L16 {
+            return Err(FrameError::WideGrey { format: self.name() });
+        }
         limits.reserve(decoder.total_bytes()).map_err(|error| refuse(error.to_string()))?;
         decoder.set_limits(limits).map_err(|error| refuse(error.to_string()))?;
         let pixels = DynamicImage::from_decoder(decoder).map_err(|error| refuse(error.to_string()))?;
-        Frame::from_rgb8(width, height, pixels.into_rgb8().into_raw())
+        Frame::from_rgb8(width, height, to_rgb8(pixels))
     }
 }
 
-/// Whether the last bytes are JPEG's end-of-image marker. Cameras that pad their buffers leave zeros behind it.
-fn ends_with_end_of_image(data: &[u8]) -> bool {
-    let padding = data.iter().rev().take_while(|&&byte| byte == 0).count();
-    data.get(..data.len() - padding).is_some_and(|data| data.ends_with(&[0xFF, 0xD9]))
+/// The colours as Pillow has them: of 16-bit channels the high byte, where `image` rounds to the nearest of 8 bits.
+fn to_rgb8(pixels: DynamicImage) -> Vec<u8> {
+    let high = |channel: u16| (channel >> 8) as u8;
+    match pixels {
+        DynamicImage::ImageRgb16(pixels) => pixels.into_raw().into_iter().map(high).collect(),
+        DynamicImage::ImageRgba16(pixels) => {
+            pixels.pixels().flat_map(|&Rgba([r, g, b, _])| [r, g, b].map(high)).collect()
+        }
+        DynamicImage::ImageLumaA16(pixels) => pixels.pixels().flat_map(|&LumaA([grey, _])| [high(grey); 3]).collect(),
+        pixels => pixels.into_rgb8().into_raw(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-    use image::{ExtendedColorType, ImageEncoder as _};
+    use image::ImageEncoder as _;
     use proptest::prelude::*;
 
     use super::*;
@@ -135,19 +153,86 @@ mod tests {
 
     #[test]
     fn png_of_every_colour_type_becomes_rgb() {
-        use ExtendedColorType::{L8, L16, La8, Rgb8, Rgb16, Rgba8};
-        let wide: Vec<u8> = RGB.iter().flat_map(|&byte| [byte, byte]).collect();
-        let cases: [(ExtendedColorType, &[u8], &[u8]); 6] = [
+        use ExtendedColorType::{L8, La8, Rgb8, Rgba8};
+        let cases: [(ExtendedColorType, &[u8], &[u8]); 4] = [
             (Rgb8, &RGB, &RGB),
             (Rgba8, &RGBA, &RGB),
-            (Rgb16, &wide, &RGB),
             (L8, &[7, 8], &[7, 7, 7, 8, 8, 8]),
             (La8, &[7, 0, 8, 9], &[7, 7, 7, 8, 8, 8]),
-            (L16, &[7, 7, 8, 8], &[7, 7, 7, 8, 8, 8]),
         ];
         for (color, data, expected) in cases {
             assert_eq!(Frame::from_image_bytes(&png(color, data)).unwrap().rgb(), expected, "{color:?}");
         }
+    }
+
+    /// The case png-of-sixteen-bits. What Pillow 13.0 gives for each: low bytes of 0xFF would be rounded up.
+    #[test]
+    fn of_sixteen_bits_the_high_byte_is_kept_as_pillow_does() {
+        use ExtendedColorType::{L16, La16, Rgb16, Rgba16};
+        // `image` takes channels in the machine's order.
+        let wide =
+            |channels: &[u16]| -> Vec<u8> { channels.iter().flat_map(|channel| channel.to_ne_bytes()).collect() };
+        let rgb = [0x80FF, 0x8000, 0x01FE, 0xFF00, 0x00FF, 0xFFFE];
+        let rgba = [0x80FF, 0x8000, 0x01FE, 0x1234, 0xFF00, 0x00FF, 0xFFFE, 0];
+        for (color, channels) in [(Rgb16, &rgb[..]), (Rgba16, &rgba[..])] {
+            let frame = Frame::from_image_bytes(&png(color, &wide(channels))).unwrap();
+            assert_eq!(frame.rgb(), [128, 128, 1, 255, 0, 255], "{color:?}");
+        }
+        let grey = Frame::from_image_bytes(&png(La16, &wide(&[0x80FF, 0xFFFF, 0x01FF, 0]))).unwrap();
+        assert_eq!(grey.rgb(), [128, 128, 128, 1, 1, 1]);
+        let message = Frame::from_image_bytes(&png(L16, &wide(&[0x80FF, 200]))).unwrap_err().to_string();
+        assert!(message.contains("grey PNG of 16 bits") && message.contains("8 bits"), "{message}");
+    }
+
+    /// The case jpeg-bytes-behind-the-end, and its like for PNG.
+    #[test]
+    fn bytes_behind_a_whole_picture_change_nothing() {
+        let (png, jpeg) = (png(ExtendedColorType::Rgb8, &RGB), jpeg());
+        let (old_jpeg, old_png) = (jpeg[jpeg.len() / 3..].to_vec(), png[png.len() / 3..].to_vec());
+        for picture in [&png, &jpeg] {
+            let alone = Frame::from_image_bytes(picture).unwrap();
+            for rest in [&[0; 5][..], &[0xFF; 3], b"old bytes", &old_jpeg, &old_png, &jpeg, &png] {
+                assert!(Frame::from_image_bytes(&[picture, rest].concat()).unwrap() == alone, "{rest:02X?}");
+            }
+        }
+        for end in (4..jpeg.len()).step_by(7) {
+            let cut = [&jpeg[..end], &jpeg].concat();
+            // A length field that was cut swallows the beginning of what follows: then there is but one picture.
+            let read = Frame::from_image_bytes(&cut).is_ok();
+            assert!(!read || jpeg_length(&cut) == Some(cut.len()), "JPEG cut at {end}, another behind it");
+        }
+    }
+
+    /// The case compressed-format-two-semicolons.
+    #[test]
+    fn format_fields_as_drivers_write_them_are_read() {
+        let (png, jpeg) = (png(ExtendedColorType::Rgb8, &RGB), jpeg());
+        let jpegs = [
+            "rgb8; jpeg compressed; bgr8",
+            "jpeg",
+            "jpg",
+            "JPEG",
+            " jpeg ",
+            "rgb8;jpeg",
+            "rgb8; jpeg compressed bgr8",
+            "",
+            "RGB8; JPEG compressed BGR8",
+            "mono8; jpeg compressed ",
+            "mjpeg",
+            "rgb8",
+            "\u{e9}",
+            "image/jpeg",
+        ];
+        jpegs.iter().for_each(|format| assert!(Frame::from_compressed(format, &jpeg).is_ok(), "{format}"));
+        let pngs =
+            ["png", "PNG", "bgr8; png compressed bgr8", "bgr8; png compressed; bgr8", "rgb8;png", "", "bgr8", ".png"];
+        pngs.iter().for_each(|format| assert!(Frame::from_compressed(format, &png).is_ok(), "{format}"));
+        for format in ["16UC1; compressedDepth png", "32FC1; compresseddepth rvl", "16UC1; compressedDepth"] {
+            let message = Frame::from_compressed(format, &[0; 40]).unwrap_err().to_string();
+            assert!(message.contains("depth") && message.contains(format), "{message}");
+        }
+        let video = Frame::from_compressed("h264", &[0, 0, 0, 1, 0x67]).unwrap_err().to_string();
+        assert!(video.contains("video"), "{video}");
     }
 
     #[test]
@@ -161,7 +246,7 @@ mod tests {
             let message = Frame::from_compressed(format, &png).unwrap_err().to_string();
             assert!(message.contains(&format!("'{format}'")) && message.contains("PNG"), "{message}");
         }
-        for format in ["png", "tiff", "16UC1; compressedDepth png", "\u{e9}"] {
+        for format in ["png", "tiff"] {
             assert!(
                 matches!(Frame::from_compressed(format, &jpeg), Err(FrameError::FormatDisagrees { .. })),
                 "{format}"

@@ -6,7 +6,9 @@ mod error;
 #[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
 mod frame;
 mod history;
+mod image_codec;
 mod image_file;
+mod jpeg_end;
 pub mod render;
 mod velocity;
 

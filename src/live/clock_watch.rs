@@ -7,6 +7,8 @@ use crate::planner::guard::{ClockEvent, Moment};
 
 /// A step of this much beyond the time that passed is a jump, not jitter or a fast simulation.
 const FORWARD_JUMP: Duration = Duration::from_secs(1);
+/// Simulations and recordings run at this many times the speed at most.
+const FASTEST: u32 = 20;
 const BACKWARD_JUMP: Duration = Duration::from_millis(100);
 
 /// Compares ROS time with monotonic time, reading by reading.
@@ -30,9 +32,15 @@ impl ClockWatch {
             let back = Duration::from_nanos(nanos.unsigned_abs());
             return if back > BACKWARD_JUMP { Some(ClockEvent::JumpedBack) } else { started };
         };
-        let jump = forward.saturating_sub(now.since(then) * 20);
-        if jump > FORWARD_JUMP { Some(ClockEvent::JumpedForward(jump)) } else { started }
+        let elapsed = now.since(then);
+        let jump = forward.saturating_sub(elapsed * FASTEST);
+        if is_jump(forward, elapsed) { Some(ClockEvent::JumpedForward(jump)) } else { started }
     }
+}
+
+/// Whether ROS time went further ahead than any simulation or recording would in the time that passed.
+pub(super) fn is_jump(forward: Duration, elapsed: Duration) -> bool {
+    forward.saturating_sub(elapsed * FASTEST) > FORWARD_JUMP
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Delivery, HeardTopic};
+use super::{Delivery, Expected, Heard, HeardTopic, Measured};
 use crate::nav2::RosType;
 
 /// The graph as a node with certain settings sees it: `planner_tuner_node --survey` prints it as JSON.
@@ -20,10 +20,31 @@ pub struct GraphReport {
     pub planner: Vec<PlannerReport>,
     /// Tuners that have claimed the planner.
     pub tuners: Vec<String>,
+    /// Other nodes that publish anything.
+    pub others: Vec<String>,
+    /// Everything that others publish.
+    pub published: Vec<PublishedTopic>,
+    /// The node would take its time from /clock.
+    pub use_sim_time: bool,
+    /// Who publishes /clock.
+    pub clocks: Vec<String>,
+    /// Who publishes transforms, where images are drawn with them.
+    pub transforms: Option<Vec<String>>,
+    /// What is expected of images.
+    pub expected: Expected,
+}
+
+/// A topic that somebody publishes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedTopic {
+    /// The final name.
+    pub topic: String,
+    /// Its type.
+    pub type_name: String,
 }
 
 /// A topic that the node would listen to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TopicReport {
     /// The final name.
     pub topic: String,
@@ -31,8 +52,40 @@ pub struct TopicReport {
     pub asked: HeardTopic,
     /// Who publishes there.
     pub publishers: Vec<Publisher>,
-    /// Other topics of the type, by name.
-    pub alternatives: Vec<String>,
+    /// What came, where it was listened to.
+    pub measured: Option<Measured>,
+}
+
+/// Topics that are offered in place of one, at most.
+const OFFERED: usize = 3;
+
+impl GraphReport {
+    /// ROS arguments with which the node would hear what others publish, ready to be pasted.
+    pub fn remaps(&self, missing: &TopicReport) -> Vec<String> {
+        const IMAGES: [(&str, &str, &str); 3] = [
+            ("sensor_msgs/msg/Image", "costmap_image", "-p image_transport:=raw "),
+            ("sensor_msgs/msg/CompressedImage", "costmap_image/compressed", "-p image_transport:=compressed "),
+            ("sensor_msgs/msg/LaserScan", "scan", "-p image_source:=render "),
+        ];
+        let offers = |type_name: &str, name: &str, with: &str| -> Vec<String> {
+            let fits = |topic: &&PublishedTopic| topic.type_name == type_name && topic.topic != missing.topic;
+            // What the node publishes itself is no picture to decide on.
+            let own = |topic: &&PublishedTopic| !topic.topic.starts_with(&format!("{}/", self.node));
+            let found = self.published.iter().filter(fits).filter(own).take(OFFERED);
+            found.map(|found| format!("{with}-r {name}:={}", found.topic)).collect()
+        };
+        let asked = &missing.asked;
+        let same = offers(&asked.type_name, &asked.name, "");
+        if !same.is_empty() || asked.purpose != Heard::Images {
+            return same;
+        }
+        // In another form: compressed for raw, or what images are drawn from.
+        let others = IMAGES.into_iter().filter(|(type_name, _, _)| *type_name != asked.type_name);
+        others
+            .map(|(type_name, name, with)| offers(type_name, name, with))
+            .find(|found| !found.is_empty())
+            .unwrap_or_default()
+    }
 }
 
 /// A publisher, and what it offers.
@@ -59,6 +112,8 @@ pub enum TopicProblem {
         node: String,
         /// The type it has.
         found: String,
+        /// The type that is asked for.
+        expected: String,
     },
     /// A publisher that is not reliable.
     NotReliable {
@@ -82,7 +137,11 @@ impl TopicReport {
         let problem = |publisher: &Publisher| {
             let node = publisher.node.clone();
             if publisher.type_name != asked.type_name {
-                return Some(TopicProblem::Type { node, found: publisher.type_name.clone() });
+                return Some(TopicProblem::Type {
+                    node,
+                    found: publisher.type_name.clone(),
+                    expected: asked.type_name.clone(),
+                });
             }
             match asked.delivery {
                 Delivery::Reliable | Delivery::Latched if !publisher.is_reliable => {
@@ -100,7 +159,9 @@ impl fmt::Display for TopicProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TopicProblem::Nobody => f.write_str("nobody publishes it"),
-            TopicProblem::Type { node, found } => write!(f, "{node} publishes {found}"),
+            TopicProblem::Type { node, found, expected } => {
+                write!(f, "{node} publishes {found}, expected {expected}")
+            }
             TopicProblem::NotReliable { node } => {
                 write!(f, "{node} publishes best effort, and reliable delivery is asked for: nothing is ever heard")
             }
@@ -181,7 +242,7 @@ mod tests {
             topic: "/topic".into(),
             asked: heard.topic(&Settings::default()).unwrap(),
             publishers: publishers.collect(),
-            alternatives: Vec::new(),
+            measured: None,
         };
         report.problems().iter().map(ToString::to_string).collect()
     }
@@ -191,7 +252,10 @@ mod tests {
         let (image, status) = ("sensor_msgs/msg/Image", "action_msgs/msg/GoalStatusArray");
         assert_eq!(problems(Heard::Images, &[]), ["nobody publishes it"]);
         assert!(problems(Heard::Images, &[(image, false, false), (image, true, true)]).is_empty());
-        assert_eq!(problems(Heard::Images, &[(status, true, true)]), [format!("/robot publishes {status}")]);
+        assert_eq!(
+            problems(Heard::Images, &[(status, true, true)]),
+            [format!("/robot publishes {status}, expected {image}")]
+        );
         assert!(problems(Heard::GoalStatus, &[(status, true, true)]).is_empty());
         assert!(problems(Heard::GoalStatus, &[(status, true, false)])[0].contains("volatile"));
         assert!(problems(Heard::GoalStatus, &[(status, false, true)])[0].contains("best effort"));
@@ -210,5 +274,51 @@ mod tests {
         assert_eq!(report(FoundParameter::Double(20.0)).is_settable(), Some(false));
         assert_eq!(report(FoundParameter::NotDeclared).is_settable(), Some(false));
         assert_eq!(report(FoundParameter::NoAnswer).is_settable(), None);
+    }
+
+    #[test]
+    fn what_could_be_heard_is_ready_to_be_pasted() {
+        let published = |topics: &[(&str, &str)]| {
+            let topic = |(topic, kind): &(&str, &str)| PublishedTopic {
+                topic: (*topic).to_owned(),
+                type_name: format!("sensor_msgs/msg/{kind}"),
+            };
+            topics.iter().map(topic).collect::<Vec<_>>()
+        };
+        let settings = Settings::default();
+        let missing = TopicReport {
+            topic: "/costmap_image".into(),
+            asked: Heard::Images.topic(&settings).unwrap(),
+            publishers: Vec::new(),
+            measured: None,
+        };
+        let remaps = |topics: &[(&str, &str)]| {
+            let report = GraphReport {
+                node: "/planner_tuner".into(),
+                listened_s: 5.0,
+                topics: Vec::new(),
+                planner: Vec::new(),
+                tuners: Vec::new(),
+                others: Vec::new(),
+                published: published(topics),
+                use_sim_time: false,
+                clocks: Vec::new(),
+                transforms: None,
+                expected: Expected {
+                    image_size: None,
+                    decision_rate_hz: 2.0,
+                    max_image_age_s: 0.5,
+                    future_tolerance_s: 0.2,
+                },
+            };
+            report.remaps(&missing)
+        };
+        let (scan, jpeg) = (("/front/scan", "LaserScan"), ("/view/compressed", "CompressedImage"));
+        assert_eq!(remaps(&[scan]), ["-p image_source:=render -r scan:=/front/scan"]);
+        let compressed = "-p image_transport:=compressed -r costmap_image/compressed:=/view/compressed";
+        assert_eq!(remaps(&[scan, jpeg]), [compressed]);
+        let raw = [("/planner_tuner/attention", "Image"), ("/a", "Image"), ("/b", "Image"), scan, jpeg];
+        assert_eq!(remaps(&raw), ["-r costmap_image:=/a", "-r costmap_image:=/b"]);
+        assert!(remaps(&[]).is_empty());
     }
 }

@@ -71,6 +71,7 @@ impl Settings {
     pub fn scene_rules(&self) -> SceneRules {
         SceneRules {
             max_pose_age: Duration::from_secs_f64(self.max_pose_age),
+            max_transform_age: Duration::from_secs_f64(self.max_transform_age),
             max_plan_age: (self.max_plan_age > 0.0).then(|| Duration::from_secs_f64(self.max_plan_age)),
             assume_same_frame: self.assume_same_frame,
             apply_laser_mount: self.apply_laser_mount,
@@ -78,7 +79,7 @@ impl Settings {
     }
 
     /// What the operator allows at start.
-    pub fn mode_at_start(&self) -> Mode {
+    pub fn operating_mode(&self) -> Mode {
         match self.mode.as_str() {
             "active" => Mode::Active,
             "disabled" => Mode::Disabled,

@@ -3,8 +3,10 @@
 //! [`LatestSlot`] lets only the newest image wait, [`inference`] is the thread that owns model, history and policy,
 //! [`PolicyFollower`] loads the policies that training leaves in a folder, [`Settings`] are the node's parameters. What may leave is decided by [`crate::planner::guard`].
 
+mod claim;
 mod clock_watch;
 mod decider;
+mod driving_time;
 mod follower;
 mod graph_report;
 mod heard;
@@ -12,22 +14,35 @@ pub mod inference;
 mod intake;
 mod latencies;
 mod limits;
+mod log_folder;
+mod log_levels;
+mod measured;
 mod names;
+mod parameter_files;
+mod ros_arguments;
 mod setting_value;
 mod settings;
 mod takeover;
 mod transition_log;
 
+pub use claim::{Claim, ClaimAction, Claimant};
 pub use clock_watch::ClockWatch;
 pub use decider::{Decider, LoadError};
+pub use driving_time::DrivingTime;
 pub use follower::{POLL_INTERVAL, PolicyFollower, Refusal, policy_at_start};
 pub use graph_report::{
-    FoundParameter, GraphReport, PlannerParameterReport, PlannerReport, Publisher, TopicProblem, TopicReport,
+    FoundParameter, GraphReport, PlannerParameterReport, PlannerReport, PublishedTopic, Publisher, TopicProblem,
+    TopicReport,
 };
 pub use heard::{Delivery, Heard, HeardTopic};
 pub use intake::{ArrivalCounts, Arrived, LatestSlot};
 pub use latencies::Latencies;
+pub use log_folder::{LogFolderError, try_log_folder};
+pub use log_levels::LogLevels;
+pub use measured::{Expected, Measured, MessageProblem};
 pub use names::Names;
+pub use parameter_files::{NodeParameters, ParameterFileError, read_parameters};
+pub use ros_arguments::{ParameterSource, RosArguments};
 pub use setting_value::{Accepted, Change, Declaration, SettingError, SettingValue};
 pub use settings::Settings;
 pub use takeover::{Following, Kept, Takeover, take_over};

@@ -46,6 +46,28 @@ impl Names {
         self.remaps.iter().find(|(from, _)| *from == full).map_or(full, |(_, to)| to.clone())
     }
 
+    /// Where transforms of this robot may come from, nearest first: the `usual` topic (`tf`, `tf_static`) in each namespace
+    /// that one of the `used` topics is in, then `/tf` itself. A remapping of `/tf` decides alone, as everywhere in ROS.
+    pub fn transform_topics(&self, usual: &str, used: &[&str]) -> Vec<String> {
+        let root = format!("/{usual}");
+        if self.remaps.iter().any(|(from, to)| *from == root && *to != root) {
+            return vec![root];
+        }
+        let mut topics: Vec<String> = used
+            .iter()
+            .flat_map(|topic| {
+                let topic = self.resolve(topic);
+                let ends = topic.match_indices('/').skip(1);
+                ends.filter_map(|(end, _)| topic.get(..end).map(str::to_owned)).collect::<Vec<_>>()
+            })
+            .map(|namespace| format!("{namespace}/{usual}"))
+            .collect();
+        topics.sort_by_key(|topic| (std::cmp::Reverse(topic.len()), topic.clone()));
+        topics.dedup();
+        topics.push(root);
+        topics
+    }
+
     fn expand(&self, name: &str) -> String {
         if name.starts_with('/') {
             return name.to_owned();
@@ -88,6 +110,17 @@ mod tests {
         assert_eq!(names.resolve("~/parameters"), "/params");
         assert_eq!(names.resolve("~/decision"), "/robot/planner_tuner/decision");
         assert_eq!(names.resolve("/clock"), "/clock");
+    }
+
+    #[test]
+    fn transforms_come_from_the_robots_own_namespace_unless_they_are_remapped() {
+        let topics = |arguments: &[&str]| names(arguments).transform_topics("tf", &["odometry", "scan"]);
+        assert_eq!(topics(&["node"]), ["/robot/tf", "/tf"]);
+        let remapped = ["node", "--ros-args", "-r", "odometry:=/r1/platform/odom", "-r", "scan:=/scan"];
+        assert_eq!(topics(&remapped), ["/r1/platform/tf", "/r1/tf", "/tf"]);
+        assert_eq!(topics(&["node", "--ros-args", "-r", "/tf:=tf"]), ["/tf"], "as the launch file and Nav2 do");
+        let own = Names::new(["node".to_owned()], "", "planner_tuner");
+        assert_eq!(own.transform_topics("tf_static", &["odometry", "scan"]), ["/tf_static"]);
     }
 
     #[test]

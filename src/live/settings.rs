@@ -72,8 +72,9 @@ settings! {
     plan_topic: String = "plan", AtStart, "", All, "Plan that is drawn with image_source render: nav_msgs/Path; empty for none";
     assume_same_frame: bool = false, Live, "", All, "Draw the plan as if its frame were that of the odometry, without TF between them";
     apply_laser_mount: bool = false, Live, "", All, "Draw beams from where TF says the laser is mounted; the training pictures ignored that";
-    max_pose_age: f64 = 0.2, Live, "s", Between(0.01, 10.0), "Oldest odometry and TF, measured from the scan, that a picture is drawn with";
-    max_plan_age: f64 = 5.0, Live, "s", Between(0.0, 86400.0), "Oldest plan, measured from the scan, that is drawn; 0 draws it until the next one comes";
+    max_pose_age: f64 = 0.2, Live, "s", Between(0.01, 10.0), "Oldest odometry, measured from the scan, that a picture is drawn with";
+    max_transform_age: f64 = 2.0, Live, "s", Between(0.01, 10.0), "Oldest TF, measured from the scan, where none behind it is known; between two of them it is interpolated";
+    max_plan_age: f64 = 0.0, Live, "s", Between(0.0, 86400.0), "Oldest plan, measured from the scan, that is drawn; 0 draws it until its goal is over or the next one comes";
     image_transport: String = "raw", AtStart, "", OneOf(&["raw", "compressed"]), "raw subscribes costmap_image, compressed costmap_image/compressed";
     image_width: i64 = 600, AtStart, "pixels", Between(0.0, 8192.0), "Width of the images the checkpoint was trained on; 0 takes all";
     image_height: i64 = 400, AtStart, "pixels", Between(0.0, 8192.0), "Height of the images the checkpoint was trained on; 0 takes all";
@@ -85,7 +86,8 @@ settings! {
     goal_topic: String = "goal_pose", AtStart, "", All, "Goal in the odometry's frame, for the log's reward; empty for none";
     collision_topic: String = "", AtStart, "", All, "Collisions (std_msgs/Bool) that end an episode of the log; empty for none";
     mapping: String = "shadow", AtStart, "", All, "Where parameters go: nav2_dwb, nav2_mppi, topic, shadow, or a YAML file";
-    mode: String = "shadow", AtStart, "", OneOf(&["shadow", "active", "disabled"]), "How the node starts: shadow sets nothing until ~/enable is called";
+    mode: String = "shadow", Live, "", OneOf(&["shadow", "active", "disabled"]), "shadow decides and sets nothing, active sets parameters, disabled does not decide; ~/enable changes it, too";
+    hardware_id: String = "", AtStart, "", All, "The robot's name in /diagnostics; empty takes the namespace, or else the machine's name";
     restore_on_exit: bool = false, AtStart, "", All, "Set the planner's start values again when the node ends";
     force: bool = false, AtStart, "", All, "Set parameters even if another tuner serves the same planner";
     decision_rate: f64 = 2.0, Live, "Hz", Between(0.05, 50.0), "Decisions a second, by the stamps of the images";
@@ -199,6 +201,13 @@ impl Settings {
             return contradiction("head 'actor' needs a policy; set the parameter policy".into());
         }
         Ok(())
+    }
+
+    /// What is different from before: `name: old -> new`.
+    pub fn differences(&self, before: &Self) -> Vec<String> {
+        let names = Self::DECLARATIONS.iter().map(|declaration| declaration.name);
+        let both = names.filter_map(|name| Some((name, before.get(name)?, self.get(name)?)));
+        both.filter(|(_, old, new)| old != new).map(|(name, old, new)| format!("{name}: {old} -> {new}")).collect()
     }
 
     /// Whether images are drawn, and not taken from a topic.

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::clock::{ClockWatch, Times};
 use super::message::ImageMessage;
 use super::recording::Observation;
+use super::robots::Robots;
 use super::survey::{BagFiles, MessagePlace, Survey};
 use super::topic::{Topic, TopicKind, TopicQuery};
 use super::velocity_track::VelocityTrack;
-use super::{RecordingError, RecordingOptions, SkipCounts, SkipReason, Skipped};
+use super::{RecordingError, RecordingOptions, SkipCounts, SkipReason, Skipped, StampSource};
 use crate::frame::StampedFrame;
 
 /// An open bag. Odometry and the places of the images have been read, the images have not.
@@ -18,6 +20,8 @@ pub(super) struct Bag {
     odometry_topic: Topic,
     images: std::vec::IntoIter<MessagePlace>,
     velocities: VelocityTrack,
+    stamps: StampSource,
+    clocks: ClockWatch,
     warned_of_zero_stamps: bool,
 }
 
@@ -30,17 +34,30 @@ impl Bag {
         skips: &mut SkipCounts,
     ) -> Result<Self, RecordingError> {
         let is_image = |kind| matches!(kind, TopicKind::Image | TopicKind::CompressedImage);
-        let (files, mut survey) = Survey::of(files, is_image, skips)?;
-        let image_topic = TopicQuery::image(options.image_topic.as_deref()).select(path, survey.topics())?.clone();
-        let odometry_topic =
-            TopicQuery::odometry(options.odometry_topic.as_deref()).select(path, survey.topics())?.clone();
+        let (files, mut survey) = Survey::of(files, is_image, options.stamps, skips)?;
+        let mut robots = Robots::among(survey.topics());
+        let chosen = [&options.image_topic, &options.odometry_topic];
+        chosen.into_iter().flatten().for_each(|topic| robots.follow(path, topic));
+        let image_topic = robots.select(path, &TopicQuery::image(options.image_topic.as_deref()))?;
+        let odometry_topic = robots.select(path, &TopicQuery::odometry(options.odometry_topic.as_deref()))?;
+        let clocks = survey.clock(&odometry_topic);
         let velocities = survey.velocities(&odometry_topic, skips);
         let images = survey.places(path, &image_topic);
         if images.is_empty() {
             return Err(RecordingError::NoImages { path: path.to_owned(), topic: image_topic.name });
         }
         let images = images.into_iter();
-        Ok(Self { files, image_topic, odometry_topic, images, velocities, warned_of_zero_stamps: false })
+        let stamps = options.stamps;
+        Ok(Self {
+            files,
+            image_topic,
+            odometry_topic,
+            images,
+            velocities,
+            stamps,
+            clocks,
+            warned_of_zero_stamps: false,
+        })
     }
 
     /// Images that are still to come.
@@ -69,10 +86,13 @@ impl Bag {
             _ => ImageMessage::raw(&payload),
         };
         let message = message.map_err(|error| unreadable(error.to_string()))?;
-        if message.stamp.is_none() && !std::mem::replace(&mut self.warned_of_zero_stamps, true) {
+        let warns_of_zero = message.stamp.is_none() && self.stamps == StampSource::Header;
+        if warns_of_zero && !std::mem::replace(&mut self.warned_of_zero_stamps, true) {
             log::warn!("{topic}: header stamps are zero, the time of recording is taken instead");
         }
-        let stamp = message.stamp.unwrap_or(log_time);
+        let stamp = self.stamps.choose(message.stamp, log_time);
+        let was_zero = message.stamp.is_none();
+        self.clocks.check(&self.image_topic, Times { log_time, stamp, was_zero })?;
         let frame = message.decode().map_err(|error| Skipped::frame(&error, Some(stamp), topic))?;
         let velocity = self.velocities.at(log_time, stamp);
         let (velocity, velocity_age_s) = velocity.map_err(|no| no.skipped(stamp, &self.odometry_topic))?;
@@ -84,6 +104,7 @@ impl Bag {
             age_s: log_time.seconds_since(stamp),
             episode: 0,
             drawing: None,
+            history: None,
         })
     }
 }

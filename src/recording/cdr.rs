@@ -9,7 +9,7 @@
 pub(crate) enum CdrError {
     #[error("the message ends inside '{field}': {needed} bytes needed, {left} left")]
     CutShort { field: &'static str, needed: u64, left: usize },
-    #[error("encapsulation is {found:02X} {second:02X}, expected 00 00 or 00 01 (plain CDR)")]
+    #[error("encapsulation is {found:02X} {second:02X}{}, expected 00 00 or 00 01 (plain CDR)", encapsulation(*.found, *.second))]
     Encapsulation { found: u8, second: u8 },
     #[error("'{field}' is not a valid string")]
     Text { field: &'static str },
@@ -17,6 +17,19 @@ pub(crate) enum CdrError {
     Stamp { seconds: i32 },
     #[error("'{field}' has {found} items, at most {max} are read")]
     TooMany { field: &'static str, found: u32, max: usize },
+}
+
+/// What else a payload may begin with (DDS-XTypes 1.3, table 60; the magic numbers of compressors).
+fn encapsulation(found: u8, second: u8) -> &'static str {
+    match (found, second) {
+        (0, 2 | 3) => " (a parameter list, PL_CDR, which no ROS message is; is the recording one of ROS 2?)",
+        (0, 6..=11) => {
+            " (XCDR version 2, which is not read; record with an RMW that sends version 1, as all of ROS 2 do)"
+        }
+        (0x28, 0xB5) => " (a damaged zstd frame: the recording was compressed message by message)",
+        (0x04, 0x22) => " (an LZ4 frame, which is not read; convert it with `ros2 bag convert` and no compression)",
+        _ => "",
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -12,6 +12,10 @@ pub struct DrawingOptions {
     pub scan_topic: Option<String>,
     /// Topic of the plans; `None` takes the one named `plan`, or else the only one. There may be none.
     pub plan_topic: Option<String>,
+    /// Topic of the transforms that move; `None` takes the `tf` nearest to the namespace of odometry and scans.
+    pub tf_topic: Option<String>,
+    /// Topic of the static transforms; `None` takes the `tf_static` nearest to that namespace.
+    pub tf_static_topic: Option<String>,
     /// Limits.
     pub rules: SceneRules,
 }

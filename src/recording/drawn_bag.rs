@@ -4,15 +4,21 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::clock::{ClockWatch, Times};
+use super::drive_message::goal_statuses;
 use super::recording::Observation;
+use super::robots::{Robots, TransformTopics};
 use super::scene_message;
 use super::survey::{BagFiles, MessagePlace, Survey};
 use super::topic::{Topic, TopicKind, TopicQuery};
+use super::transform_stream::TransformStream;
 use super::velocity_track::VelocityTrack;
-use super::{Drawing, DrawingOptions, RecordingError, RecordingOptions, SkipCounts, SkipReason, Skipped};
+use super::{
+    Drawing, DrawingOptions, GoalWatch, RecordingError, RecordingOptions, SkipCounts, SkipReason, Skipped, StampSource,
+};
 use crate::frame::render::Renderer;
 use crate::frame::{Stamp, StampedFrame};
-use crate::scene::{Issue, PlanLayer, Refused, ScanMessage, Surroundings};
+use crate::scene::{Issue, PlanLayer, Refused, ScanMessage, Surroundings, TransformMessage};
 
 /// An open bag. The messages are read one at a time, in the order of recording.
 pub(super) struct DrawnBag {
@@ -20,8 +26,12 @@ pub(super) struct DrawnBag {
     scan_topic: Topic,
     odometry_topic: Topic,
     messages: std::iter::Peekable<std::vec::IntoIter<(MessagePlace, Input)>>,
+    transforms: TransformStream,
     velocities: VelocityTrack,
+    stamps: StampSource,
+    clocks: ClockWatch,
     surroundings: Surroundings,
+    goals: GoalWatch,
     renderer: Renderer,
     /// Scans that wait for the odometry behind them, with the times they were recorded.
     waiting: VecDeque<(Stamp, ScanMessage)>,
@@ -34,13 +44,17 @@ pub(super) struct DrawnBag {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Input {
     Odometry,
-    Transforms { are_static: bool },
+    Goals,
     Plan,
     Scan,
 }
 
 /// A scan waits this long for the odometry behind it, nanoseconds of recording time. As long as in the node.
 const ODOMETRY_MAY_FOLLOW: i64 = Surroundings::ODOMETRY_MAY_FOLLOW.as_nanos() as i64;
+/// How far ahead the transform behind a scan is looked for, nanoseconds of recording time: as long as tf2 remembers.
+const LOOK_AHEAD: i64 = 10_000_000_000;
+/// The actions whose goals a plan belongs to, as Nav2 names them.
+const GOALS: [&str; 2] = ["navigate_to_pose/_action/status", "navigate_through_poses/_action/status"];
 /// Most scans that wait: a scanner of 300 Hz.
 const MAX_WAITING: usize = 30;
 
@@ -54,15 +68,25 @@ impl DrawnBag {
         skips: &mut SkipCounts,
     ) -> Result<Self, RecordingError> {
         let is_input = |kind| !matches!(kind, TopicKind::Image | TopicKind::CompressedImage);
-        let (files, mut survey) = Survey::of(files, is_input, skips)?;
-        let scan_topic = TopicQuery::scan(drawing.scan_topic.as_deref()).select(path, survey.topics())?.clone();
-        let odometry_topic =
-            TopicQuery::odometry(options.odometry_topic.as_deref()).select(path, survey.topics())?.clone();
-        let plan_topic = TopicQuery::plan(drawing.plan_topic.as_deref());
-        let plan_topic = plan_topic.select_if_any(path, survey.topics(), "plan")?.cloned();
+        let (files, mut survey) = Survey::of(files, is_input, options.stamps, skips)?;
+        let mut robots = Robots::among(survey.topics());
+        let chosen = [&options.odometry_topic, &drawing.scan_topic, &drawing.plan_topic];
+        chosen.into_iter().flatten().for_each(|topic| robots.follow(path, topic));
+        let scan_topic = robots.select(path, &TopicQuery::scan(drawing.scan_topic.as_deref()))?;
+        let odometry_topic = robots.select(path, &TopicQuery::odometry(options.odometry_topic.as_deref()))?;
+        let plan_topic = robots.select_if_any(path, &TopicQuery::plan(drawing.plan_topic.as_deref()), "plan")?;
+        let chosen = (drawing.tf_topic.as_deref(), drawing.tf_static_topic.as_deref());
+        let TransformTopics { moving, fixed } =
+            robots.transforms(path, chosen, &[&odometry_topic.name, &scan_topic.name])?;
+        let is_goals = |topic: &&Topic| {
+            let is_usual = GOALS.iter().any(|usual| topic.name.ends_with(usual));
+            topic.kind() == Some(TopicKind::GoalStatus) && is_usual && robots.is_of_followed(&topic.name)
+        };
+        let goal_topics: Vec<Topic> = survey.topics().iter().filter(is_goals).cloned().collect();
         if plan_topic.is_none() {
             log::warn!("{}: no plan topic (of type nav_msgs/msg/Path); pictures have no plan", path.display());
         }
+        let clocks = survey.clock(&odometry_topic);
         let velocities = survey.velocities(&odometry_topic, skips);
 
         let of = |topic: &Topic, input| survey.places(path, topic).into_iter().map(move |place| (place, input));
@@ -73,10 +97,12 @@ impl DrawnBag {
         }
         messages.extend(of(&odometry_topic, Input::Odometry));
         messages.extend(plan_topic.iter().flat_map(|topic| of(topic, Input::Plan)));
-        for topic in survey.topics().iter().filter(|topic| topic.kind() == Some(TopicKind::Transforms)) {
-            let are_static = topic.name.ends_with("static");
-            messages.extend(of(topic, Input::Transforms { are_static }));
-        }
+        messages.extend(goal_topics.iter().flat_map(|topic| of(topic, Input::Goals)));
+        let transforms = [(moving, false), (fixed, true)].into_iter().flat_map(|(topics, are_static)| {
+            let places = topics.into_iter().flat_map(|topic| survey.places(path, &topic));
+            places.map(move |place| (place, are_static)).collect::<Vec<_>>()
+        });
+        let transforms = TransformStream::new(transforms.collect(), options.stamps);
         // What was recorded in the same moment as a scan is known when the scan is drawn.
         messages.sort_by_key(|(place, input)| (place.log_time, *input, *place));
         Ok(Self {
@@ -84,8 +110,12 @@ impl DrawnBag {
             scan_topic,
             odometry_topic,
             messages: messages.into_iter().peekable(),
+            transforms,
             velocities,
+            stamps: options.stamps,
+            clocks,
             surroundings: Surroundings::new(drawing.rules),
+            goals: GoalWatch::default(),
             renderer: Renderer::new(),
             waiting: VecDeque::new(),
             scans_left,
@@ -120,6 +150,35 @@ impl DrawnBag {
             || self.messages.peek().is_none_or(|(next, _)| next.log_time.nanos() > deadline)
     }
 
+    /// Takes the transforms that were recorded until then.
+    fn take_transforms(&mut self, until: Stamp) {
+        while let Some(next) = self.transforms.next_until(&mut self.files, until, |_| false) {
+            self.take_transform(next);
+        }
+    }
+
+    /// Looks ahead for the transforms behind a scan: between two samples lies what lies between them, however long the
+    /// second one took. Not beyond a clock that is set back.
+    fn look_ahead(&mut self, log_time: Stamp, scan: &ScanMessage) {
+        let until = Stamp::from_nanos(log_time.nanos().saturating_add(LOOK_AHEAD));
+        while self.surroundings.awaits_transforms(scan.stamp, &scan.frame) {
+            let stops = |next: &TransformMessage| self.surroundings.is_set_back_by(next);
+            let Some(next) = self.transforms.next_until(&mut self.files, until, stops) else { break };
+            self.take_transform(next);
+        }
+    }
+
+    fn take_transform(&mut self, transform: Result<TransformMessage, Skipped>) {
+        match transform {
+            Ok(message) => {
+                let taken = self.surroundings.take_transform(&message);
+                let what = format!("transform of '{}'", message.child_frame);
+                self.note(taken, Issue::InvalidTransform, message.stamp, &what);
+            }
+            Err(lost) => self.losses.push_back(lost),
+        }
+    }
+
     /// Takes a message; a scan that cannot be read is yielded as what was lost.
     fn take(&mut self, place: MessagePlace, input: Input) -> Result<(), Skipped> {
         let log_time = place.log_time;
@@ -133,12 +192,15 @@ impl DrawnBag {
                     lost(SkipReason::UnreadableMessage, &format!("{}: the scan", self.scan_topic.name), problem)
                 };
                 let message = scene_message::scan(&payload.map_err(lost)?, log_time);
-                self.waiting.push_back((log_time, message.map_err(|error| lost(error.to_string()))?));
+                let mut message = message.map_err(|error| lost(error.to_string()))?;
+                message.stamp = self.stamps.choose(Some(message.stamp), log_time);
+                self.waiting.push_back((log_time, message));
             }
             Input::Odometry => {
                 // One that cannot be read has been counted with the velocities.
-                if let Some(message) = payload.ok().and_then(|payload| scene_message::odometry(&payload, log_time).ok())
-                {
+                let message = payload.ok().and_then(|payload| scene_message::odometry(&payload, log_time).ok());
+                if let Some(mut message) = message {
+                    message.stamp = self.stamps.choose(Some(message.stamp), log_time);
                     let taken = self.surroundings.take_odometry(&message);
                     self.note(taken, Issue::InvalidPose, message.stamp, "odometry");
                 }
@@ -147,23 +209,22 @@ impl DrawnBag {
                 let plan = payload
                     .and_then(|payload| scene_message::plan(&payload, log_time).map_err(|error| error.to_string()));
                 match plan {
-                    Ok(plan) => self.surroundings.take_plan(plan),
+                    Ok(mut plan) => {
+                        plan.stamp = self.stamps.choose(Some(plan.stamp), log_time);
+                        self.surroundings.take_plan(plan);
+                    }
                     Err(problem) => self.losses.push_back(lost(SkipReason::UnreadablePlan, "a plan", problem)),
                 }
             }
-            Input::Transforms { are_static } => {
-                let transforms = payload.and_then(|payload| {
-                    let transforms = scene_message::transforms(&payload, log_time, are_static);
-                    transforms.map_err(|error| error.to_string())
-                });
-                match transforms {
-                    Ok(transforms) => transforms.iter().for_each(|message| {
-                        let taken = self.surroundings.take_transform(message);
-                        let what = format!("transform of '{}'", message.child_frame);
-                        self.note(taken, Issue::InvalidTransform, message.stamp, &what);
-                    }),
+            Input::Goals => {
+                let statuses = payload.and_then(|payload| goal_statuses(&payload).map_err(|error| error.to_string()));
+                match statuses {
+                    Ok(statuses) => {
+                        let change = self.goals.take(&statuses).change;
+                        change.into_iter().for_each(|change| self.surroundings.take_goal(change));
+                    }
                     Err(problem) => {
-                        self.losses.push_back(lost(SkipReason::UnreadableTransforms, "transforms", problem));
+                        self.losses.push_back(lost(SkipReason::UnreadableMessage, "a goal status", problem))
                     }
                 }
             }
@@ -184,9 +245,15 @@ impl DrawnBag {
     fn draw(&mut self, log_time: Stamp, scan: ScanMessage) -> Result<Observation, Skipped> {
         let stamp = scan.stamp;
         let refuse = |issue, message: String| Skipped::new(SkipReason::Drawing(issue), Some(stamp), message);
+        self.clocks.check(&self.scan_topic, Times { log_time, stamp, was_zero: false })?;
         let velocity = self.velocities.at(log_time, stamp);
         let (velocity, velocity_age_s) = velocity.map_err(|no| no.skipped(stamp, &self.odometry_topic))?;
-        let composed = self.surroundings.compose(scan).map_err(|no| refuse(no.issue(), no.to_string()))?;
+        self.look_ahead(log_time, &scan);
+        let composed = self.surroundings.compose(scan).map_err(|no| {
+            let topic = if no.is_blind() { &self.scan_topic.name } else { &self.odometry_topic.name };
+            let source = if no.issue() == Issue::UndrawableScene { String::new() } else { format!("{topic}: ") };
+            refuse(no.issue(), format!("{source}{no}"))
+        })?;
         let scene = &composed.scene;
         let (frame, report) =
             self.renderer.draw(scene).map_err(|error| refuse(Issue::UndrawableScene, error.to_string()))?;
@@ -207,13 +274,23 @@ impl DrawnBag {
             let message = format!("{unusable} of {all} path points are not finite or out of reach, the path has gaps");
             self.lose(Issue::UnusablePathPoints, stamp, message);
         }
-        if let PlanLayer::WithoutTransform(no) = &drawing.plan {
-            let message = format!("the plan was left out: {no}; --assume-same-frame draws it all the same");
-            self.lose(Issue::PlanWithoutTransform, stamp, message);
+        match &drawing.plan {
+            PlanLayer::WithoutTransform(no) => {
+                let message = format!("the plan was left out: {no}; --assume-same-frame draws it all the same");
+                self.lose(Issue::PlanWithoutTransform, stamp, message);
+            }
+            PlanLayer::Stale(age_s) => {
+                let message = format!(
+                    "the plan was left out: it is {age_s:.1} s old; raise --max-plan-age, or leave it out to draw a plan \
+                     until its goal is over"
+                );
+                self.lose(Issue::StalePlan, stamp, message);
+            }
+            PlanLayer::Drawn | PlanLayer::None | PlanLayer::GoalOver | PlanLayer::Empty => {}
         }
         let frame = StampedFrame { stamp, frame: Arc::new(frame) };
         let age_s = log_time.seconds_since(stamp);
-        Ok(Observation { frame, velocity, velocity_age_s, age_s, episode: 0, drawing: Some(drawing) })
+        Ok(Observation { frame, velocity, velocity_age_s, age_s, episode: 0, drawing: Some(drawing), history: None })
     }
 }
 
@@ -229,6 +306,7 @@ impl Iterator for DrawnBag {
                 return Some(self.draw(log_time, scan));
             }
             let (place, input) = self.messages.next()?;
+            self.take_transforms(place.log_time);
             if let Err(skipped) = self.take(place, input) {
                 self.scans_left = self.scans_left.saturating_sub(1);
                 return Some(Err(skipped));

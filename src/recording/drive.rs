@@ -1,17 +1,18 @@
 //! What happened on a recorded drive, beside its images: where the robot was, where it was going, how it ended.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::bag_file::{self, Storage};
+use super::bag_file;
 use super::drive_message::{BOOL, GOAL_STATUS, GoalStatus, POSE_STAMPED, boolean, goal, goal_statuses, nearest_laser};
+use super::locate::Located;
 use super::message::ODOMETRY;
-use super::rosbag2::bag_files;
+use super::robots::Robots;
 use super::run_table::run_events;
 use super::scene_message::{LASER_SCAN, odometry, scan};
 use super::{RecordingError, Topic};
 use crate::frame::Stamp;
-use crate::scene::SpatialPose;
+use crate::scene::{GoalChange, SpatialPose};
 use crate::transition::{EpisodeEvent, Pose, Position};
 
 /// Topics that tell how a drive went. `None` takes what is unambiguous, and nothing where nothing is.
@@ -19,6 +20,10 @@ use crate::transition::{EpisodeEvent, Pose, Position};
 pub struct DriveTopics {
     /// `nav_msgs/msg/Odometry`; without a choice the only one.
     pub odometry: Option<String>,
+    /// `sensor_msgs/msg/LaserScan`; without a choice the only one.
+    pub scan: Option<String>,
+    /// A topic that the images or velocities came from: of several robots, the one that it belongs to is followed.
+    pub followed: Option<String>,
     /// `action_msgs/msg/GoalStatusArray`; without a choice that of Nav2's `navigate_to_pose`.
     pub goal_status: Option<String>,
     /// `geometry_msgs/msg/PoseStamped`; without a choice `goal_pose`.
@@ -34,8 +39,8 @@ pub enum DriveEvent {
     Pose(Pose),
     /// It was to go there.
     Goal(Position),
-    /// The mean of the ten nearest laser returns, metres.
-    NearestLaser(f64),
+    /// The mean of the ten nearest laser returns, metres; `None` when nothing came back.
+    NearestLaser(Option<f64>),
     /// The goal has come nearer by this since the last image, metres.
     Progress(f64),
     /// Something ended an episode.
@@ -55,17 +60,26 @@ impl Drive {
     /// [`RecordingError::Topic`] for a topic that was chosen and is not there or of another type, and for a file that
     /// cannot be opened; [`RecordingError::Table`] for a table of runs that cannot be used.
     pub fn read(path: &Path, table: Option<&Path>, topics: &DriveTopics) -> Result<Self, RecordingError> {
-        if path.is_dir() && bag_files(path)?.is_none() {
-            return Ok(Self { events: run_events(path, table)?.into_iter().peekable() });
-        }
+        let files = match Located::at(path, table)? {
+            Located::Bag(files) => files,
+            Located::Images { folder, table } => {
+                return Ok(Self { events: run_events(&folder, table.as_deref())?.into_iter().peekable() });
+            }
+        };
         let mut events = Vec::new();
-        let mut chosen = Chosen { wishes: topics, topics: Vec::new() };
+        // What cannot be opened has been counted when the images were looked for.
+        let mut opened: Vec<_> = files.into_iter().filter_map(|file| bag_file::open(file).ok()).collect();
+        let mut known: Vec<Topic> = Vec::new();
+        for file in &mut opened {
+            let topics = file.scan(&mut |_, _, _| ())?.topics;
+            known.extend(topics.into_iter().filter(|topic| !known.contains(topic)).collect::<Vec<_>>());
+        }
+        let mut robots = Robots::among(&known);
+        let told = [&topics.followed, &topics.odometry, &topics.scan, &topics.goal_status, &topics.goal];
+        told.into_iter().flatten().for_each(|topic| robots.follow(path, topic));
+        let chosen = Chosen { wishes: topics, topics: &known, robots };
         let mut state = State::default();
-        for file in files(path)? {
-            // What cannot be opened has been counted when the images were looked for.
-            let Ok(mut file) = bag_file::open(file) else { continue };
-            let scan = file.scan(&mut |_, _, _| ())?;
-            chosen.topics.extend(scan.topics);
+        for file in &mut opened {
             let wanted = |topic: &Topic| chosen.source(topic).is_some();
             let mut readings = Vec::new();
             file.messages(&wanted, &mut |topic, log_time, payload| {
@@ -96,13 +110,6 @@ impl Drive {
     }
 }
 
-fn files(path: &Path) -> Result<Vec<PathBuf>, RecordingError> {
-    if path.is_dir() {
-        return Ok(bag_files(path)?.unwrap_or_default());
-    }
-    Ok(if Storage::of(path)?.is_some() { vec![path.to_owned()] } else { Vec::new() })
-}
-
 /// What a topic is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
@@ -117,7 +124,7 @@ enum Source {
 enum Reading {
     Pose(Pose),
     Goal(Position),
-    NearestLaser(f64),
+    NearestLaser(Option<f64>),
     Touches(bool),
     Goals(Vec<GoalStatus>),
 }
@@ -131,7 +138,7 @@ impl Reading {
                 pose_of(x, y, orientation).map(Self::Pose)
             }
             Source::Goal => goal(payload).ok().flatten().map(Self::Goal),
-            Source::Laser => nearest_laser(&scan(payload, log_time).ok()?.scan).map(Self::NearestLaser),
+            Source::Laser => Some(Self::NearestLaser(nearest_laser(&scan(payload, log_time).ok()?.scan))),
             Source::Collision => boolean(payload).ok().map(Self::Touches),
             Source::GoalStatus => goal_statuses(payload).ok().map(Self::Goals),
         }
@@ -141,22 +148,29 @@ impl Reading {
 /// The topics of a recording, and which of them are wanted.
 struct Chosen<'a> {
     wishes: &'a DriveTopics,
-    topics: Vec<Topic>,
+    topics: &'a [Topic],
+    robots: Robots<'a>,
 }
 
 impl Chosen<'_> {
     fn source(&self, topic: &Topic) -> Option<Source> {
         let is = |wish: &Option<String>, usual: &str| match wish {
             Some(wish) => topic.name == *wish,
-            None => !usual.is_empty() && topic.name.trim_start_matches('/').ends_with(usual),
+            None => {
+                let is_usual = !usual.is_empty() && topic.name.trim_start_matches('/').ends_with(usual);
+                is_usual && self.robots.is_of_followed(&topic.name)
+            }
         };
-        let only = || self.topics.iter().filter(|other| other.type_name == topic.type_name).count() == 1;
+        let only = || {
+            let same = |other: &&Topic| other.type_name == topic.type_name && self.robots.is_of_followed(&other.name);
+            self.robots.is_of_followed(&topic.name) && self.topics.iter().filter(same).count() == 1
+        };
         let source = match topic.type_name.as_str() {
             ODOMETRY if is(&self.wishes.odometry, "") || self.wishes.odometry.is_none() && only() => Source::Odometry,
             GOAL_STATUS if is(&self.wishes.goal_status, "navigate_to_pose/_action/status") => Source::GoalStatus,
             POSE_STAMPED if is(&self.wishes.goal, "goal_pose") => Source::Goal,
             BOOL if is(&self.wishes.collision, "") => Source::Collision,
-            LASER_SCAN if only() => Source::Laser,
+            LASER_SCAN if is(&self.wishes.scan, "") || self.wishes.scan.is_none() && only() => Source::Laser,
             _ => return None,
         };
         (topic.encoding == "cdr").then_some(source)
@@ -172,12 +186,7 @@ impl Chosen<'_> {
             let Some(wish) = wish else { continue };
             if !self.topics.iter().any(|topic| self.source(topic) == Some(source)) {
                 let problem = format!("there is no topic {wish} of type {expected} in cdr");
-                return Err(RecordingError::topic(
-                    path,
-                    problem,
-                    format!("choose another with {option}"),
-                    &self.topics,
-                ));
+                return Err(RecordingError::topic(path, problem, format!("choose another with {option}"), self.topics));
             }
         }
         Ok(())
@@ -221,6 +230,8 @@ pub fn pose_of(x: f64, y: f64, [qx, qy, qz, qw]: [f64; 4]) -> Option<Pose> {
 pub struct GoalWatch {
     /// Whether a goal has been seen at work, and has not ended since.
     active: HashMap<[u8; 16], bool>,
+    /// Whether a status array with goals has been seen at all.
+    has_heard: bool,
 }
 
 /// What a status array tells for the first time.
@@ -230,22 +241,26 @@ pub struct GoalNews {
     pub has_begun: bool,
     /// What ends an episode, a new goal included.
     pub ended: Vec<EpisodeEvent>,
+    /// What that means for the plan.
+    pub change: Option<GoalChange>,
 }
 
 impl GoalWatch {
-    /// Takes a status array: ids and `action_msgs/msg/GoalStatus` constants. A goal counts from when it was seen at work.
+    /// Takes a status array. A goal counts from when it was seen at work. Where none is at work any more, the plan is
+    /// over; so it is when the first array has only goals that ended before anybody listened.
     pub fn take(&mut self, statuses: &[GoalStatus]) -> GoalNews {
         const ACCEPTED: i8 = 1;
         const CANCELING: i8 = 3;
         const SUCCEEDED: i8 = 4;
         const ABORTED: i8 = 6;
-        let (mut has_begun, mut events) = (false, Vec::new());
-        for (id, status) in statuses {
+        let (mut begun, mut events) = (None::<Stamp>, Vec::new());
+        let was_at_work = self.active.values().any(|active| *active);
+        for GoalStatus { id, accepted, status } in statuses {
             match *status {
                 ACCEPTED..=CANCELING if !self.active.contains_key(id) => {
                     // A new goal ends whatever was going on.
                     events.push(EpisodeEvent::Aborted);
-                    has_begun = true;
+                    begun = begun.max(Some(*accepted));
                     self.active.insert(*id, true);
                 }
                 SUCCEEDED..=ABORTED if self.active.insert(*id, false) == Some(true) => {
@@ -256,10 +271,15 @@ impl GoalWatch {
             }
         }
         // Only goals that may still be told of are kept.
-        self.active.retain(|id, active| *active || statuses.iter().any(|(known, _)| known == id));
+        self.active.retain(|id, active| *active || statuses.iter().any(|known| known.id == *id));
         // An end comes before a beginning, in whatever order the array has them.
         events.sort_by_key(|event| *event == EpisodeEvent::Aborted);
-        GoalNews { has_begun, ended: events }
+        let is_first = !self.has_heard;
+        self.has_heard |= !statuses.is_empty();
+        let is_at_work = self.active.values().any(|active| *active);
+        let is_over = !is_at_work && (was_at_work || is_first && !statuses.is_empty());
+        let change = begun.map(GoalChange::Began).or_else(|| is_over.then_some(GoalChange::Ended));
+        GoalNews { has_begun: begun.is_some(), ended: events, change }
     }
 }
 
@@ -267,13 +287,33 @@ impl GoalWatch {
 mod tests {
     use super::*;
 
+    fn goal(id: [u8; 16], seconds: i64, status: i8) -> GoalStatus {
+        GoalStatus { id, accepted: Stamp::from_nanos(seconds * 1_000_000_000), status }
+    }
+
+    #[test]
+    fn a_plan_is_over_when_no_goal_is_at_work_any_more() {
+        let (a, b) = ([1; 16], [2; 16]);
+        let began = |seconds: i64| Some(GoalChange::Began(Stamp::from_nanos(seconds * 1_000_000_000)));
+        let mut watch = GoalWatch::default();
+        assert_eq!(watch.take(&[]).change, None);
+        assert_eq!(watch.take(&[goal(a, 1, 4)]).change, Some(GoalChange::Ended), "over before anybody listened");
+        assert_eq!(watch.take(&[goal(a, 1, 4)]).change, None, "told again");
+        assert_eq!(watch.take(&[goal(a, 1, 4), goal(b, 7, 1)]).change, began(7));
+        assert_eq!(watch.take(&[goal(b, 7, 2)]).change, None);
+        let c = [3; 16];
+        assert_eq!(watch.take(&[goal(b, 7, 2), goal(c, 9, 1)]).change, began(9), "another goal takes over");
+        assert_eq!(watch.take(&[goal(b, 7, 6), goal(c, 9, 2)]).change, None, "the new one goes on");
+        assert_eq!(watch.take(&[goal(c, 9, 5)]).change, Some(GoalChange::Ended), "cancelled");
+    }
+
     #[test]
     fn a_goal_counts_from_when_it_was_seen_at_work() {
         use EpisodeEvent::{Aborted, Success};
         let (a, b) = ([1; 16], [2; 16]);
         let mut watch = GoalWatch::default();
-        let mut take = |statuses: &[GoalStatus]| {
-            let news = watch.take(statuses);
+        let mut take = |statuses: &[([u8; 16], i8)]| {
+            let news = watch.take(&statuses.iter().map(|&(id, status)| goal(id, 0, status)).collect::<Vec<_>>());
             (news.has_begun, news.ended)
         };
         assert_eq!(take(&[(a, 4)]), (false, vec![]), "over before the recording began");

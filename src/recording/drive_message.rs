@@ -3,6 +3,7 @@
 use super::cdr::{CdrError, CdrReader};
 use super::message::stamp_and_frame;
 use super::scene_message::pose;
+use crate::frame::Stamp;
 use crate::frame::render::LaserScan;
 use crate::transition::Position;
 
@@ -16,8 +17,16 @@ pub(super) const BOOL: &str = "std_msgs/msg/Bool";
 /// Laser returns that the nearest distance is the mean of.
 const NEAREST: usize = 10;
 
-/// A goal's id and how it stands.
-pub(super) type GoalStatus = ([u8; 16], i8);
+/// A goal of an action, and how it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GoalStatus {
+    /// The goal's id.
+    pub id: [u8; 16],
+    /// When it was accepted; zero where that is not known.
+    pub accepted: Stamp,
+    /// One of the constants of `action_msgs/msg/GoalStatus`.
+    pub status: i8,
+}
 
 /// The goals of a status array.
 pub(super) fn goal_statuses(payload: &[u8]) -> Result<Vec<GoalStatus>, CdrError> {
@@ -29,9 +38,9 @@ pub(super) fn goal_statuses(payload: &[u8]) -> Result<Vec<GoalStatus>, CdrError>
         for byte in &mut id {
             *byte = cdr.u8("goal_id")?;
         }
-        cdr.i32("stamp.sec")?;
-        cdr.u32("stamp.nanosec")?;
-        statuses.push((id, cdr.u8("status")?.cast_signed()));
+        let (seconds, nanos) = (cdr.i32("stamp.sec")?, cdr.u32("stamp.nanosec")?);
+        let accepted = Stamp::from_nanos(i64::from(seconds) * 1_000_000_000 + i64::from(nanos));
+        statuses.push(GoalStatus { id, accepted, status: cdr.u8("status")?.cast_signed() });
     }
     Ok(statuses)
 }
@@ -54,12 +63,12 @@ pub(super) fn nearest_laser(scan: &LaserScan) -> Option<f64> {
     nearest_laser_of(scan.ranges.iter().copied(), scan.range_min, scan.range_max)
 }
 
-/// The mean of the ten nearest returns, metres; `None` where there is none. Returns that are no distance within the
-/// sensor's range, from `least` to `most`, do not count.
+/// The mean of the ten nearest returns, metres; `None` where there is none. What is no return within the sensor's range,
+/// from `least` to `most`, does not count; see [`LaserScan::is_return`].
 pub fn nearest_laser_of(ranges: impl Iterator<Item = f32>, least: f32, most: f32) -> Option<f64> {
     // The nearest so far in order: however many there are, no more than these are kept.
     let mut nearest = Vec::with_capacity(NEAREST + 1);
-    for range in ranges.filter(|range| range.is_finite() && *range >= least && *range <= most) {
+    for range in ranges.filter(|range| LaserScan::is_return(*range, least, most)) {
         let at = nearest.partition_point(|known| *known <= range);
         nearest.insert(at, range);
         nearest.truncate(NEAREST);

@@ -86,6 +86,27 @@ pub enum RecordingError {
         /// What it holds.
         found: String,
     },
+    /// A topic was chosen of a folder of images, which has none.
+    #[error(
+        "{path} is a folder of images with a table and has no topics, so that {option} {topic} chooses nothing there; leave \
+         it out (--table chooses among tables)"
+    )]
+    NoTopics {
+        /// The recording.
+        path: PathBuf,
+        /// The option that was given.
+        option: &'static str,
+        /// The topic.
+        topic: String,
+    },
+    /// A table was chosen for a bag, which has its own velocities.
+    #[error("{path} is a bag, whose velocities come from its odometry; leave out --table {table}")]
+    NoTable {
+        /// The recording.
+        path: PathBuf,
+        /// The table.
+        table: PathBuf,
+    },
     /// The CSV table of an image folder is missing, ambiguous, or lacks columns.
     #[error("{path}: {problem}")]
     Table {

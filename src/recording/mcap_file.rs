@@ -164,11 +164,8 @@ impl Channels {
         if opcode == op::CHANNEL
             && let Some(channel) = ChannelRecord::read(content)
         {
-            let topic = Topic {
-                name: channel.topic.to_owned(),
-                type_name: self.schema_names.get(&channel.schema_id).cloned().unwrap_or_default(),
-                encoding: channel.message_encoding.to_owned(),
-            };
+            let type_name = self.schema_names.get(&channel.schema_id).cloned().unwrap_or_default();
+            let topic = Topic::recorded(channel.topic.to_owned(), type_name, channel.message_encoding.to_owned());
             let position = self.topics.iter().position(|known| *known == topic).unwrap_or_else(|| {
                 self.topics.push(topic);
                 self.topics.len() - 1

@@ -1,7 +1,9 @@
 //! The ROS messages that are read from a recording, borrowed from their payload.
 
 use super::cdr::{CdrError, CdrReader};
+use super::scene_message::pose;
 use crate::frame::{Frame, FrameError, RawImage, Stamp};
+use crate::scene::{BodyTwist, OdometryTwist, Refused, SpatialPose};
 
 /// `sensor_msgs/msg/Image`.
 pub(super) const IMAGE: &str = "sensor_msgs/msg/Image";
@@ -63,36 +65,33 @@ impl<'a> ImageMessage<'a> {
     }
 }
 
-/// The parts of a `nav_msgs/msg/Odometry` that matter here. The orientation is not looked at: an all-zero quaternion,
-/// which some publishers send, says nothing about the twist.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The velocity of a `nav_msgs/msg/Odometry`.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct OdometryMessage {
     /// `header.stamp`; `None` when the publisher left it zero.
     pub(super) stamp: Option<Stamp>,
-    /// `twist.twist.linear.x`, m/s in the body frame, as it was sent.
-    pub(super) linear: f64,
-    /// `twist.twist.angular.z`, rad/s, as it was sent.
-    pub(super) angular: f64,
+    /// In the robot's frame, or why it is not known there.
+    pub(super) twist: Result<BodyTwist, Refused>,
 }
 
 impl OdometryMessage {
     /// Reads a payload of type [`ODOMETRY`] to its end, so that a cut one is noticed.
     pub(super) fn read(payload: &[u8]) -> Result<Self, CdrError> {
         let mut cdr = CdrReader::new(payload)?;
-        let stamp = header(&mut cdr)?;
-        cdr.text("child_frame_id")?;
-        for _ in 0..7 + 36 {
-            cdr.f64("pose")?;
+        let (stamp, frame) = stamp_and_frame(&mut cdr)?;
+        let child_frame = cdr.text("child_frame_id")?;
+        let SpatialPose { orientation, .. } = pose(&mut cdr, "pose.pose")?;
+        for _ in 0..36 {
+            cdr.f64("pose.covariance")?;
         }
-        let linear = cdr.f64("twist.twist.linear.x")?;
-        for _ in 0..4 {
-            cdr.f64("twist.twist")?;
-        }
-        let angular = cdr.f64("twist.twist.angular.z")?;
+        let mut numbers = || cdr.f64("twist.twist");
+        let linear = [numbers()?, numbers()?, numbers()?];
+        let angular = [numbers()?, numbers()?, numbers()?];
         for _ in 0..36 {
             cdr.f64("twist.covariance")?;
         }
-        Ok(Self { stamp, linear, angular })
+        let twist = OdometryTwist { frame, child_frame, orientation, linear, angular }.in_body();
+        Ok(Self { stamp, twist })
     }
 }
 

@@ -24,6 +24,13 @@ pub const OVERLAY_TOPIC: &str = "/costmap_image/attention";
 /// Topic of the decisions.
 pub const DECISION_TOPIC: &str = "/planner_parameters";
 
+/// The channels of a file.
+#[derive(Debug, Clone, Copy)]
+struct Channels {
+    overlay: u16,
+    decision: u16,
+}
+
 /// Writes decisions to an MCAP file.
 ///
 /// The file is written under another name (`<name>.partial`) beside its place and takes its own on [`Self::finish`],
@@ -33,9 +40,9 @@ pub struct DecisionLog {
     partial: PathBuf,
     /// Present until the log is finished.
     writer: Option<mcap::Writer<BufWriter<File>>>,
-    overlay_channel: u16,
-    /// Known with the first decision, whose fields make up the schema.
-    decision_channel: Option<u16>,
+    /// Known with the first decision, whose fields make up a schema. A chunk with channels alone would have no time, and
+    /// begin the file's in 1970.
+    channels: Option<Channels>,
     sequence: u32,
 }
 
@@ -52,17 +59,8 @@ impl DecisionLog {
         let file = File::create(&partial).map_err(RecordingError::io(&partial))?;
         let library = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
         let writer = mcap::WriteOptions::new().library(library).create(BufWriter::new(file));
-        let mut log = Self {
-            writer: Some(writer.map_err(refuse(&path))?),
-            path,
-            partial,
-            overlay_channel: 0,
-            decision_channel: None,
-            sequence: 0,
-        };
-        let definition = COMPRESSED_IMAGE_DEFINITION.as_bytes();
-        log.overlay_channel = log.add_channel(OVERLAY_TOPIC, COMPRESSED_IMAGE, "ros2msg", definition, "cdr")?;
-        Ok(log)
+        let writer = Some(writer.map_err(refuse(&path))?);
+        Ok(Self { writer, path, partial, channels: None, sequence: 0 })
     }
 
     /// Writes one decision: the overlay, a PNG, and an object of whatever is to be plotted. The first object's fields
@@ -78,17 +76,9 @@ impl DecisionLog {
             return Err(problem("a decision is not a JSON object"));
         }
         let overlay = compressed_image(nanos, overlay_png).ok_or_else(|| problem("an overlay is larger than 4 GiB"))?;
-        let channel = match self.decision_channel {
-            Some(channel) => channel,
-            None => {
-                let schema = schema_of(decision).to_string();
-                let name = "planner_tuner.Decision";
-                let channel = self.add_channel(DECISION_TOPIC, name, "jsonschema", schema.as_bytes(), "json")?;
-                *self.decision_channel.insert(channel)
-            }
-        };
-        self.write_message(self.overlay_channel, nanos, &overlay)?;
-        self.write_message(channel, nanos, decision.to_string().as_bytes())?;
+        let channels = self.channels(decision)?;
+        self.write_message(channels.overlay, nanos, &overlay)?;
+        self.write_message(channels.decision, nanos, decision.to_string().as_bytes())?;
         self.sequence = self.sequence.wrapping_add(1);
         Ok(())
     }
@@ -107,6 +97,17 @@ impl DecisionLog {
         // The new name is durable once the folder is.
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(RecordingError::io(folder))
+    }
+
+    fn channels(&mut self, decision: &Value) -> Result<Channels, RecordingError> {
+        if let Some(channels) = self.channels {
+            return Ok(channels);
+        }
+        let definition = COMPRESSED_IMAGE_DEFINITION.as_bytes();
+        let overlay = self.add_channel(OVERLAY_TOPIC, COMPRESSED_IMAGE, "ros2msg", definition, "cdr")?;
+        let (name, schema) = ("planner_tuner.Decision", schema_of(decision).to_string());
+        let decision = self.add_channel(DECISION_TOPIC, name, "jsonschema", schema.as_bytes(), "json")?;
+        Ok(*self.channels.insert(Channels { overlay, decision }))
     }
 
     fn add_channel(

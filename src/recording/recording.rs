@@ -1,29 +1,49 @@
 //! A recording, whatever it is stored as.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::bag::Bag;
-use super::bag_file::Storage;
 use super::drawn_bag::DrawnBag;
 use super::image_folder::ImageFolder;
-use super::rosbag2::bag_files;
+use super::locate::Located;
 use super::{Drawing, DrawingOptions, RecordingError, SkipCounts, SkipReason, Skipped, Topic};
-use crate::frame::{BodyVelocity, StampedFrame};
+use crate::frame::{BodyVelocity, Frame, Stamp, StampedFrame};
 
 /// Choices for [`Recording::open`]; the default leaves every choice to what is unambiguous in the recording.
 #[derive(Debug, Clone, Default)]
 pub struct RecordingOptions {
+    /// Which clock the messages of a bag go by.
+    pub stamps: StampSource,
     /// Image topic of a bag; `None` takes the only one of a type that is read.
     pub image_topic: Option<String>,
     /// Odometry topic of a bag; `None` takes the only one.
     pub odometry_topic: Option<String>,
-    /// Table of an image folder; `None` takes `frames.csv`, or else the only .csv in it.
+    /// Table of an image folder; `None` takes `frames.csv`, the recorder's `data.csv`, or else the only .csv (or .json) in
+    /// it.
     pub csv: Option<PathBuf>,
     /// Width and height, pixels, that the checkpoint was trained on: frames of another size are skipped. `None` takes
     /// every size.
     pub expected_size: Option<(u32, u32)>,
     /// Draws the frames of a bag from its laser scans; `None` takes the images that it holds.
     pub drawing: Option<DrawingOptions>,
+}
+
+/// Which clock the messages of a bag go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StampSource {
+    /// Their own stamps, `header.stamp`; the time of recording where that is zero.
+    #[default]
+    Header,
+    /// The time of recording, for all: of use where the clocks of two publishers disagree.
+    Recorded,
+}
+
+impl StampSource {
+    /// When a message was, by its stamp (`None` where that is zero) and the time of recording.
+    pub(super) fn choose(self, stamp: Option<Stamp>, log_time: Stamp) -> Stamp {
+        stamp.filter(|_| self == Self::Header).unwrap_or(log_time)
+    }
 }
 
 /// A frame of a recording, ready to be decided on.
@@ -41,6 +61,8 @@ pub struct RecordedFrame {
     pub episode_start: bool,
     /// What the image was drawn from, where it was drawn.
     pub drawing: Option<Drawing>,
+    /// The images before it, newest first and one decision apart, where the recording names them itself.
+    pub history: Option<Vec<Arc<Frame>>>,
 }
 
 /// What a source yields, before it is compared with its neighbours.
@@ -53,18 +75,21 @@ pub(super) struct Observation {
     /// Number of the episode; a change of it starts one.
     pub(super) episode: usize,
     pub(super) drawing: Option<Drawing>,
+    pub(super) history: Option<Vec<Arc<Frame>>>,
 }
 
 /// An open recording: an iterator over its frames, in the order they were recorded.
 ///
 /// It reads
-/// - rosbag2 folders with MCAP or SQLite storage, of one or several files, and single .mcap and .db3 files:
+/// - rosbag2 folders with MCAP or SQLite storage, of one or several files, and single .mcap and .db3 files, compressed by
+///   rosbag2 (file by file, or message by message) or not:
 ///   `sensor_msgs/msg/Image` (rgb8, bgr8, rgba8, bgra8, mono8), `sensor_msgs/msg/CompressedImage` (PNG, JPEG) and
 ///   `nav_msgs/msg/Odometry`; with [`RecordingOptions::drawing`], `sensor_msgs/msg/LaserScan`, `nav_msgs/msg/Path` and
 ///   `tf2_msgs/msg/TFMessage` in place of the images;
 /// - folders of images with a CSV table, or that table itself: the columns `file`, `linear_vel` (m/s) and
 ///   `angular_vel` (rad/s), optionally `stamp_ns` or `time_s`, and `run_id`, a change of which starts an episode.
-///   Without stamps, rows are taken to be 0.5 s apart.
+///   Without stamps, rows are taken to be 0.5 s apart. Read, too, are the original recorder's folders (`data.csv` with the
+///   columns `Method` and `img_label`, pictures named `METHOD_NNNNNN.png`), and the JSON lists made from them.
 ///
 /// Messages are read in the order of recording time, as `ros2 bag play` does; frames carry their header stamps. An
 /// image's velocity is the latest usable one at or before its stamp, at most 0.2 s old; before the first odometry
@@ -118,20 +143,18 @@ impl Recording {
                 let found = "images with a table".to_owned();
                 return Err(RecordingError::NothingToDrawFrom { path: path.to_owned(), found });
             }
+            let topics = [("--image-topic", &options.image_topic), ("--odometry-topic", &options.odometry_topic)];
+            if let Some((option, Some(topic))) = topics.into_iter().find(|(_, topic)| topic.is_some()) {
+                return Err(RecordingError::NoTopics { path: path.to_owned(), option, topic: topic.clone() });
+            }
             ImageFolder::open(folder, table).map(Source::ImageFolder)
         };
-        let is_table = path.extension().is_some_and(|extension| extension == "csv");
-        let source = if path.metadata().map_err(RecordingError::io(path))?.is_dir() {
-            let bag_files = if options.csv.is_some() { None } else { bag_files(path)? };
-            match bag_files {
-                Some(files) => bag(files, &mut skips)?,
-                None => folder_of_images(path, options.csv.as_deref())?,
+        let source = match (Located::at(path, options.csv.as_deref())?, &options.csv) {
+            (Located::Bag(_), Some(table)) => {
+                return Err(RecordingError::NoTable { path: path.to_owned(), table: table.clone() });
             }
-        } else if is_table && Storage::of(path)?.is_none() {
-            let folder = path.parent().unwrap_or(Path::new("."));
-            folder_of_images(folder, Some(path))?
-        } else {
-            bag(vec![path.to_owned()], &mut skips)?
+            (Located::Bag(files), None) => bag(files, &mut skips)?,
+            (Located::Images { folder, table }, _) => folder_of_images(&folder, table.as_deref())?,
         };
         Ok(Self { source, expected_size: options.expected_size, skips, episode: None })
     }
@@ -199,9 +222,9 @@ impl Iterator for Recording {
         };
         let observation = observation.and_then(|observation| self.check_size(observation));
         let recorded = observation.inspect_err(|skipped| self.skips.record(skipped)).map(|observation| {
-            let Observation { frame, velocity, velocity_age_s, age_s, episode, drawing } = observation;
+            let Observation { frame, velocity, velocity_age_s, age_s, episode, drawing, history } = observation;
             let episode_start = self.episode.replace(episode) != Some(episode);
-            RecordedFrame { frame, velocity, velocity_age_s, age_s, episode_start, drawing }
+            RecordedFrame { frame, velocity, velocity_age_s, age_s, episode_start, drawing, history }
         });
         Some(recorded)
     }

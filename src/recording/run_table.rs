@@ -23,7 +23,7 @@ pub(super) fn run_events(folder: &Path, table: Option<&Path>) -> Result<Vec<(Sta
     let table = table_of(folder, table)?;
     let runs = table.parent().unwrap_or(folder).join(RUNS);
     let ends = if runs.is_file() { read_runs(&runs)? } else { HashMap::new() };
-    let rows = outline(&table)?;
+    let rows = outline(folder, &table)?;
     let mut events = Vec::new();
     for (index, RowOutline { stamp, run, progress_m }) in rows.iter().enumerate() {
         // Just behind the image: whatever was decided on it is known by then, and the next image is yet to come.

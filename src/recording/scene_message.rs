@@ -29,7 +29,7 @@ pub(super) fn scan(payload: &[u8], log_time: Stamp) -> Result<ScanMessage, CdrEr
     let mut cdr = CdrReader::new(payload)?;
     let (stamp, frame) = stamp_and_frame(&mut cdr)?;
     let angle_min = cdr.f32("angle_min")?;
-    cdr.f32("angle_max")?;
+    let angle_max = cdr.f32("angle_max")?;
     let angle_increment = cdr.f32("angle_increment")?;
     cdr.f32("time_increment")?;
     cdr.f32("scan_time")?;
@@ -37,7 +37,7 @@ pub(super) fn scan(payload: &[u8], log_time: Stamp) -> Result<ScanMessage, CdrEr
     let ranges = cdr.f32s("ranges", LaserScan::MAX_RANGES)?;
     cdr.f32s("intensities", LaserScan::MAX_RANGES)?;
     let scan = LaserScan { angle_min, angle_increment, range_min, range_max, ranges };
-    Ok(ScanMessage { stamp: stamp.unwrap_or(log_time), frame: frame.to_owned(), scan })
+    Ok(ScanMessage { stamp: stamp.unwrap_or(log_time), frame: frame.to_owned(), angle_max, scan })
 }
 
 /// Reads a payload of type [`PATH`].

@@ -31,6 +31,8 @@ pub enum SkipReason {
     NoVelocity,
     /// The last known velocity is too old.
     StaleVelocity,
+    /// Images and odometry are stamped by clocks that disagree.
+    ClocksDisagree,
     /// A velocity that is not finite or that no ground robot has: an odometry message, or a row of a table.
     InvalidVelocity,
     /// An odometry message whose bytes are not those of an odometry message.
@@ -60,6 +62,7 @@ impl SkipReason {
             Self::UnreadableRow => "unreadable_row",
             Self::NoVelocity => "no_velocity",
             Self::StaleVelocity => "stale_velocity",
+            Self::ClocksDisagree => "clocks_disagree",
             Self::InvalidVelocity => "invalid_velocity",
             Self::UnreadableOdometry => "unreadable_odometry",
             Self::UnreadablePlan => "unreadable_plan",
@@ -80,7 +83,9 @@ impl From<&FrameError> for SkipReason {
     fn from(error: &FrameError) -> Self {
         match error {
             FrameError::Size { .. } => Self::ImpossibleSize,
-            FrameError::Encoding { .. } => Self::UnsupportedEncoding,
+            FrameError::Encoding { .. } | FrameError::DepthImage { .. } | FrameError::WideGrey { .. } => {
+                Self::UnsupportedEncoding
+            }
             FrameError::Step { .. } | FrameError::DataLength { .. } | FrameError::Length { .. } => Self::DataLength,
             FrameError::FormatDisagrees { .. } => Self::FormatDisagrees,
             FrameError::UnknownImageFile { .. } | FrameError::Decode { .. } => Self::UndecodableImage,

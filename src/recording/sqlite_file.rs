@@ -8,8 +8,9 @@ use rusqlite::{Connection, OpenFlags};
 use tempfile::NamedTempFile;
 
 use super::bag_file::{BagFile, FoundMessage, MAX_MESSAGE_LEN, Place, Scan};
+use super::sqlite_journal::{Folded, Journal};
 use super::topic::{Topic, TopicKind};
-use super::{RecordingError, SkipReason, Skipped};
+use super::{RecordingError, SkipReason, Skipped, scratch};
 use crate::frame::Stamp;
 
 /// A .db3 file.
@@ -18,17 +19,23 @@ pub(super) struct SqliteFile {
     connection: Connection,
     /// What is missing at the end of the file.
     cut: Option<String>,
+    /// What lies beside the file and could not be folded in.
+    lost_journal: Option<Skipped>,
     /// The whole pages of a file that ends inside a page; removed with this value.
     _whole_pages: Option<NamedTempFile>,
+    /// The file with its journal.
+    _folded: Option<Folded>,
 }
 
 impl SqliteFile {
     pub(super) fn open(path: PathBuf) -> Result<Self, RecordingError> {
         let refuse = |error: rusqlite::Error| RecordingError::unreadable(&path, format!("SQLite says: {error}"));
-        let extent = FileExtent::of(&path)?;
+        let (folded, lost_journal) = with_journal(&path);
+        let source = folded.as_ref().map_or(path.as_path(), Folded::path);
+        let extent = FileExtent::of(source)?;
         // SQLite reads what is missing of a page as zeros, which would pass for pixels.
-        let whole_pages = extent.ends_inside_a_page().then(|| extent.copy_whole_pages(&path)).transpose()?;
-        let source = whole_pages.as_ref().map_or(path.as_path(), NamedTempFile::path);
+        let whole_pages = extent.ends_inside_a_page().then(|| extent.copy_whole_pages(source)).transpose()?;
+        let source = whole_pages.as_ref().map_or(source, NamedTempFile::path);
         let source = std::path::absolute(source).map_err(RecordingError::io(&path))?;
         // `immutable` keeps SQLite from creating lock and shared-memory files in a folder that is not ours.
         let uri = format!("file:{}?immutable=1", percent_encoded(&source));
@@ -39,15 +46,15 @@ impl SqliteFile {
         // The file is not trusted: no functions from its schema, and cells are checked before they are read.
         connection.pragma_update(None, "trusted_schema", false).map_err(refuse)?;
         connection.pragma_update(None, "cell_size_check", true).map_err(refuse)?;
-        Ok(Self { path, connection, cut: extent.cut(), _whole_pages: whole_pages })
+        let cut = extent.cut();
+        Ok(Self { path, connection, cut, lost_journal, _whole_pages: whole_pages, _folded: folded })
     }
 
     fn topics(&self) -> rusqlite::Result<Vec<(i64, Topic)>> {
         let mut statement =
             self.connection.prepare("SELECT id, name, type, serialization_format FROM topics ORDER BY id")?;
-        let rows = statement.query_map([], |row| {
-            Ok((row.get(0)?, Topic { name: row.get(1)?, type_name: row.get(2)?, encoding: row.get(3)? }))
-        })?;
+        let rows =
+            statement.query_map([], |row| Ok((row.get(0)?, Topic::recorded(row.get(1)?, row.get(2)?, row.get(3)?))))?;
         rows.collect()
     }
 
@@ -72,22 +79,17 @@ impl SqliteFile {
         }
         Ok(())
     }
+}
 
-    /// Data that SQLite keeps beside the file until it is folded in, which this reader does not do.
-    fn pending_journal(&self) -> Option<Skipped> {
-        ["-wal", "-journal"].into_iter().find_map(|suffix| {
-            let mut journal = self.path.clone().into_os_string();
-            journal.push(suffix);
-            let journal = PathBuf::from(journal);
-            let length = journal.metadata().ok()?.len();
-            let message = format!(
-                "{}: {length} bytes have not been folded into the .db3 file (the recorder was stopped hard) and are not \
-                 read; run `sqlite3 {} 'PRAGMA wal_checkpoint'`",
-                journal.display(),
-                self.path.display(),
-            );
-            (length > 0).then(|| Skipped::new(SkipReason::DamagedFile, None, message))
-        })
+/// What SQLite keeps beside the file, folded into a copy of it; or what is lost where that fails.
+fn with_journal(path: &Path) -> (Option<Folded>, Option<Skipped>) {
+    let Some(journal) = Journal::of(path) else { return (None, None) };
+    match journal.fold_into(path) {
+        Ok(folded) => {
+            log::info!("{}: what the recorder had not written into it yet is read, too", path.display());
+            (Some(folded), None)
+        }
+        Err(problem) => (None, Some(Skipped::new(SkipReason::DamagedFile, None, journal.loss(path, &problem)))),
     }
 }
 
@@ -96,7 +98,7 @@ impl BagFile for SqliteFile {
         let topics = self.topics().map_err(|error| {
             RecordingError::unreadable(&self.path, format!("the table of topics cannot be read: {error}"))
         })?;
-        let mut damage = Vec::from_iter(self.pending_journal());
+        let mut damage = Vec::from_iter(self.lost_journal.clone());
         // All topics share one table: where it breaks off, it breaks off for each of them.
         let mut breaks_off = self.cut.clone();
         for (id, topic) in &topics {
@@ -196,7 +198,9 @@ impl FileExtent {
         let whole = self.length - self.length % self.page_size;
         let copy = || -> std::io::Result<NamedTempFile> {
             let mut copy = NamedTempFile::new()?;
-            std::io::copy(&mut File::open(path)?.take(whole), &mut copy)?;
+            let mut pages = File::open(path)?.take(whole);
+            let copied = scratch::copy(&mut pages, copy.as_file_mut(), &std::env::temp_dir());
+            copied.map_err(|error| std::io::Error::other(error.problem))?;
             Ok(copy)
         };
         copy().map_err(|error| {

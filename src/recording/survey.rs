@@ -1,13 +1,15 @@
 //! What the files of a rosbag2 recording hold: gone through once, before it is known which topics are used.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::bag_file::{self, BagFile, FoundMessage, Place, Scan};
 use super::cdr::CdrError;
+use super::clock::ClockWatch;
 use super::message::OdometryMessage;
 use super::topic::{Topic, TopicKind};
 use super::velocity_track::{VelocitySample, VelocityTrack};
-use super::{RecordingError, SkipCounts, SkipReason, Skipped};
+use super::{RecordingError, SkipCounts, SkipReason, Skipped, StampSource};
 use crate::frame::{BodyVelocity, Stamp};
 
 /// Where a message lies. Ordered by time of recording, then as it lies in the files.
@@ -36,6 +38,7 @@ pub(super) struct Survey {
     places: Vec<(usize, MessagePlace)>,
     odometry: Vec<(usize, Stamp, Result<OdometryMessage, CdrError>)>,
     wanted: fn(TopicKind) -> bool,
+    stamps: StampSource,
 }
 
 impl Survey {
@@ -44,11 +47,12 @@ impl Survey {
     pub(super) fn of(
         files: Vec<PathBuf>,
         wanted: fn(TopicKind) -> bool,
+        stamps: StampSource,
         skips: &mut SkipCounts,
     ) -> Result<(BagFiles, Self), RecordingError> {
         let several = files.len() > 1;
         let mut opened = Vec::with_capacity(files.len());
-        let mut survey = Self { topics: Vec::new(), places: Vec::new(), odometry: Vec::new(), wanted };
+        let mut survey = Self { topics: Vec::new(), places: Vec::new(), odometry: Vec::new(), wanted, stamps };
         for file in files {
             match survey.open(file, opened.len()) {
                 Ok((file, scan)) => {
@@ -73,8 +77,27 @@ impl Survey {
     pub(super) fn velocities(&mut self, topic: &Topic, skips: &mut SkipCounts) -> VelocityTrack {
         let position = self.position_of(topic);
         let odometry = std::mem::take(&mut self.odometry).into_iter().filter(|(topic, ..)| *topic == position);
-        let samples = odometry.map(|(_, log_time, message)| velocity_sample(topic, log_time, message, skips));
-        VelocityTrack::new(samples.collect())
+        let stamps = self.stamps;
+        let mut remarks = BTreeSet::new();
+        let samples = odometry.map(|(_, log_time, message)| {
+            let twist = message.as_ref().ok().and_then(|message| message.twist.as_ref().ok());
+            remarks.extend(twist.and_then(|twist| twist.remark));
+            velocity_sample(topic, log_time, stamps, message, skips)
+        });
+        let track = VelocityTrack::new(samples.collect());
+        remarks.iter().for_each(|remark| log::warn!("{}: {remark}", topic.name));
+        track
+    }
+
+    /// The clock of an odometry topic; to be asked for before its velocities.
+    pub(super) fn clock(&self, topic: &Topic) -> ClockWatch {
+        let position = self.topics.iter().position(|known| known == topic);
+        let of_topic = self.odometry.iter().filter(|(topic, ..)| Some(*topic) == position);
+        let readable = of_topic.filter_map(|(_, log_time, message)| Some((*log_time, message.as_ref().ok()?)));
+        ClockWatch::of(
+            topic,
+            readable.map(|(log_time, message)| (log_time, self.stamps.choose(message.stamp, log_time))),
+        )
     }
 
     /// The places of a topic's messages, in the order of recording.
@@ -127,6 +150,7 @@ impl Survey {
 fn velocity_sample(
     topic: &Topic,
     log_time: Stamp,
+    stamps: StampSource,
     message: Result<OdometryMessage, CdrError>,
     skips: &mut SkipCounts,
 ) -> VelocitySample {
@@ -138,9 +162,16 @@ fn velocity_sample(
             return VelocitySample { log_time, stamp: log_time, velocity: None };
         }
     };
-    let stamp = message.stamp.unwrap_or(log_time);
-    let velocity = BodyVelocity::new(message.linear, message.angular)
-        .inspect_err(|error| skips.record(&Skipped::frame(error, Some(stamp), &topic.name)))
-        .ok();
+    let stamp = stamps.choose(message.stamp, log_time);
+    let velocity = match message.twist {
+        Ok(twist) => BodyVelocity::new(twist.linear, twist.angular)
+            .inspect_err(|error| skips.record(&Skipped::frame(error, Some(stamp), &topic.name)))
+            .ok(),
+        Err(refused) => {
+            let message = format!("{}: {refused}", topic.name);
+            skips.record(&Skipped::new(SkipReason::InvalidVelocity, Some(stamp), message));
+            None
+        }
+    };
     VelocitySample { log_time, stamp, velocity }
 }

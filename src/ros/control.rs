@@ -13,14 +13,16 @@ use super::decisions::{Finished, InFlight};
 use super::graph::GraphFacts;
 use super::intake::{ImageInbox, ImageMessage};
 use super::logging::RosLogger;
+use super::messages::Source;
 use super::outlet::Outlet;
+use super::parameter_server::ParameterServer;
 use super::planner_clients::PlannerClients;
 use super::services::Outcome;
 use super::spin::Spinning;
 use super::surroundings::{Painter, SharedSurroundings};
 use super::{Input, NodeError};
 use vlm_planner_tuner::live::inference::{self, Loader, Order};
-use vlm_planner_tuner::live::{Arrived, ClockWatch, Latencies, NodeLog, Settings};
+use vlm_planner_tuner::live::{Arrived, ClockWatch, DrivingTime, Latencies, NodeLog, Settings};
 use vlm_planner_tuner::nav2::{Mapping, NodeName, PlannerSink};
 use vlm_planner_tuner::planner::envelope::Envelope;
 use vlm_planner_tuner::planner::guard::{Action, ClockEvent, Guard, Level, Mode, Moment, Operator, Reaction};
@@ -45,7 +47,13 @@ pub(super) struct Control {
     pub(super) name: String,
     pub(super) settings: Settings,
     pub(super) planner: PlannerSpec,
+    /// Whom diagnostics come from.
+    pub(super) source: Source,
     pub(super) start: Instant,
+    driving: DrivingTime,
+    /// How many images had come when one last came, and when that was.
+    heard: (u64, Moment),
+    pub(super) parameters: ParameterServer,
     pub(super) clock: RosTime,
     pub(super) clock_watch: ClockWatch,
     pub(super) logger: &'static RosLogger,
@@ -95,7 +103,7 @@ impl Control {
         mapping: Mapping,
         loader: Loader,
         logger: &'static RosLogger,
-        (images, surroundings): (Arc<ImageInbox>, SharedSurroundings),
+        (images, surroundings, parameters): (Arc<ImageInbox>, SharedSurroundings, ParameterServer),
         inputs: &Sender<Input>,
     ) -> Result<Self, NodeError> {
         let sink = PlannerSink::new(mapping, settings.applier_limits())?;
@@ -111,8 +119,12 @@ impl Control {
         });
         Ok(Self {
             name: node.fully_qualified_name()?,
-            mode: settings.mode_at_start(),
+            mode: settings.operating_mode(),
+            source: Source::of(node, &settings.hardware_id)?,
             start: Instant::now(),
+            driving: DrivingTime::new(settings.use_sim_time),
+            heard: (0, Moment::default()),
+            parameters,
             clock: RosTime::of(node),
             clock_watch: ClockWatch::default(),
             logger,
@@ -159,8 +171,19 @@ impl Control {
         self.sink.nodes().cloned().collect()
     }
 
+    /// For what has to do with images and decisions: as the robot lives time, see [`DrivingTime`].
     pub(super) fn now(&self) -> Moment {
+        self.driving.now(|| (self.monotonic(), self.clock.now()))
+    }
+
+    /// For calls to the planner, whose processes wait for no simulation.
+    pub(super) fn monotonic(&self) -> Moment {
         Moment::from_start(self.start.elapsed())
+    }
+
+    /// For how long no image has come, as the robot lives time.
+    pub(super) fn image_silence(&self) -> Duration {
+        self.now().since(self.heard.1)
     }
 
     /// Works until `stop` is set.
@@ -211,7 +234,6 @@ impl Control {
     }
 
     fn take(&mut self, input: Input) -> Result<(), NodeError> {
-        let now = self.now();
         match input {
             Input::Velocity { linear, angular, stamp } => {
                 self.any_velocity = true;
@@ -227,7 +249,7 @@ impl Control {
                 self.operate(Operator::ResetHistory);
             }
             Input::Planner(node, event) => {
-                let command = self.sink.handle(now, &node, event);
+                let command = self.sink.handle(self.monotonic(), &node, event);
                 self.carry_out(command);
                 self.watch_planner();
             }
@@ -247,13 +269,17 @@ impl Control {
     }
 
     fn tick(&mut self) {
-        let (now, ros_now) = (self.now(), self.clock.now());
+        let (now, monotonic, ros_now) = (self.now(), self.monotonic(), self.clock.now());
+        let received = self.images.slot.counts().received;
+        if received != self.heard.0 {
+            self.heard = (received, now);
+        }
         if let Some(guard) = &mut self.guard {
             let heard = self.images.slot.counts().last.is_some_and(|last| last.elapsed() < TICK * 2);
             if heard {
                 guard.frames_keep_coming(now);
             }
-            let event = self.clock_watch.read(now, ros_now);
+            let event = self.clock_watch.read(monotonic, ros_now);
             if event == Some(ClockEvent::JumpedBack) {
                 self.painter.clock_was_set_back(ros_now);
                 self.waiting = None;
@@ -263,7 +289,7 @@ impl Control {
             self.react_to(jumped);
             self.react_to(Some(ticked));
         }
-        let commands = self.sink.tick(now);
+        let commands = self.sink.tick(monotonic);
         self.carry_out(commands);
         self.watch_planner();
         self.finish_decision(false);

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use super::control::{Control, Model};
 use super::intake::{ImageMessage, decode_raw};
 use super::messages::{decision_line, parameter_line};
+use super::surroundings::NoImage;
 use vlm_planner_tuner::frame::{Frame, Stamp, odd_appearance};
 use vlm_planner_tuner::live::inference::{Decided, Job, Order};
 use vlm_planner_tuner::nav2::TargetStatus;
-use vlm_planner_tuner::planner::guard::{FrameArrival, FrameVerdict, Status, image_hash};
+use vlm_planner_tuner::planner::guard::{FrameArrival, FrameVerdict, Mode, Status, image_hash};
 
 /// An image that came before the first odometry waits this long for it: publishers start a moment apart.
 const ODOMETRY_MAY_FOLLOW: Duration = Duration::from_millis(200);
@@ -66,7 +67,12 @@ impl Control {
         let Some(guard) = &mut self.guard else { return };
         let frame = match decoded {
             Ok(frame) => Arc::new(frame),
-            Err(problem) => {
+            Err(NoImage::Blind(problem)) => {
+                log::debug!("the sensor is blind: {problem}");
+                let reaction = guard.sensor_blind(now, &problem);
+                return self.react_to(Some(reaction));
+            }
+            Err(NoImage::Refused(problem)) => {
                 log::debug!("an image was refused: {problem}");
                 let reaction = guard.frame_refused(now, &problem);
                 return self.react_to(Some(reaction));
@@ -96,19 +102,19 @@ impl Control {
         }
     }
 
-    fn decode(&mut self, message: ImageMessage, stamp: Stamp) -> Result<Frame, String> {
+    fn decode(&mut self, message: ImageMessage, stamp: Stamp) -> Result<Frame, NoImage> {
         let frame = match message {
             ImageMessage::Raw(image) => decode_raw(&image),
             ImageMessage::Compressed(image) => Frame::from_compressed(&image.format, &image.data),
             ImageMessage::Scan(scan) => return self.painter.draw(scan, stamp),
         };
-        let frame = frame.map_err(|error| error.to_string())?;
+        let frame = frame.map_err(|error| NoImage::Refused(error.to_string()))?;
         let found = (frame.width(), frame.height());
         match self.settings.expected_size() {
-            Some(expected) if expected != found => Err(format!(
+            Some(expected) if expected != found => Err(NoImage::Refused(format!(
                 "image is {}x{} pixels, expected {}x{}; correct the publisher, or image_width and image_height",
                 found.0, found.1, expected.0, expected.1
-            )),
+            ))),
             _ => Ok(frame),
         }
     }
@@ -138,15 +144,15 @@ impl Control {
         let pending = |status: &TargetStatus| *status == TargetStatus::Pending;
         let ready = |finished: &Finished| at_once || finished.at.elapsed() > OUTCOME_MAY_TAKE;
         let statuses = self.sink.status();
-        let settled = !statuses.iter().any(|parameter| pending(&parameter.status));
+        let settled = self.mode != Mode::Active || !statuses.iter().any(|parameter| pending(&parameter.status));
         let Some(Finished { decided, guard, overhead, .. }) =
             self.finished.take_if(|finished| settled || ready(finished))
         else {
             return;
         };
         let (stamp, overhead_ms) = (decided.job.ticket.stamp(), overhead.as_secs_f64() * 1e3);
-        let decision = decision_line(&self.name, &guard, &decided, overhead_ms, &self.policy_in_use()).done();
-        let parameters = statuses.iter().map(|parameter| parameter_line(&self.name, parameter));
+        let decision = decision_line(&self.source, &guard, &decided, overhead_ms, &self.policy_in_use()).done();
+        let parameters = statuses.iter().map(|parameter| parameter_line(&self.source, self.mode, parameter));
         self.outlet.decision(stamp, std::iter::once(decision).chain(parameters).collect());
         self.log_outcomes(&statuses);
         if self.settings.draws_images() {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use r2r::diagnostic_msgs::msg::DiagnosticStatus;
 
 use super::control::{Control, Model};
-use super::messages::{Line, guard_line, parameter_line};
+use super::messages::{Line, TUNER, guard_line, parameter_line};
 use vlm_planner_tuner::planner::guard::Level;
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ impl Control {
         if self.settings.draws_images() {
             lines.push(self.drawing_line());
         }
-        lines.extend(self.sink.status().iter().map(|parameter| parameter_line(&self.name, parameter)));
+        lines.extend(self.sink.status().iter().map(|parameter| parameter_line(&self.source, self.mode, parameter)));
         lines.extend(self.planner_lines());
         lines.extend(self.log_line());
         self.outlet.diagnostics(self.clock.now(), lines);
@@ -37,11 +37,11 @@ impl Control {
     /// State and reason, and how the node does.
     fn tuner_line(&self) -> Line {
         let line = match (&self.guard, &self.model) {
-            (_, Model::Missing(why)) => Line::new(&self.name, "", Level::Error, format!("no model: {why}"))
+            (_, Model::Missing(why)) => Line::new(&self.source, TUNER, Level::Error, format!("no model: {why}"))
                 .value("state", "Safe")
                 .value("reason", "no_model"),
-            (Some(guard), _) => guard_line(&self.name, &guard.status(self.now())),
-            (None, _) => Line::new(&self.name, "", Level::Ok, "Starting: loading the model")
+            (Some(guard), _) => guard_line(&self.source, &guard.status(self.now())),
+            (None, _) => Line::new(&self.source, TUNER, Level::Ok, "Starting: loading the model")
                 .value("state", "Starting")
                 .value("reason", "loading"),
         };
@@ -62,7 +62,7 @@ impl Control {
             Some(why) => (Level::Warn, format!("the policy in use stays: {why}")),
             None => (Level::Ok, format!("{} is in use", self.policy_in_use())),
         };
-        let line = Line::new(&self.name, "policy", level, message);
+        let line = Line::new(&self.source, "policy", level, message);
         Some(line.value("policy", self.policy_in_use()).value("folder", folder).done())
     }
 
@@ -71,7 +71,7 @@ impl Control {
         let (graph, report) = (&self.graph, self.painter.report());
         let plan_topic = graph.plan_topic.as_deref().unwrap_or_default();
         let (level, message) = report.remark.unwrap_or_else(|| (Level::Ok, format!("{} images drawn", report.drawn)));
-        let mut line = Line::new(&self.name, "drawing", level, message)
+        let mut line = Line::new(&self.source, "drawing", level, message)
             .value("plan_topic", plan_topic)
             .value("plan_publishers", graph.plan_publishers)
             .value("plan", report.plan)
@@ -90,14 +90,18 @@ impl Control {
         let graph = &self.graph;
         let topic = &graph.image_topic;
         let one = if self.settings.draws_images() { "scan" } else { "image" };
-        let (level, message) = if rate == 0.0 && graph.image_publishers.is_empty() {
+        let silent = counts.received == 0 || self.image_silence() > SILENCE;
+        let (level, message) = if silent && graph.image_publishers.is_empty() {
             (Level::Error, format!("NotReceived: nobody publishes {topic}; check the topic's name and the domain"))
-        } else if rate == 0.0 && graph.image_publishers_of_our_type == 0 {
+        } else if silent && graph.image_publishers_of_our_type == 0 {
             let remedy =
                 if self.settings.draws_images() { "check the remapping of scan" } else { "check image_transport" };
             (Level::Error, format!("NotReceived: {topic} has another type; {remedy}"))
-        } else if rate == 0.0 {
+        } else if silent {
             (Level::Error, format!("NotReceived: {topic} has publishers, but no {one} comes from them"))
+        } else if rate == 0.0 {
+            // The simulation is paused, or slower than real time.
+            (Level::Ok, format!("{one}s come as slowly as the simulated time"))
         } else if graph.image_publishers.len() > 1 {
             (Level::Warn, format!("{topic} has {} publishers; only one may be there", graph.image_publishers.len()))
         } else if let Some(sent) = counts.sent_rate.filter(|sent| *sent > rate * 1.5) {
@@ -106,7 +110,7 @@ impl Control {
         } else {
             (Level::Ok, format!("{rate:.1} {one}s a second"))
         };
-        Line::new(&self.name, "images", level, message)
+        Line::new(&self.source, "images", level, message)
             .value("topic", topic)
             .value("publishers", graph.image_publishers.join(", "))
             .value("odometry_topic", &graph.odometry_topic)

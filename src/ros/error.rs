@@ -1,6 +1,6 @@
 //! Why the node does not run.
 
-use vlm_planner_tuner::live::{LoadError, SettingError};
+use vlm_planner_tuner::live::{LoadError, LogFolderError, ParameterFileError, SettingError};
 use vlm_planner_tuner::nav2::{ApplierLimitsError, MappingError};
 use vlm_planner_tuner::planner::PlannerError;
 use vlm_planner_tuner::planner::envelope::EnvelopeError;
@@ -13,10 +13,25 @@ pub enum NodeError {
     /// Arguments after `--ros-args` that rcl refuses.
     #[error("ROS refuses the arguments after --ros-args: {0}")]
     Arguments(String),
+    /// Arguments behind `--ros-args` that rcl does not know, and would ignore.
+    #[error(
+        "unknown ROS arguments: {0}; --params-file FILE, -p NAME:=VALUE, -r FROM:=TO and --log-level LEVEL are known, see \
+         planner_tuner_node --help"
+    )]
+    UnknownArguments(String),
+    /// Where ROS would log cannot be written.
+    #[error("{0}")]
+    LogFolder(#[from] LogFolderError),
+    /// A file that is to configure logging.
+    #[error("--log-config-file {0}: this ROS's logging (spdlog) takes no such file; leave the argument out")]
+    LogConfigFile(String),
     /// ROS itself failed.
     #[error("ROS failed: {0}; is a ROS environment sourced, and ROS_DOMAIN_ID valid?")]
     Ros(#[from] r2r::Error),
     /// A parameter of the node.
+    #[error("{0}; see the comments in config/*.yaml")]
+    Parameters(#[from] ParameterFileError),
+    /// A setting that names what is not there.
     #[error("{0}; see the comments in config/*.yaml")]
     Setting(#[from] SettingError),
     /// The planner that is to be tuned.

@@ -7,7 +7,7 @@ use r2r::{Publisher, QosProfile};
 use tokio::sync::mpsc::Sender;
 
 use super::{Input, NodeError};
-use vlm_planner_tuner::live::{Heard, HeardTopic, Names, Settings};
+use vlm_planner_tuner::live::{Claim, ClaimAction, Claimant, Heard, HeardTopic, Names, Settings};
 use vlm_planner_tuner::nav2::{Event, NodeName, ProcessWatch};
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -44,7 +44,8 @@ pub(super) struct GraphWatch {
     image_type: String,
     own_name: String,
     claim_topic: Option<String>,
-    claim: Option<Publisher<RosString>>,
+    claim: Claim,
+    claim_publisher: Option<Publisher<RosString>>,
     inputs: Sender<Input>,
     next: Instant,
     planner: Vec<PlannerNode>,
@@ -84,9 +85,10 @@ impl GraphWatch {
         Ok(Self {
             facts,
             image_type: images.map(|images| images.type_name).unwrap_or_default(),
+            claim: Claim::new(node.fully_qualified_name()?),
             own_name: node.fully_qualified_name()?,
             claim_topic: planner.first().map(|node| claim_topic(&names, node)),
-            claim: None,
+            claim_publisher: None,
             inputs,
             // Discovery takes a moment: who claims before it, claims what is not free.
             next: Instant::now() + EVERY,
@@ -150,32 +152,39 @@ impl GraphWatch {
 
     fn look_for_other_tuners(&mut self, node: &mut r2r::Node) {
         let Some(topic) = &self.claim_topic else { return };
-        let claimants = node.get_publishers_info_by_topic(topic, false).unwrap_or_default();
-        let mut others: Vec<String> = claimants
-            .iter()
-            .map(|other| name(&other.node_namespace, &other.node_name))
-            .filter(|name| *name != self.own_name)
-            .collect();
-        others.sort();
-        self.facts.other_tuner = others.into_iter().next();
-        match (&self.facts.other_tuner, self.claim.take()) {
-            (None, None) => {
+        let topic = topic.clone();
+        let found = claimants(node, &topic);
+        let (action, other) = self.claim.look(&found);
+        match action {
+            ClaimAction::Keep => {}
+            ClaimAction::Publish => {
                 let qos = QosProfile::default().keep_last(1).transient_local();
-                self.claim = node.create_publisher(topic, qos).ok();
-                let owner = RosString { data: self.own_name.clone() };
-                if let Some(claim) = &self.claim {
-                    claim.publish(&owner).ok();
+                self.claim_publisher = node.create_publisher(&topic, qos).ok();
+                if let Some(publisher) = &self.claim_publisher {
+                    publisher.publish(&RosString { data: self.own_name.clone() }).ok();
+                    self.claim.published(&found);
+                    self.claim.find_own(&claimants(node, &topic));
                 }
             }
-            // Both claimed in the same moment: the one that comes first in the alphabet stays.
-            (Some(other), Some(claim)) if *other < self.own_name => node.destroy_publisher(claim),
-            (_, claim) => self.claim = claim,
+            ClaimAction::Withdraw => {
+                if let Some(publisher) = self.claim_publisher.take() {
+                    node.destroy_publisher(publisher);
+                }
+            }
         }
-        self.facts.claimed = self.claim.is_some();
-        if self.facts.claimed {
-            self.facts.other_tuner = None;
-        }
+        self.facts.other_tuner = other;
+        self.facts.claimed = self.claim.is_held();
     }
+}
+
+/// Who publishes on the topic of claims.
+fn claimants(node: &r2r::Node, topic: &str) -> Vec<Claimant> {
+    let publishers = node.get_publishers_info_by_topic(topic, false).unwrap_or_default();
+    let claimants = publishers.into_iter().map(|publisher| Claimant {
+        node: name(&publisher.node_namespace, &publisher.node_name),
+        gid: publisher.endpoint_gid.to_vec(),
+    });
+    claimants.collect()
 }
 
 /// DDS topic of a node's answers to `get_parameters`, by its final name.

@@ -19,7 +19,8 @@ use super::transition_log::LogIntake;
 use super::{Input, NodeError};
 use vlm_planner_tuner::frame::{Frame, FrameError, RawImage, Stamp};
 use vlm_planner_tuner::live::{Delivery, Heard, HeardTopic, LatestSlot, Settings};
-use vlm_planner_tuner::recording::GoalWatch;
+use vlm_planner_tuner::recording::{GoalStatus, GoalWatch};
+use vlm_planner_tuner::scene::{OdometryTwist, TwistRemark};
 
 /// An image as it came, not yet decoded: most are replaced by a newer one before anyone looks at them.
 #[derive(Debug)]
@@ -70,9 +71,18 @@ pub(super) struct Intake {
     odometry: Option<Messages<Odometry>>,
     goals: Option<Messages<GoalStatusArray>>,
     goal_watch: GoalWatch,
+    /// What has been said about odometry: each thing once.
+    said: Said,
     log: Option<LogIntake>,
     inbox: Arc<ImageInbox>,
     inputs: Sender<Input>,
+}
+
+/// What has been said about odometry.
+#[derive(Debug, Default)]
+struct Said {
+    remarks: Vec<TwistRemark>,
+    refused: bool,
 }
 
 /// Subscribes to a topic, if there is one.
@@ -113,6 +123,7 @@ impl Intake {
             odometry: subscribe(node, Heard::Odometry.topic(settings))?,
             goals: subscribe(node, Heard::GoalStatus.topic(settings))?,
             goal_watch: GoalWatch::default(),
+            said: Said::default(),
             log: LogIntake::subscribe(node, settings, inputs.clone())?,
             inbox,
             inputs,
@@ -122,9 +133,8 @@ impl Intake {
     /// Takes all that has come. Call after every spin.
     pub(super) fn drain(&mut self) {
         while let Some(odometry) = next(&mut self.odometry) {
-            let Odometry { header, twist, .. } = &odometry;
-            let (linear, angular) = (twist.twist.linear.x, twist.twist.angular.z);
-            self.tell(Input::Velocity { linear, angular, stamp: stamp(&header.stamp) });
+            let (linear, angular) = self.velocity_of(&odometry);
+            self.tell(Input::Velocity { linear, angular, stamp: stamp(&odometry.header.stamp) });
             if let Some(log) = &self.log {
                 log.take_odometry(&odometry);
             }
@@ -140,9 +150,14 @@ impl Intake {
         }
         while let Some(status) = next(&mut self.goals) {
             let statuses = status.status_list.iter();
-            let statuses = statuses
-                .filter_map(|goal| Some((goal.goal_info.goal_id.uuid.as_slice().try_into().ok()?, goal.status)));
+            let statuses = statuses.filter_map(|goal| {
+                let id = goal.goal_info.goal_id.uuid.as_slice().try_into().ok()?;
+                Some(GoalStatus { id, accepted: stamp(&goal.goal_info.stamp), status: goal.status })
+            });
             let news = self.goal_watch.take(&statuses.collect::<Vec<_>>());
+            if let (Images::Drawn(scene), Some(change)) = (&self.images, news.change) {
+                scene.take_goal(change);
+            }
             if news.has_begun {
                 self.tell(Input::NewGoal);
             }
@@ -161,6 +176,33 @@ impl Intake {
         // Last: what came with an image is known when it is looked at.
         while let Some(image) = self.next_image() {
             self.put(image);
+        }
+    }
+
+    /// The velocity in the robot's frame; NaN, which the guard refuses, where it is not known there.
+    fn velocity_of(&mut self, odometry: &Odometry) -> (f64, f64) {
+        let (q, twist) = (&odometry.pose.pose.orientation, &odometry.twist.twist);
+        let sent = OdometryTwist {
+            frame: &odometry.header.frame_id,
+            child_frame: &odometry.child_frame_id,
+            orientation: [q.x, q.y, q.z, q.w],
+            linear: [twist.linear.x, twist.linear.y, twist.linear.z],
+            angular: [twist.angular.x, twist.angular.y, twist.angular.z],
+        };
+        match sent.in_body() {
+            Ok(body) => {
+                if let Some(remark) = body.remark.filter(|remark| !self.said.remarks.contains(remark)) {
+                    log::warn!("odometry: {remark}");
+                    self.said.remarks.push(remark);
+                }
+                (body.linear, body.angular)
+            }
+            Err(refused) => {
+                if !std::mem::replace(&mut self.said.refused, true) {
+                    log::error!("odometry: {refused}");
+                }
+                (f64::NAN, f64::NAN)
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use r2r::LogSeverity;
 use r2r::rcl_interfaces::msg::Log as RosLog;
 
 use super::clock::{RosTime, time};
+use vlm_planner_tuner::live::RosArguments;
 
 /// Lines that wait to be published; older ones are dropped, the console has them.
 const WAITING: usize = 256;
@@ -16,14 +17,17 @@ const WAITING: usize = 256;
 pub(super) struct RosLogger {
     name: String,
     clock: RosTime,
+    /// Up to which level lines go to /rosout. The console's are rcutils' own affair.
+    published: LevelFilter,
     waiting: Mutex<VecDeque<RosLog>>,
 }
 
 impl RosLogger {
     /// Makes it the process's logger, for the rest of its life.
-    pub(super) fn install(node: &r2r::Node) -> &'static Self {
+    pub(super) fn install(node: &r2r::Node, arguments: &RosArguments) -> &'static Self {
         let name = node.logger().to_owned();
-        let logger = Self { name, clock: RosTime::of(node), waiting: Mutex::new(VecDeque::new()) };
+        let published = if arguments.logs_to_rosout { arguments.log_levels.of(&name) } else { LevelFilter::Off };
+        let logger = Self { name, clock: RosTime::of(node), published, waiting: Mutex::new(VecDeque::new()) };
         let logger: &'static Self = Box::leak(Box::new(logger));
         // A second logger is refused; the first goes on then, which is as good.
         if log::set_logger(logger).is_ok() {
@@ -58,7 +62,7 @@ impl Log for RosLogger {
         let (text, file, line) =
             (record.args().to_string(), record.file().unwrap_or_default(), record.line().unwrap_or_default());
         r2r::log(&text, &self.name, file, line, severity);
-        if record.level() > Level::Info {
+        if record.level() > self.published {
             return;
         }
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,11 +7,11 @@ use r2r::diagnostic_msgs::msg::{DiagnosticStatus, KeyValue};
 use r2r::sensor_msgs::msg::Image;
 use r2r::std_msgs::msg::{MultiArrayDimension, MultiArrayLayout};
 
-use super::clock;
+use super::{NodeError, clock};
 use vlm_planner_tuner::frame::{Frame, Stamp};
 use vlm_planner_tuner::live::inference::Decided;
 use vlm_planner_tuner::nav2::{ParameterStatus, TargetStatus};
-use vlm_planner_tuner::planner::guard::{Level, Status};
+use vlm_planner_tuner::planner::guard::{Level, Mode, Status};
 use vlm_planner_tuner::tuner::Stage;
 
 /// The layout of a list of numbers.
@@ -34,16 +34,36 @@ pub(super) fn image_message(frame: &Frame, stamp: Stamp) -> Image {
     image
 }
 
+/// Whom lines of diagnostics come from.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    /// The node's name without namespace and slash, which names of lines begin with, as diagnostic_updater has it.
+    pub(super) node: String,
+    /// The robot.
+    pub(super) hardware_id: String,
+}
+
+impl Source {
+    /// The robot is called as the parameter says, or else as the namespace, or else as the machine.
+    pub(super) fn of(node: &r2r::Node, hardware_id: &str) -> Result<Self, NodeError> {
+        let namespace = node.namespace()?;
+        let machine = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let named = [hardware_id, namespace.trim_matches('/')].into_iter().find(|name| !name.is_empty());
+        let hardware_id = named.map_or_else(|| machine().trim().to_owned(), str::to_owned);
+        Ok(Self { node: node.name()?, hardware_id })
+    }
+}
+
 /// A line of diagnostics, filled step by step.
 pub(super) struct Line(DiagnosticStatus);
 
 impl Line {
-    pub(super) fn new(node: &str, name: &str, level: Level, message: impl Into<String>) -> Self {
+    pub(super) fn new(source: &Source, name: &str, level: Level, message: impl Into<String>) -> Self {
         Self(DiagnosticStatus {
             level: level as u8,
-            name: if name.is_empty() { node.to_owned() } else { format!("{node}: {name}") },
+            name: format!("{}: {name}", source.node),
             message: message.into(),
-            hardware_id: node.to_owned(),
+            hardware_id: source.hardware_id.clone(),
             values: Vec::new(),
         })
     }
@@ -58,14 +78,17 @@ impl Line {
     }
 }
 
+/// The line that tells how the tuner as a whole does.
+pub(super) const TUNER: &str = "tuner";
+
 /// State, reason and counts of the guard.
-pub(super) fn guard_line(node: &str, status: &Status) -> Line {
+pub(super) fn guard_line(source: &Source, status: &Status) -> Line {
     let mut message = format!("{}: {}", status.state.as_str(), status.reason);
     for warning in &status.warnings {
         message.push_str(&format!("; {warning}"));
     }
     let counts = &status.counts;
-    Line::new(node, "", status.level, message)
+    Line::new(source, TUNER, status.level, message)
         .value("state", status.state.as_str())
         .value("health", status.health.as_str())
         .value("reason", status.reason.name())
@@ -82,9 +105,15 @@ pub(super) fn guard_line(node: &str, status: &Status) -> Line {
 }
 
 /// What was decided for one image, where the time went, and what led to it.
-pub(super) fn decision_line(node: &str, guard: &Status, decided: &Decided, overhead_ms: f64, policy: &str) -> Line {
+pub(super) fn decision_line(
+    source: &Source,
+    guard: &Status,
+    decided: &Decided,
+    overhead_ms: f64,
+    policy: &str,
+) -> Line {
     let ticket = &decided.job.ticket;
-    let mut line = Line::new(node, "decision", guard.level, guard.reason.to_string())
+    let mut line = Line::new(source, "decision", guard.level, guard.reason.to_string())
         .value("state", guard.state.as_str())
         .value("reason", guard.reason.name())
         .value("stamp_ns", ticket.stamp().nanos())
@@ -105,7 +134,12 @@ pub(super) fn decision_line(node: &str, guard: &Status, decided: &Decided, overh
 }
 
 /// What became of one parameter in one place.
-pub(super) fn parameter_line(node: &str, parameter: &ParameterStatus) -> DiagnosticStatus {
+pub(super) fn parameter_line(source: &Source, mode: Mode, parameter: &ParameterStatus) -> DiagnosticStatus {
+    if mode != Mode::Active {
+        let message = format!("{}: not set", mode.as_str());
+        let line = Line::new(source, &parameter.parameter, Level::Ok, message).value("status", "not_set");
+        return with_place(line, parameter).done();
+    }
     let (level, message) = match &parameter.status {
         TargetStatus::Stored { remedy } => (Level::Warn, format!("accepted, but not used while driving. {remedy}")),
         TargetStatus::Refused { words } => (Level::Warn, format!("refused: {words}")),
@@ -116,11 +150,8 @@ pub(super) fn parameter_line(node: &str, parameter: &ParameterStatus) -> Diagnos
         TargetStatus::Yielded { .. } => (Level::Warn, "left as somebody else has set it".into()),
         other => (Level::Ok, other.name().to_owned()),
     };
-    let line = Line::new(node, &parameter.parameter, level, message).value("status", parameter.status.name());
-    let line = match &parameter.place {
-        Some((node, ros_parameter)) => line.value("node", node).value("ros_parameter", ros_parameter),
-        None => line,
-    };
+    let line = Line::new(source, &parameter.parameter, level, message).value("status", parameter.status.name());
+    let line = with_place(line, parameter);
     let line = match &parameter.value {
         Some(value) => line.value("value", value),
         None => line,
@@ -130,6 +161,13 @@ pub(super) fn parameter_line(node: &str, parameter: &ParameterStatus) -> Diagnos
         None => line,
     }
     .done()
+}
+
+fn with_place(line: Line, parameter: &ParameterStatus) -> Line {
+    match &parameter.place {
+        Some((node, ros_parameter)) => line.value("node", node).value("ros_parameter", ros_parameter),
+        None => line,
+    }
 }
 
 pub(super) fn milliseconds(seconds: f64) -> String {

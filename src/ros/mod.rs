@@ -27,6 +27,7 @@ mod planner_diagnostics;
 mod planner_side;
 mod planner_watch;
 mod services;
+mod signals;
 mod spin;
 mod surroundings;
 mod survey;
@@ -37,8 +38,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use signal_hook::consts::TERM_SIGNALS;
-use signal_hook::flag;
 use tokio::sync::{mpsc, oneshot};
 
 use self::control::Control;
@@ -52,7 +51,7 @@ use self::services::{Outcome, Request};
 use self::surroundings::SharedSurroundings;
 use vlm_planner_tuner::frame::Stamp;
 use vlm_planner_tuner::live::inference::{Loader, Report};
-use vlm_planner_tuner::live::{SettingError, Settings};
+use vlm_planner_tuner::live::{NodeParameters, RosArguments, SettingError, Settings, read_parameters};
 use vlm_planner_tuner::nav2;
 use vlm_planner_tuner::recording::DriveEvent;
 
@@ -91,12 +90,54 @@ enum Input {
     SpeedLimit(Option<nav2::SpeedLimit>),
 }
 
-/// Runs the node with the model that its parameters name; with `--survey` as first argument only looks around.
+/// What `--help` says.
+const HELP: &str = "\
+The ROS 2 node of vlm_planner_tuner: costmap images in, planner parameters out.
+
+Usage: planner_tuner_node [--help | --version | --survey] [--ros-args ARGUMENTS]
+
+Options:
+  -h, --help     This text
+  -V, --version  The version
+  --survey       Look at topics, QoS and the planner's parameters, print one JSON object, and end
+                 (planner_tuner doctor asks for it)
+
+ROS arguments:
+  --params-file FILE          Parameters, as config/jackal_dwb.yaml has them, with comments
+  -p NAME:=VALUE              One parameter
+  -r FROM:=TO                 Another name for a topic or service; __node:= and __ns:= for the node
+  --log-level LEVEL           debug, info, warn, error; LOGGER:=LEVEL for one logger
+
+The model is named by the parameters base, checkpoint and policy; mode is shadow (set nothing), active or disabled.
+All parameters of a running node, with their ranges: ros2 param describe /planner_tuner NAME
+
+Examples:
+  planner_tuner_node --ros-args -p base:=Qwen/Qwen2.5-VL-3B-Instruct -p checkpoint:=/models/dwa
+  planner_tuner_node --ros-args --params-file config/jackal_dwb.yaml -p base:=/models/base -p checkpoint:=/models/dwa
+  ros2 param set /planner_tuner mode active
+";
+
+/// Runs the node with the model that its parameters name, or does what its first own argument asks for.
 pub fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("--survey") {
-        return ended(survey::run());
+    let own = RosArguments::read(std::env::args()).own;
+    let say = |text: &str| {
+        // Whoever has closed the pipe has read enough.
+        std::io::stdout().write_all(text.as_bytes()).ok();
+        ExitCode::SUCCESS
+    };
+    match own.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => run(Settings::model_loader),
+        ["-h" | "--help"] => say(HELP),
+        ["-V" | "--version"] => say(concat!("planner_tuner_node ", env!("CARGO_PKG_VERSION"), "\n")),
+        ["--survey", ..] => ended(survey::run()),
+        [unknown, ..] => {
+            let what = format!(
+                "planner_tuner_node: unknown argument '{unknown}'; ROS's own stand behind --ros-args, see --help\n"
+            );
+            std::io::stderr().write_all(what.as_bytes()).ok();
+            ExitCode::from(2)
+        }
     }
-    run(Settings::model_loader)
 }
 
 /// Runs the node until a signal ends it; `loader` makes of the settings what loads the model.
@@ -117,17 +158,15 @@ fn ended(result: Result<(), NodeError>) -> ExitCode {
 
 fn start(loader: impl FnOnce(&Settings) -> Result<Loader, SettingError>) -> Result<(), NodeError> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in TERM_SIGNALS {
-        // In this order: the second signal finds the flag set and ends the process at once.
-        flag::register_conditional_shutdown(*signal, 1, Arc::clone(&stop)).map_err(NodeError::Signals)?;
-        flag::register(*signal, Arc::clone(&stop)).map_err(NodeError::Signals)?;
-    }
-    let context = context::create()?;
+    signals::watch(&stop).map_err(NodeError::Signals)?;
+    let arguments = RosArguments::read(std::env::args());
+    let context = context::create(&arguments)?;
     let mut node = r2r::Node::create(context, NODE_NAME, "")?;
-    let logger = RosLogger::install(&node);
+    let logger = RosLogger::install(&node, &arguments);
 
     // All that can be wrong with the configuration is found before anything is offered or set.
-    let settings = parameter_server::settings_at_start(&node)?;
+    let NodeParameters { settings, remarks } = read_parameters(&arguments.parameters, &node.fully_qualified_name()?)?;
+    remarks.iter().for_each(|(level, remark)| log::log!(*level, "{remark}"));
     let planner = settings.planner_spec()?;
     let mapping = nav2::Mapping::named(&settings.mapping, &planner)?;
     let loader = loader(&settings)?;
@@ -143,8 +182,8 @@ fn start(loader: impl FnOnce(&Settings) -> Result<Loader, SettingError>) -> Resu
         let surroundings = SharedSurroundings::new(&settings);
         #[cfg(not(feature = "doc-only"))]
         operator_services::start(&mut node, &inputs)?;
-        parameter_server::ParameterServer::start(&mut node, settings.clone(), inputs.clone())?;
-        let seen = (images.clone(), surroundings.clone());
+        let parameters = parameter_server::ParameterServer::start(&mut node, settings.clone(), inputs.clone())?;
+        let seen = (images.clone(), surroundings.clone(), parameters);
         let control = Control::new(&mut node, settings, planner, mapping, loader, logger, seen, &inputs)?;
         let intake = intake::Intake::subscribe(&mut node, control.settings(), images, surroundings, inputs.clone())?;
         let watch = PlannerWatch::new(

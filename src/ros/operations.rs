@@ -129,6 +129,8 @@ impl Control {
             Operator::Disable => self.mode = Mode::Disabled,
             Operator::Hold(_) | Operator::ResetHistory => {}
         }
+        self.settings.mode = self.mode.as_str().to_owned();
+        self.parameters.mode_is(self.mode);
         if self.mode != Mode::Active {
             self.sink.release();
             self.wanted = None;
@@ -140,7 +142,10 @@ impl Control {
     }
 
     pub(super) fn take_settings(&mut self, settings: Settings) {
-        log::info!("parameters of the node were changed");
+        let changed = settings.differences(&self.settings);
+        if !changed.is_empty() {
+            log::info!("parameters were changed: {}", changed.join(", "));
+        }
         if settings.decision_rate != self.settings.decision_rate {
             self.schedule = settings.schedule();
             self.order(Order::MaxGap(self.schedule.max_gap()));
@@ -163,6 +168,14 @@ impl Control {
         }
         refusals.iter().flatten().for_each(|refusal| log::error!("{refusal}"));
         self.painter.set_rules(settings.scene_rules());
+        let mode = settings.operating_mode();
         self.settings = settings;
+        if mode != self.mode {
+            self.operate(match mode {
+                Mode::Active => Operator::Enable,
+                Mode::Shadow => Operator::Shadow,
+                Mode::Disabled => Operator::Disable,
+            });
+        }
     }
 }

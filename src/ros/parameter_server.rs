@@ -19,6 +19,7 @@ use tokio::sync::mpsc::Sender;
 use super::clock::{RosTime, time};
 use super::{Input, NodeError};
 use vlm_planner_tuner::live::{Accepted, Change, Declaration, SettingError, SettingValue, Settings};
+use vlm_planner_tuner::planner::guard::Mode;
 
 /// Types as in rcl_interfaces/msg/ParameterType.
 const NOT_SET: u8 = 0;
@@ -39,7 +40,7 @@ pub(super) struct ParameterServer {
 
 impl ParameterServer {
     /// Starts answering on the current tokio runtime.
-    pub(super) fn start(node: &mut r2r::Node, settings: Settings, inputs: Sender<Input>) -> Result<(), NodeError> {
+    pub(super) fn start(node: &mut r2r::Node, settings: Settings, inputs: Sender<Input>) -> Result<Self, NodeError> {
         let events = node.create_publisher("/parameter_events", QosProfile::parameter_events())?;
         let server = Self {
             node: node.fully_qualified_name()?,
@@ -80,7 +81,27 @@ impl ParameterServer {
         answer(shared(), requests, async |server, request| SetParametersAtomically::Response {
             result: server.set(&request.parameters).await,
         });
-        Ok(())
+        Ok(server)
+    }
+
+    /// Tells parameter `mode` as it is: a service has changed it.
+    pub(super) fn mode_is(&self, mode: Mode) {
+        let name = mode.as_str();
+        let before =
+            std::mem::replace(&mut self.settings.lock().unwrap_or_else(PoisonError::into_inner).mode, name.to_owned());
+        if before != name {
+            let value = to_message(Some(SettingValue::Text(name.to_owned())));
+            self.tell(vec![Parameter { name: "mode".to_owned(), value }]);
+        }
+    }
+
+    /// Publishes what has changed.
+    fn tell(&self, changed_parameters: Vec<Parameter>) {
+        let (stamp, node) = (time(self.clock.now()), self.node.clone());
+        let event = ParameterEvent { stamp, node, changed_parameters, ..Default::default() };
+        if let Err(error) = self.events.lock().unwrap_or_else(PoisonError::into_inner).publish(&event) {
+            log::warn!("/parameter_events: {error}");
+        }
     }
 
     fn value(&self, name: &str) -> Option<SettingValue> {
@@ -108,11 +129,7 @@ impl ParameterServer {
                 let changed_parameters = parameters.iter().map(now).collect();
                 // The node is on its way out if nobody listens any more.
                 self.inputs.send(Input::Settings(Box::new(settings))).await.ok();
-                let (stamp, node) = (time(self.clock.now()), self.node.clone());
-                let event = ParameterEvent { stamp, node, changed_parameters, ..Default::default() };
-                if let Err(error) = self.events.lock().unwrap_or_else(PoisonError::into_inner).publish(&event) {
-                    log::warn!("/parameter_events: {error}");
-                }
+                self.tell(changed_parameters);
                 SetParametersResult { successful: true, ..Default::default() }
             }
             Err(error) => SetParametersResult { successful: false, reason: error.to_string() },
@@ -213,34 +230,4 @@ fn from_message(value: &ParameterValue) -> Option<SettingValue> {
         STRING => Some(SettingValue::Text(value.string_value.clone())),
         _ => None,
     }
-}
-
-/// What `-p` and `--params-file` gave, checked as a whole.
-///
-/// # Errors
-/// [`NodeError::Setting`] for the first that is refused.
-pub(super) fn settings_at_start(node: &r2r::Node) -> Result<Settings, NodeError> {
-    use r2r::ParameterValue as Given;
-    let given = node.params.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut values = Vec::with_capacity(given.len());
-    for (name, parameter) in given.iter().filter(|(name, _)| !is_for_every_node(name)) {
-        let value = match &parameter.value {
-            Given::Bool(value) => SettingValue::Bool(*value),
-            Given::Integer(value) => SettingValue::Integer(*value),
-            Given::Double(value) => SettingValue::Double(*value),
-            Given::String(value) => SettingValue::Text(value.clone()),
-            other => {
-                let declaration = Settings::declaration(name)?;
-                let (expected, found) = (declaration.expected(), format!("a {}", other.type_name()));
-                return Err(SettingError::Range { name: declaration.name, expected, found }.into());
-            }
-        };
-        values.push((name.as_str(), value));
-    }
-    Ok(Settings::default().at_start(values.iter().map(|(name, value)| (*name, value)))?)
-}
-
-/// Parameters that launch files give to whatever node they start, and that mean nothing to this one.
-fn is_for_every_node(name: &str) -> bool {
-    name.starts_with("qos_overrides.") || name == "start_type_description_service"
 }

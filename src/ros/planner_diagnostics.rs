@@ -17,14 +17,14 @@ impl Control {
                 Some(why) => (Level::Error, why.clone()),
                 None => (Level::Ok, "no costmap is known to be blind".to_owned()),
             };
-            let line = Line::new(&self.name, "costmaps", level, message);
+            let line = Line::new(&self.source, "costmaps", level, message);
             let line = self.costmaps.lines.iter().fold(line, |line, (costmap, word)| line.value(costmap, word));
             lines.push(line.done());
         }
         if let Some(bank) = self.sink.mapping().bank() {
             let id = self.sink.controller();
             let message = id.map_or("none is chosen yet".to_owned(), |id| format!("{id} is asked for"));
-            let mut line = Line::new(&self.name, "controller", Level::Ok, message)
+            let mut line = Line::new(&self.source, "controller", Level::Ok, message)
                 .value("controller", id.unwrap_or("none"))
                 .value("listeners", self.outlet.controller_listeners());
             for (parameter, value) in id.and_then(|id| bank.controller(id)).into_iter().flat_map(|c| c.values()) {
@@ -49,7 +49,7 @@ impl Control {
             Some(SpeedLimit::Percent(percent)) => format!("{percent} %"),
             Some(SpeedLimit::Absolute(speed)) => format!("{speed} m/s"),
         };
-        Line::new(&self.name, report.node.as_str(), level, message)
+        Line::new(&self.source, report.node.as_str(), level, message)
             .value("lifecycle", state)
             .value("sets", counts.sets)
             .value("deaths_after_a_set", counts.deaths)

@@ -39,7 +39,7 @@ impl Control {
     pub(super) fn apply_wanted(&mut self, at_once: bool) {
         let is_ours = self.graph.claimed || self.settings.force || self.sink.nodes().next().is_none();
         let Some(wanted) = self.wanted.as_ref().filter(|_| is_ours && self.mode == Mode::Active) else { return };
-        let now = self.now();
+        let now = self.monotonic();
         let commands = match at_once {
             true => self.sink.apply_at_once(now, wanted),
             false => self.sink.apply(now, wanted),
@@ -81,7 +81,7 @@ impl Control {
     pub(super) fn take_speed_limit(&mut self, limit: Option<SpeedLimit>) {
         if limit != self.sink.speed_limit() {
             log::info!("speed limit: {limit:?}");
-            let commands = self.sink.speed_limited(self.now(), limit);
+            let commands = self.sink.speed_limited(self.monotonic(), limit);
             self.carry_out(commands);
         }
     }

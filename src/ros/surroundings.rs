@@ -10,15 +10,17 @@ use r2r::nav_msgs::msg::{Odometry, Path};
 use r2r::sensor_msgs::msg::LaserScan;
 
 use super::NodeError;
-use super::clock::stamp;
+use super::clock::{RosTime, stamp};
 use super::intake::Messages;
 use vlm_planner_tuner::frame::render::{self, Renderer};
 use vlm_planner_tuner::frame::{Frame, Stamp};
+#[cfg(tf2_msgs)]
+use vlm_planner_tuner::live::Names;
 use vlm_planner_tuner::live::Settings;
 use vlm_planner_tuner::planner::guard::Level;
 use vlm_planner_tuner::scene::{
-    Issue, IssueCounts, OdometryMessage, PlanLayer, PlanMessage, Refused, ScanMessage, SceneRules, SpatialPose,
-    Surroundings,
+    GoalChange, Issue, IssueCounts, OdometryMessage, PlanLayer, PlanMessage, Refused, ScanMessage, SceneRules,
+    SpatialPose, Surroundings,
 };
 
 /// Fed by the thread that spins, drawn from by the one that decides.
@@ -40,8 +42,20 @@ pub(super) struct SceneIntake {
     /// One that hears publishers of every durability, and one that gets what a transient-local one said before.
     plans: Vec<Messages<Path>>,
     #[cfg(tf2_msgs)]
-    transforms: Vec<(Messages<r2r::tf2_msgs::msg::TFMessage>, bool)>,
+    transforms: Vec<TransformTopic>,
     surroundings: SharedSurroundings,
+    clock: RosTime,
+    /// Refusals that have been said in full.
+    said: u32,
+}
+
+/// A topic of transforms that may be the robot's. The first in the list that was ever heard counts, of each kind.
+#[cfg(tf2_msgs)]
+struct TransformTopic {
+    name: String,
+    messages: Messages<r2r::tf2_msgs::msg::TFMessage>,
+    is_static: bool,
+    is_heard: bool,
 }
 
 impl SceneIntake {
@@ -57,15 +71,24 @@ impl SceneIntake {
             plans.push(Box::pin(node.subscribe(&settings.plan_topic, latched())?));
         }
         #[cfg(tf2_msgs)]
-        let transforms: Vec<(Messages<r2r::tf2_msgs::msg::TFMessage>, bool)> = vec![
-            (Box::pin(node.subscribe("/tf", QosProfile::default().keep_last(100))?), false),
-            (Box::pin(node.subscribe("/tf_static", latched().keep_last(100))?), true),
-        ];
+        let mut transforms = Vec::new();
+        #[cfg(tf2_msgs)]
+        for (usual, is_static, qos) in
+            [("tf", false, QosProfile::default().keep_last(100)), ("tf_static", true, latched().keep_last(100))]
+        {
+            let names = Names::new(std::env::args(), &node.namespace()?, &node.name()?);
+            for name in names.transform_topics(usual, &["odometry", "scan"]) {
+                let messages = Box::pin(node.subscribe(&name, qos.clone())?);
+                transforms.push(TransformTopic { name, messages, is_static, is_heard: false });
+            }
+        }
         Ok(Self {
             plans,
             #[cfg(tf2_msgs)]
             transforms,
             surroundings,
+            clock: RosTime::of(node),
+            said: 0,
         })
     }
 
@@ -81,7 +104,21 @@ impl SceneIntake {
                 orientation: [orientation.x, orientation.y, orientation.z, orientation.w],
             },
         };
-        refused("odometry", self.surroundings.lock().take_odometry(&message));
+        let taken = self.surroundings.lock().take_odometry(&message);
+        self.refused("odometry", taken);
+    }
+
+    /// A goal has begun, or the last one is over.
+    pub(super) fn take_goal(&self, change: GoalChange) {
+        self.surroundings.lock().take_goal(change);
+    }
+
+    /// Counted where it was refused; the words are for whoever looks for them, the first of them for everybody.
+    fn refused(&mut self, what: &str, taken: Result<(), Refused>) {
+        let Err(refused) = taken else { return };
+        self.said = self.said.saturating_add(1);
+        let level = if self.said <= SAID_IN_FULL { log::Level::Warn } else { log::Level::Debug };
+        log::log!(level, "{what}: {refused}");
     }
 
     /// Takes all that has come. Call after every spin.
@@ -89,38 +126,68 @@ impl SceneIntake {
         for plans in &mut self.plans {
             while let Some(Some(Path { header, poses })) = plans.next().now_or_never() {
                 let points = poses.iter().map(|at| Point2::new(at.pose.position.x, at.pose.position.y)).collect();
-                let plan = PlanMessage { stamp: stamp(&header.stamp), frame: header.frame_id, points };
+                let sent = stamp(&header.stamp);
+                // A stamp of zero says nothing.
+                let stamp = if sent.nanos() == 0 { self.clock.now() } else { sent };
+                let plan = PlanMessage { stamp, frame: header.frame_id, points };
                 self.surroundings.lock().take_plan(plan);
             }
         }
         #[cfg(tf2_msgs)]
-        for (messages, is_static) in &mut self.transforms {
-            while let Some(Some(message)) = messages.next().now_or_never() {
-                for transform in message.transforms {
-                    let (position, orientation) = (transform.transform.translation, transform.transform.rotation);
-                    let message = vlm_planner_tuner::scene::TransformMessage {
-                        stamp: stamp(&transform.header.stamp),
-                        frame: transform.header.frame_id,
-                        child_frame: transform.child_frame_id,
-                        pose: SpatialPose {
-                            position: [position.x, position.y, position.z],
-                            orientation: [orientation.x, orientation.y, orientation.z, orientation.w],
-                        },
-                        is_static: *is_static,
-                    };
-                    refused("TF", self.surroundings.lock().take_transform(&message));
-                }
+        for (number, message) in self.next_transforms() {
+            self.take_transforms(number, message);
+        }
+    }
+
+    /// What has come, with the number of the topic.
+    #[cfg(tf2_msgs)]
+    fn next_transforms(&mut self) -> Vec<(usize, r2r::tf2_msgs::msg::TFMessage)> {
+        let mut come = Vec::new();
+        for (number, topic) in self.transforms.iter_mut().enumerate() {
+            while let Some(Some(message)) = topic.messages.next().now_or_never() {
+                come.push((number, message));
             }
+        }
+        come
+    }
+
+    /// Takes the transforms of a topic, unless one nearer to the robot tells of them: `/tf` may be another robot's.
+    #[cfg(tf2_msgs)]
+    fn take_transforms(&mut self, number: usize, message: r2r::tf2_msgs::msg::TFMessage) {
+        let Some((nearer, rest)) = self.transforms.split_at_mut_checked(number) else { return };
+        let Some((topic, farther)) = rest.split_first_mut() else { return };
+        let is_static = topic.is_static;
+        if nearer.iter().any(|nearer| nearer.is_static == is_static && nearer.is_heard) {
+            return;
+        }
+        if !std::mem::replace(&mut topic.is_heard, true) {
+            if let Some(left) = farther.iter().find(|farther| farther.is_static == is_static && farther.is_heard) {
+                log::warn!("transforms come on {}, too: those of {} are not used any more", topic.name, left.name);
+                self.surroundings.lock().forget_transforms(is_static);
+            } else {
+                log::info!("transforms from {}", topic.name);
+            }
+        }
+        for transform in message.transforms {
+            let (position, orientation) = (transform.transform.translation, transform.transform.rotation);
+            let message = vlm_planner_tuner::scene::TransformMessage {
+                stamp: stamp(&transform.header.stamp),
+                frame: transform.header.frame_id,
+                child_frame: transform.child_frame_id,
+                pose: SpatialPose {
+                    position: [position.x, position.y, position.z],
+                    orientation: [orientation.x, orientation.y, orientation.z, orientation.w],
+                },
+                is_static,
+            };
+            let taken = self.surroundings.lock().take_transform(&message);
+            self.refused("TF", taken);
         }
     }
 }
 
-/// Counted where it was refused; the words are for whoever looks for them.
-fn refused(what: &str, taken: Result<(), Refused>) {
-    if let Err(refused) = taken {
-        log::debug!("{what}: {refused}");
-    }
-}
+/// Refused messages that are told of in full.
+const SAID_IN_FULL: u32 = 3;
 
 /// Frames that are around at a time: one that is decided on, one whose decision waits for the planner's answers.
 const SPARE: usize = 2;
@@ -135,6 +202,15 @@ pub(super) struct Painter {
     plan: &'static str,
     /// What is to be said about the last image, or why there is none.
     remark: Option<Remark>,
+}
+
+/// Why there is no image.
+#[derive(Debug)]
+pub(super) enum NoImage {
+    /// The sensor sees nothing: what would be drawn is free space.
+    Blind(String),
+    /// Anything else.
+    Refused(String),
 }
 
 /// How bad it is, and the words.
@@ -174,24 +250,28 @@ impl Painter {
     }
 
     /// The image of a scan, or why there is none.
-    pub(super) fn draw(&mut self, scan: LaserScan, stamp: Stamp) -> Result<Frame, String> {
-        let LaserScan { header, angle_min, angle_increment, range_min, range_max, ranges, .. } = scan;
+    pub(super) fn draw(&mut self, scan: LaserScan, stamp: Stamp) -> Result<Frame, NoImage> {
+        let LaserScan { header, angle_min, angle_max, angle_increment, range_min, range_max, ranges, .. } = scan;
         let scan = render::LaserScan { angle_min, angle_increment, range_min, range_max, ranges };
-        let message = ScanMessage { stamp, frame: header.frame_id, scan };
+        let message = ScanMessage { stamp, frame: header.frame_id, angle_max, scan };
         let drawn = self.try_draw(message);
         self.remark = match &drawn {
             Ok((_, remark)) => remark.clone(),
-            Err(problem) => Some((Level::Warn, format!("no image is drawn: {problem}"))),
+            Err(NoImage::Refused(problem)) => Some((Level::Warn, format!("no image is drawn: {problem}"))),
+            Err(NoImage::Blind(problem)) => Some((Level::Error, format!("no image is drawn: {problem}"))),
         };
         drawn.map(|(frame, _)| frame)
     }
 
     /// The image, and what was left out of it.
-    fn try_draw(&mut self, scan: ScanMessage) -> Result<(Frame, Option<Remark>), String> {
+    fn try_draw(&mut self, scan: ScanMessage) -> Result<(Frame, Option<Remark>), NoImage> {
         let spare = self.spare.pop().unwrap_or_default();
         // Drawn without the lock: the thread that spins waits for it.
-        let composed = self.surroundings.lock().compose(scan).map_err(|no| no.to_string())?;
-        let (frame, report) = self.renderer.draw_reusing(spare, &composed.scene).map_err(|error| error.to_string())?;
+        let composed = self.surroundings.lock().compose(scan).map_err(|no| {
+            if no.is_blind() { NoImage::Blind(no.to_string()) } else { NoImage::Refused(no.to_string()) }
+        })?;
+        let drawn = self.renderer.draw_reusing(spare, &composed.scene);
+        let (frame, report) = drawn.map_err(|error| NoImage::Refused(error.to_string()))?;
         self.drawn += 1;
         self.plan = composed.plan.name();
         let mut problems = Vec::new();
@@ -199,7 +279,10 @@ impl Painter {
             PlanLayer::WithoutTransform(no) => {
                 problems.push(format!("the plan is left out: {no}; set assume_same_frame to draw it all the same"));
             }
-            PlanLayer::Stale(_) | PlanLayer::Drawn | PlanLayer::None | PlanLayer::Empty => {}
+            PlanLayer::Stale(age_s) => {
+                problems.push(format!("the plan is left out: it is {age_s:.1} s old (max_plan_age)"));
+            }
+            PlanLayer::Drawn | PlanLayer::None | PlanLayer::GoalOver | PlanLayer::Empty => {}
         }
         let mut surroundings = self.surroundings.lock();
         if report.nan_ranges > 0 {
@@ -210,14 +293,7 @@ impl Painter {
             surroundings.count(Issue::UnusablePathPoints);
             problems.push(format!("{} points of the plan are not finite or out of reach", report.unusable_path_points));
         }
-        let remark = match (&composed.plan, problems.is_empty()) {
-            (_, false) => Some((Level::Warn, problems.join("; "))),
-            // Where the robot has arrived, that is as it should be.
-            (PlanLayer::Stale(age_s), true) => {
-                Some((Level::Ok, format!("the plan is left out: it is {age_s:.1} s old (max_plan_age)")))
-            }
-            _ => None,
-        };
+        let remark = (!problems.is_empty()).then(|| (Level::Warn, problems.join("; ")));
         Ok((frame, remark))
     }
 

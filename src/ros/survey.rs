@@ -1,5 +1,8 @@
-//! `--survey`: what a node with these arguments would find, as JSON; it subscribes to nothing and sets nothing.
+//! `--survey`: what a node with these arguments would find, as JSON; it listens for a while, and sets nothing.
 
+mod tally;
+
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -10,16 +13,19 @@ use r2r::qos::{DurabilityPolicy, ReliabilityPolicy};
 use r2r::rcl_interfaces::srv::GetParameters;
 
 use super::graph::{answers_topic, claim_topic, name};
-use super::parameter_server::settings_at_start;
 use super::planner_clients::{DOUBLE, INTEGER};
 use super::{NODE_NAME, NodeError, context};
+use tally::{Clock, Tally};
 use vlm_planner_tuner::live::{
-    FoundParameter, GraphReport, Heard, Names, PlannerParameterReport, PlannerReport, Publisher, TopicReport,
+    Expected, FoundParameter, GraphReport, Heard, HeardTopic, Names, PlannerParameterReport, PlannerReport,
+    PublishedTopic, Publisher, RosArguments, TopicReport, read_parameters,
 };
 use vlm_planner_tuner::nav2::{Mapping, Target};
 
 /// Discovery is over by then: nodes announce themselves every 3 s, unless they are told otherwise.
-const LISTEN: Duration = Duration::from_secs(4);
+const DISCOVER: Duration = Duration::from_millis(3500);
+/// Long enough for a rate of 1 Hz to show.
+const MEASURE: Duration = Duration::from_millis(2500);
 /// A question that is not answered for so long is asked again.
 const ANSWER_TAKES: Duration = Duration::from_millis(500);
 const SPIN: Duration = Duration::from_millis(20);
@@ -28,8 +34,9 @@ type Answer = Pin<Box<dyn Future<Output = r2r::Result<GetParameters::Response>> 
 
 /// Looks around, and prints what was found.
 pub(super) fn run() -> Result<(), NodeError> {
-    let mut node = r2r::Node::create(context::create()?, NODE_NAME, "")?;
-    let settings = settings_at_start(&node)?;
+    let arguments = RosArguments::read(std::env::args());
+    let mut node = r2r::Node::create(context::create(&arguments)?, NODE_NAME, "")?;
+    let settings = read_parameters(&arguments.parameters, &node.fully_qualified_name()?)?.settings;
     let mapping = Mapping::named(&settings.mapping, &settings.planner_spec()?)?;
     let names = Names::new(std::env::args(), &node.namespace()?, &node.name()?);
     let mut planner = Vec::<Questions>::new();
@@ -41,37 +48,76 @@ pub(super) fn run() -> Result<(), NodeError> {
         }
     }
 
-    let end = Instant::now() + LISTEN;
-    while Instant::now() < end {
-        node.spin_once(SPIN);
-        planner.iter_mut().for_each(|questions| questions.go_on(&node));
+    let mut spin = |node: &mut r2r::Node, time: Duration, tallies: &mut [Tally]| {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            node.spin_once(SPIN);
+            planner.iter_mut().for_each(|questions| questions.go_on(node));
+            tallies.iter_mut().for_each(Tally::take);
+        }
+    };
+    spin(&mut node, DISCOVER, &mut []);
+    let asked: Vec<HeardTopic> = Heard::ALL.into_iter().filter_map(|heard| heard.topic(&settings)).collect();
+    let clock = settings.use_sim_time.then(|| Clock::listen(&mut node)).transpose()?;
+    let mut tallies = Vec::new();
+    for asked in &asked {
+        let publishers = publishers(&node, &names.resolve(&asked.name));
+        if publishers.iter().any(|publisher| publisher.type_name == asked.type_name) {
+            tallies.extend(Tally::listen(&mut node, asked, clock.as_ref())?);
+        }
     }
+    spin(&mut node, MEASURE, &mut tallies);
 
-    let known = node.get_topic_names_and_types()?;
-    let topics = Heard::ALL.into_iter().filter_map(|heard| heard.topic(&settings)).map(|asked| {
+    let own = node.fully_qualified_name()?;
+    let (published, others) = published(&node, &own)?;
+    let topics = asked.into_iter().map(|asked| {
         let topic = names.resolve(&asked.name);
-        let of_the_type = |types: &Vec<String>| types.contains(&asked.type_name);
-        let mut alternatives: Vec<String> = known
-            .iter()
-            .filter(|(other, types)| **other != topic && of_the_type(types))
-            .map(|(other, _)| other.clone())
-            .collect();
-        alternatives.sort();
-        TopicReport { publishers: publishers(&node, &topic), topic, asked, alternatives }
+        let measured =
+            tallies.iter().find(|tally| tally.purpose() == asked.purpose).map(|tally| tally.measured(MEASURE));
+        TopicReport { publishers: publishers(&node, &topic), topic, asked, measured }
     });
+    let nodes = |topics: &[&str]| {
+        let all = topics.iter().flat_map(|topic| publishers(&node, &names.resolve(topic)));
+        all.map(|publisher| publisher.node).collect::<BTreeSet<String>>().into_iter().collect::<Vec<_>>()
+    };
     let claim = mapping.targets().first().map(|target| claim_topic(&names, target.node()));
     let mut tuners: Vec<String> =
         claim.iter().flat_map(|claim| publishers(&node, claim)).map(|publisher| publisher.node).collect();
     tuners.sort();
     let report = GraphReport {
-        node: node.fully_qualified_name()?,
-        listened_s: LISTEN.as_secs_f64(),
+        node: own,
+        listened_s: (DISCOVER + MEASURE).as_secs_f64(),
         topics: topics.collect(),
         planner: planner.into_iter().map(|questions| questions.report).collect(),
         tuners,
+        others,
+        published,
+        use_sim_time: settings.use_sim_time,
+        clocks: nodes(&["/clock"]),
+        transforms: settings.draws_images().then(|| nodes(&["/tf", "/tf_static"])),
+        expected: Expected {
+            image_size: settings.expected_size(),
+            decision_rate_hz: settings.decision_rate,
+            max_image_age_s: settings.max_frame_age,
+            future_tolerance_s: settings.future_tolerance,
+        },
     };
     let written = serde_json::to_string(&report).map_err(std::io::Error::from);
     written.and_then(|text| writeln!(std::io::stdout(), "{text}")).map_err(NodeError::Output)
+}
+
+/// What others publish, and who they are. Every node has /rosout and /parameter_events: they tell of nodes only.
+fn published(node: &r2r::Node, own: &str) -> Result<(Vec<PublishedTopic>, Vec<String>), NodeError> {
+    let (mut topics, mut nodes) = (Vec::new(), BTreeSet::new());
+    for topic in node.get_topic_names_and_types()?.into_keys() {
+        for publisher in publishers(node, &topic).into_iter().filter(|publisher| publisher.node != own) {
+            topics.push(PublishedTopic { topic: topic.clone(), type_name: publisher.type_name });
+            nodes.insert(publisher.node);
+        }
+    }
+    topics.sort_by(|a, b| (&a.topic, &a.type_name).cmp(&(&b.topic, &b.type_name)));
+    topics.dedup();
+    Ok((topics, nodes.into_iter().collect()))
 }
 
 fn publishers(node: &r2r::Node, topic: &str) -> Vec<Publisher> {

@@ -47,7 +47,7 @@ impl LogIntake {
 
     pub(super) fn take_scan(&self, scan: &LaserScan) {
         let nearest = nearest_laser_of(scan.ranges.iter().copied(), scan.range_min, scan.range_max);
-        self.tell(nearest.map(DriveEvent::NearestLaser));
+        self.tell([DriveEvent::NearestLaser(nearest)]);
     }
 
     pub(super) fn take_ends(&self, ends: Vec<EpisodeEvent>) {
@@ -105,7 +105,7 @@ impl Control {
             _ if log_needs_attention(&status) => (Level::Warn, format!("{message}, others were lost")),
             _ => (level, message),
         };
-        let line = Line::new(&self.name, "transition log", level, message)
+        let line = Line::new(&self.source, "transition log", level, message)
             .value("state", status.state.as_str())
             .value("file", status.file.map_or("none".into(), |file| file.display().to_string()))
             .value("free_bytes", status.free_bytes.map_or("unknown".into(), |free| free.to_string()))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::BadScan;
 use crate::frame::render::RenderError;
 
 /// Why a pose or a transform was not taken.
@@ -17,7 +18,7 @@ pub enum Refused {
         /// x, y, z, w.
         orientation: [f64; 4],
     },
-    /// An orientation of zeros.
+    /// An orientation of zeros, or of angles.
     #[error("orientation has a length of {norm}, expected a unit quaternion; check its publisher")]
     NoRotation {
         /// Length of the quaternion.
@@ -30,6 +31,41 @@ pub enum Refused {
         parent: String,
         /// Child frame.
         child: String,
+    },
+    /// The twist is not the robot's, and nothing tells how the robot was turned.
+    #[error(
+        "child_frame_id is '{frame}', the odometry's own frame, so the twist must be turned into the robot's by the pose; \
+         but its orientation {orientation:?} is no rotation; name the robot's frame (base_link) in child_frame_id, or \
+         publish an orientation"
+    )]
+    TwistCannotBeTurned {
+        /// Both frames of the message.
+        frame: String,
+        /// x, y, z, w.
+        orientation: [f64; 4],
+    },
+    /// Two publishers, or two robots on one topic: the first one counts.
+    #[error(
+        "frame '{child}' has the parent '{parent}', and now '{other}', too; is there a second publisher, or a second \
+         robot with the same names?"
+    )]
+    TwoParents {
+        /// Child frame.
+        child: String,
+        /// The parent that is kept.
+        parent: String,
+        /// The one that came later.
+        other: String,
+    },
+    /// A frame cannot hang on one that hangs on it.
+    #[error(
+        "frame '{child}' in '{parent}' would close a loop, as '{parent}' hangs on '{child}' already; is there a second publisher?"
+    )]
+    Loop {
+        /// Child frame.
+        child: String,
+        /// Parent frame.
+        parent: String,
     },
     /// More frames than any robot has.
     #[error("frame '{child}' is one too many: {max} frames are kept")]
@@ -61,7 +97,10 @@ pub enum NoScene {
     /// `apply_laser_mount` without a transform.
     #[error("the laser's mount is not known: {0}; publish it on /tf_static, or leave apply_laser_mount off")]
     NoLaserMount(NoTransform),
-    /// The scan cannot be drawn.
+    /// The scan sees nothing, or its beams point nowhere.
+    #[error(transparent)]
+    Scan(#[from] BadScan),
+    /// The plan, or the pose, cannot be drawn.
     #[error(transparent)]
     Undrawable(#[from] RenderError),
 }
@@ -73,8 +112,14 @@ impl NoScene {
             Self::NoPose => Issue::NoPose,
             Self::StalePose { .. } => Issue::StalePose,
             Self::NoLaserMount(_) => Issue::NoLaserMount,
-            Self::Undrawable(_) => Issue::UndrawableScene,
+            Self::Scan(bad) if bad.is_blind() => Issue::BlindScan,
+            Self::Scan(_) | Self::Undrawable(_) => Issue::UndrawableScene,
         }
+    }
+
+    /// Whether it is the sensor that sees nothing.
+    pub fn is_blind(&self) -> bool {
+        self.issue() == Issue::BlindScan
     }
 }
 
@@ -90,8 +135,14 @@ pub enum NoTransform {
         /// The frame it is wanted in.
         to: String,
     },
+    /// Odometry does not name it.
+    #[error("the odometry does not name the robot's frame (its child_frame_id is empty, or the odometry's own frame)")]
+    NoRobotFrame,
     /// They did, at another time.
-    #[error("the transform of '{frame}' is {age_s:.3} s off, at most {limit_s} s is accepted")]
+    #[error(
+        "the transform of '{frame}' is {age_s:.3} s off, at most {limit_s} s is accepted (max_transform_age; \
+         max_pose_age for one that is yet to come)"
+    )]
     Stale {
         /// The child frame.
         frame: String,
@@ -112,7 +163,9 @@ pub enum Issue {
     StalePose,
     /// The laser's mount is asked for and not known.
     NoLaserMount,
-    /// A scan, or a plan, that the renderer refuses.
+    /// A scan from which nothing can be seen.
+    BlindScan,
+    /// A scan whose beams point nowhere, or a plan that the renderer refuses.
     UndrawableScene,
     /// An odometry message whose pose is none.
     InvalidPose,
@@ -137,6 +190,7 @@ impl Issue {
             Self::NoPose => "no_pose",
             Self::StalePose => "stale_pose",
             Self::NoLaserMount => "no_laser_mount",
+            Self::BlindScan => "blind_scan",
             Self::UndrawableScene => "undrawable_scene",
             Self::InvalidPose => "invalid_pose",
             Self::InvalidTransform => "invalid_transform",

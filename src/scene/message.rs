@@ -13,6 +13,8 @@ pub struct ScanMessage {
     pub stamp: Stamp,
     /// The laser's frame.
     pub frame: String,
+    /// `angle_max`, rad: beams are placed without it, but it tells of ones that are in the wrong place.
+    pub angle_max: f32,
     /// The beams.
     pub scan: LaserScan,
 }
@@ -65,6 +67,9 @@ pub struct SpatialPose {
     pub orientation: [f64; 4],
 }
 
+/// Squared lengths that a quaternion may have: what is off by more is no rotation, but angles, or zeros.
+const UNIT: std::ops::Range<f64> = 0.9..1.1;
+
 impl SpatialPose {
     /// A pose on the ground: x and y in m, yaw in rad.
     pub fn on_ground(x: f64, y: f64, yaw: f64) -> Self {
@@ -82,7 +87,9 @@ impl SpatialPose {
             return Err(Refused::NotFinite { position: self.position, orientation: self.orientation });
         }
         let quaternion = Quaternion::new(qw, qx, qy, qz);
-        let rotation = UnitQuaternion::try_new(quaternion, 1e-3).ok_or(Refused::NoRotation { norm: quaternion.norm() });
+        let norm = quaternion.norm();
+        let rotation = UnitQuaternion::try_new(quaternion, 0.0).filter(|_| UNIT.contains(&(norm * norm)));
+        let rotation = rotation.ok_or(Refused::NoRotation { norm });
         Ok(Isometry3::from_parts(Translation3::from(Vector3::new(x, y, z)), rotation?))
     }
 }
@@ -112,6 +119,8 @@ mod tests {
     fn what_is_no_pose_is_refused() {
         let zero = SpatialPose { position: [0.0; 3], orientation: [0.0; 4] };
         assert!(zero.isometry().unwrap_err().to_string().contains("orientation"));
+        let degrees = SpatialPose { position: [0.0; 3], orientation: [0.0, 0.0, 90.0, 1.0] };
+        assert!(degrees.isometry().unwrap_err().to_string().contains("orientation"));
         for bad in [f64::NAN, f64::INFINITY] {
             let pose = SpatialPose { position: [0.0, bad, 0.0], ..SpatialPose::on_ground(0.0, 0.0, 0.0) };
             assert!(pose.isometry().unwrap_err().to_string().contains("position"), "{bad}");

@@ -36,8 +36,8 @@ pub(super) struct SetBack;
 
 impl PoseTrack {
     /// How far back it reaches, nanoseconds.
-    const REACH: i64 = 10_000_000_000;
-    /// Most samples: 10 s at 400 Hz.
+    pub(super) const REACH: i64 = 20_000_000_000;
+    /// Most samples: 20 s at 200 Hz.
     const MAX_SAMPLES: usize = 4000;
     /// A step back by less than this is messages overtaking one another, nanoseconds.
     const CLOCK_SET_BACK: i64 = 1_000_000_000;
@@ -47,10 +47,10 @@ impl PoseTrack {
     /// # Errors
     /// [`SetBack`] when the stamp lies a second or more before the newest one; it is not taken then.
     pub(super) fn push(&mut self, stamp: Stamp, pose: Isometry3<f64>) -> Result<(), SetBack> {
-        let newest = self.samples.back().map_or(stamp, |(newest, _)| *newest).max(stamp);
-        if newest.nanos().saturating_sub(stamp.nanos()) >= Self::CLOCK_SET_BACK {
+        if self.is_set_back_by(stamp) {
             return Err(SetBack);
         }
+        let newest = self.newest().unwrap_or(stamp).max(stamp);
         let place = self.samples.partition_point(|(at, _)| *at < stamp);
         match self.samples.get_mut(place) {
             Some(sample) if sample.0 == stamp => sample.1 = pose,
@@ -61,6 +61,34 @@ impl PoseTrack {
             self.samples.pop_front();
         }
         Ok(())
+    }
+
+    /// Whether this stamp lies a second or more before the newest one.
+    pub(super) fn is_set_back_by(&self, stamp: Stamp) -> bool {
+        let newest = self.newest().unwrap_or(stamp);
+        newest.nanos().saturating_sub(stamp.nanos()) >= Self::CLOCK_SET_BACK
+    }
+
+    /// The stamp of the newest sample.
+    pub(super) fn newest(&self) -> Option<Stamp> {
+        self.samples.back().map(|(newest, _)| *newest)
+    }
+
+    /// The stamp of the oldest sample.
+    pub(super) fn oldest(&self) -> Option<Stamp> {
+        self.samples.front().map(|(oldest, _)| *oldest)
+    }
+
+    /// The pose at a stamp that lies within the samples, however far they are apart.
+    pub(super) fn within(&self, stamp: Stamp) -> Option<Isometry3<f64>> {
+        let behind = self.samples.partition_point(|(at, _)| *at <= stamp);
+        let neighbour =
+            |sample: &(Stamp, Isometry3<f64>)| PoseAt { pose: sample.1, age_s: stamp.seconds_since(sample.0) };
+        let before = self.samples.get(behind.checked_sub(1)?).map(neighbour)?;
+        if before.age_s == 0.0 {
+            return Some(before.pose);
+        }
+        self.samples.get(behind).map(|after| between(before, neighbour(after)).pose)
     }
 
     /// Whether the pose at this stamp is final: there is a sample at it or behind it.
@@ -152,6 +180,16 @@ mod tests {
         assert_eq!(track.at(stamp(1400), NEAR), Err(NoPoseAt::Stale(0.4)), "a gap is not bridged");
         assert_eq!(track.at(stamp(2500), NEAR), Err(NoPoseAt::Stale(0.5)));
         assert_eq!(PoseTrack::default().at(stamp(0), NEAR), Err(NoPoseAt::Empty));
+    }
+
+    #[test]
+    fn within_the_samples_every_gap_is_bridged_and_nothing_beyond_them() {
+        let track = track(&[(1000, 1.0, 0.0), (3000, 2.0, 0.4)]);
+        let at = |ms| track.within(stamp(ms));
+        assert_eq!((at(1000), at(3000)), (Some(pose(1.0, 0.0)), Some(pose(2.0, 0.4))));
+        let between = at(1500).unwrap();
+        assert!((between.translation.x - 1.25).abs() < 1e-12 && (between.rotation.angle() - 0.1).abs() < 1e-12);
+        assert_eq!((at(999), at(3001), PoseTrack::default().within(stamp(0))), (None, None, None));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nalgebra::Isometry3;
 
-use super::pose_track::{NoPoseAt, PoseTrack, SetBack};
+use super::pose_track::{PoseTrack, SetBack};
 use super::{NoTransform, Refused, TransformMessage};
 use crate::frame::Stamp;
 
@@ -28,22 +28,29 @@ enum Motion {
     Moving(PoseTrack),
 }
 
+/// How far beyond its samples a transform may be taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// From the newest sample to the moment.
+    pub(super) behind: Duration,
+    /// From the moment to the first sample of all.
+    pub(super) before: Duration,
+}
+
 impl Transforms {
     /// Most frames that are kept.
     const MAX_FRAMES: usize = 500;
-    /// Most steps from a frame to the root. A loop, which two publishers may make together, ends here.
+    /// Most steps from a frame to the root.
     const MAX_DEPTH: usize = 50;
 
-    /// Takes a transform. A child that gets another parent moves there.
+    /// Takes a transform. A child moves to another parent only when the old one has not been told of for long.
     pub(super) fn take(&mut self, message: &TransformMessage) -> Result<Result<(), SetBack>, Refused> {
         let (parent, child) = (plain(&message.frame), plain(&message.child_frame));
         if parent.is_empty() || child.is_empty() || parent == child {
             return Err(Refused::Names { parent: parent.to_owned(), child: child.to_owned() });
         }
         let pose = message.pose.isometry()?;
-        if !self.edges.contains_key(child) && self.edges.len() >= Self::MAX_FRAMES {
-            return Err(Refused::TooManyFrames { child: child.to_owned(), max: Self::MAX_FRAMES });
-        }
+        self.check_place(parent, child, message)?;
         let edge = self.edges.entry(child.to_owned()).or_insert_with(|| Edge::new(parent));
         if edge.parent != parent {
             *edge = Edge::new(parent);
@@ -59,9 +66,46 @@ impl Transforms {
         Ok(track.push(message.stamp, pose))
     }
 
+    /// Whether the tree has a place for this.
+    fn check_place(&self, parent: &str, child: &str, message: &TransformMessage) -> Result<(), Refused> {
+        let (parent_name, child_name) = (|| parent.to_owned(), || child.to_owned());
+        match self.edges.get(child) {
+            Some(edge) if edge.parent == parent => return Ok(()),
+            Some(edge) if edge.is_told_at(message) => {
+                return Err(Refused::TwoParents {
+                    child: child_name(),
+                    parent: edge.parent.clone(),
+                    other: parent_name(),
+                });
+            }
+            Some(_) => {}
+            None if self.edges.len() >= Self::MAX_FRAMES => {
+                return Err(Refused::TooManyFrames { child: child_name(), max: Self::MAX_FRAMES });
+            }
+            None => {}
+        }
+        if self.to_root(parent).contains(&child) {
+            return Err(Refused::Loop { child: child_name(), parent: parent_name() });
+        }
+        Ok(())
+    }
+
+    /// Whether this was sent by a clock that was set back.
+    pub(super) fn is_set_back_by(&self, message: &TransformMessage) -> bool {
+        match self.edges.get(plain(&message.child_frame)).map(|edge| &edge.motion) {
+            Some(Motion::Moving(track)) => !message.is_static && track.is_set_back_by(message.stamp),
+            _ => false,
+        }
+    }
+
     /// Forgets what moves. What is static still holds: it is published once.
     pub(super) fn forget_moving(&mut self) {
         self.edges.retain(|_, edge| matches!(edge.motion, Motion::Static(_)));
+    }
+
+    /// Forgets what is static.
+    pub(super) fn forget_static(&mut self) {
+        self.edges.retain(|_, edge| matches!(edge.motion, Motion::Moving(_)));
     }
 
     /// The pose of frame `from` in frame `to` at a stamp.
@@ -70,15 +114,48 @@ impl Transforms {
         to: &str,
         from: &str,
         stamp: Stamp,
-        max_age: Duration,
+        patience: Patience,
     ) -> Result<Isometry3<f64>, NoTransform> {
+        let way = self.way(to, from)?;
+        let newest = way.moving().filter_map(|(frame, track)| Some((track.newest()?, frame))).min();
+        let oldest = way.moving().filter_map(|(frame, track)| Some((track.oldest()?, frame))).max();
+        // The latest time that is known of each, or the earliest.
+        let (at, frame) = match (newest, oldest) {
+            (Some((newest, frame)), _) if newest < stamp => (newest, frame),
+            (_, Some((oldest, frame))) if oldest > stamp => (oldest, frame),
+            (Some((_, frame)), _) => (stamp, frame),
+            (None, _) => (stamp, from),
+        };
+        let age_s = stamp.seconds_since(at);
+        let limit_s = if age_s >= 0.0 { patience.behind } else { patience.before }.as_secs_f64();
+        let stale = || NoTransform::Stale { frame: frame.to_owned(), age_s, limit_s };
+        if age_s.abs() > limit_s {
+            return Err(stale());
+        }
+        // Two frames of which one fell silent before the other began have no time in common.
+        way.pose_at(at).ok_or_else(stale)
+    }
+
+    /// Whether later transforms could still change what lies between two frames at this stamp.
+    pub(super) fn may_change(&self, to: &str, from: &str, stamp: Stamp) -> bool {
+        self.way(to, from).is_ok_and(|way| way.moving().any(|(_, track)| !track.reaches(stamp)))
+    }
+
+    /// Whether the frames hang together.
+    pub(super) fn connects(&self, to: &str, from: &str) -> bool {
+        self.way(to, from).is_ok()
+    }
+
+    fn way<'a>(&'a self, to: &'a str, from: &'a str) -> Result<Way<'a>, NoTransform> {
         let (to, from) = (plain(to), plain(from));
         let (up_from, up_to) = (self.to_root(from), self.to_root(to));
-        let common = up_from.iter().find(|frame| up_to.contains(frame));
+        let common = up_from.iter().find(|frame| up_to.contains(frame)).copied();
         let common = common.ok_or_else(|| NoTransform::Unconnected { from: from.to_owned(), to: to.to_owned() })?;
-        let from_in_common = self.climb(&up_from, common, stamp, max_age)?;
-        let to_in_common = self.climb(&up_to, common, stamp, max_age)?;
-        Ok(to_in_common.inverse() * from_in_common)
+        let climb = |frames: Vec<&'a str>| {
+            let frames = frames.into_iter().take_while(|frame| *frame != common);
+            frames.filter_map(|frame| Some((frame, &self.edges.get(frame)?.motion))).collect()
+        };
+        Ok(Way { up: climb(up_from), down: climb(up_to) })
     }
 
     /// A frame and its ancestors.
@@ -86,40 +163,49 @@ impl Transforms {
         let parent = |child: &&'a str| self.edges.get(*child).map(|edge| edge.parent.as_str());
         std::iter::successors(Some(frame), parent).take(Self::MAX_DEPTH).collect()
     }
+}
 
-    /// The pose of the first of these frames in its ancestor `common`.
-    fn climb(
-        &self,
-        frames: &[&str],
-        common: &str,
-        stamp: Stamp,
-        max_age: Duration,
-    ) -> Result<Isometry3<f64>, NoTransform> {
-        let mut pose = Isometry3::identity();
-        for frame in frames.iter().take_while(|frame| **frame != common) {
-            let step = match self.edges.get(*frame).map(|edge| &edge.motion) {
-                Some(Motion::Static(step)) => *step,
-                Some(Motion::Moving(track)) => {
-                    track
-                        .at(stamp, max_age)
-                        .map_err(|no| NoTransform::Stale {
-                            frame: (*frame).to_owned(),
-                            age_s: if let NoPoseAt::Stale(age_s) = no { age_s } else { f64::INFINITY },
-                            limit_s: max_age.as_secs_f64(),
-                        })?
-                        .pose
-                }
-                None => break,
-            };
-            pose = step * pose;
-        }
-        Ok(pose)
+/// The edges from one frame up to an ancestor that it has in common with another, and those of the other.
+struct Way<'a> {
+    up: Vec<(&'a str, &'a Motion)>,
+    down: Vec<(&'a str, &'a Motion)>,
+}
+
+impl<'a> Way<'a> {
+    fn moving(&self) -> impl Iterator<Item = (&'a str, &'a PoseTrack)> + '_ {
+        self.up.iter().chain(&self.down).filter_map(|(frame, motion)| match motion {
+            Motion::Moving(track) => Some((*frame, track)),
+            Motion::Static(_) => None,
+        })
+    }
+
+    fn pose_at(&self, stamp: Stamp) -> Option<Isometry3<f64>> {
+        let climb = |edges: &[(&str, &Motion)]| {
+            edges.iter().try_fold(Isometry3::identity(), |pose, (_, motion)| {
+                let step = match motion {
+                    Motion::Static(step) => *step,
+                    Motion::Moving(track) => track.within(stamp)?,
+                };
+                Some(step * pose)
+            })
+        };
+        Some(climb(&self.down)?.inverse() * climb(&self.up)?)
     }
 }
 
 impl Edge {
     fn new(parent: &str) -> Self {
         Self { parent: parent.to_owned(), motion: Motion::Moving(PoseTrack::default()) }
+    }
+
+    /// Whether this edge still holds when a message of another parent comes.
+    fn is_told_at(&self, other: &TransformMessage) -> bool {
+        match &self.motion {
+            Motion::Static(_) => true,
+            Motion::Moving(track) => track.newest().is_some_and(|newest| {
+                other.is_static || other.stamp.nanos().saturating_sub(newest.nanos()) < PoseTrack::REACH
+            }),
+        }
     }
 }
 
@@ -136,7 +222,7 @@ mod tests {
     use super::super::SpatialPose;
     use super::*;
 
-    const NEAR: Duration = Duration::from_millis(200);
+    const NEAR: Patience = Patience { behind: Duration::from_secs(2), before: Duration::from_millis(200) };
 
     fn transform(frame: &str, child: &str, ms: i64, x: f64, yaw: f64, is_static: bool) -> TransformMessage {
         TransformMessage {
@@ -175,16 +261,51 @@ mod tests {
             tree.between("map", "gripper", stamp(0), NEAR).unwrap_err().to_string(),
             "there is no transform from 'gripper' to 'map'"
         );
-        let stale = tree.between("map", "camera", stamp(500), NEAR).unwrap_err().to_string();
-        assert_eq!(stale, "the transform of 'odom' is 0.500 s off, at most 0.2 s is accepted");
-        assert!(tree.between("odom", "camera", stamp(500), NEAR).is_ok(), "static, whatever the time");
+        let stale = |ms| tree.between("map", "camera", stamp(ms), NEAR).unwrap_err().to_string();
+        assert!(stale(2001).starts_with("the transform of 'odom' is 2.001 s off, at most 2 s is accepted"));
+        assert!(stale(-201).starts_with("the transform of 'odom' is -0.201 s off, at most 0.2 s is accepted"));
+        assert!(tree.between("odom", "camera", stamp(9999), NEAR).is_ok(), "static, whatever the time");
     }
 
     #[test]
-    fn a_loop_ends() {
-        let tree = tree(&[transform("a", "b", 0, 1.0, 0.0, true), transform("b", "a", 0, 1.0, 0.0, true)]);
-        assert!(tree.between("a", "b", stamp(0), NEAR).is_ok());
-        assert!(tree.between("c", "b", stamp(0), NEAR).is_err());
+    fn between_two_samples_a_transform_is_interpolated_whatever_their_distance() {
+        let tree = tree(&[
+            transform("map", "odom", 0, 1.0, 0.0, false),
+            transform("map", "odom", 4000, 3.0, 0.0, false),
+            transform("odom", "base", 0, 0.0, 0.0, false),
+            transform("odom", "base", 1000, 1.0, 0.0, false),
+        ]);
+        let x = |from, ms| tree.between("map", from, stamp(ms), NEAR).map(|pose| pose.translation.x);
+        assert_eq!(x("odom", 1000), Ok(1.5));
+        assert_eq!(x("base", 500), Ok(1.25 + 0.5));
+        // Beyond the newest of one of them, all are taken at that time: nothing is extrapolated, nothing mixed.
+        assert_eq!(x("base", 2500), Ok(1.5 + 1.0));
+        assert!(x("base", 3500).is_err() && x("odom", 6001).is_err());
+        assert!(tree.may_change("map", "base", stamp(1001)) && !tree.may_change("map", "base", stamp(1000)));
+    }
+
+    #[test]
+    fn frames_that_were_never_told_of_together_have_no_transform() {
+        let tree = tree(&[transform("a", "b", 0, 1.0, 0.0, false), transform("b", "c", 1000, 1.0, 0.0, false)]);
+        assert!(tree.between("a", "b", stamp(1000), NEAR).is_ok());
+        assert!(matches!(tree.between("a", "c", stamp(1000), NEAR), Err(NoTransform::Stale { .. })));
+    }
+
+    #[test]
+    fn a_loop_and_a_second_parent_are_refused() {
+        let mut tree = tree(&[
+            transform("a", "b", 0, 1.0, 0.0, true),
+            transform("b", "c", 0, 1.0, 0.0, true),
+            transform("a", "d", 0, 1.0, 0.0, false),
+        ]);
+        let mut refusal = |parent, child, ms, is_static| {
+            tree.take(&transform(parent, child, ms, 9.0, 0.0, is_static)).err().map(|refused| refused.to_string())
+        };
+        assert!(refusal("c", "a", 0, true).unwrap().contains("would close a loop"));
+        assert!(refusal("x", "b", 0, true).unwrap().contains("has the parent 'a', and now 'x'"));
+        assert!(refusal("x", "d", 100, false).unwrap().contains("second publisher"));
+        assert_eq!(refusal("x", "d", 30_000, false), None, "the first parent has been silent for long");
+        assert_eq!(tree.between("a", "c", stamp(0), NEAR).unwrap().translation.x, 2.0);
     }
 
     #[test]

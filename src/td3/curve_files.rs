@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::curves::CurvePoint;
 use super::event_file::{Event, framed};
+use super::training::POINT_EVERY;
 use super::{ActionSpace, TrainError, curve_names};
 
 /// Name of the table.
@@ -112,9 +113,10 @@ fn read_table(path: &Path, names: &[String], last: u64) -> Result<Vec<CurvePoint
     let mut points = Vec::new();
     for row in reader.records() {
         let row = row.map_err(wrong(path))?;
-        let Some(step) = row.get(0).and_then(|step| step.parse().ok()) else { continue };
-        // A row that was being written when the program was killed belongs to an update that is made again.
-        if step > last || row.len() != names.len() + 1 {
+        let Some(step) = row.get(0).and_then(|step| step.parse::<u64>().ok()) else { continue };
+        // A row that was being written when the program was killed belongs to an update that is made again, and one between
+        // the regular points was the end of a training that now goes on.
+        if step > last || !step.is_multiple_of(POINT_EVERY) || row.len() != names.len() + 1 {
             continue;
         }
         points.push(CurvePoint { step, values: row.iter().skip(1).map(|value| value.parse().ok()).collect() });

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Updates between two points of the curves.
-const POINT_EVERY: u64 = 50;
+pub(super) const POINT_EVERY: u64 = 50;
 
 /// Skipped updates in a row that end a training.
 const MOST_SKIPPED: u32 = 10;
@@ -126,6 +126,14 @@ impl Training {
         }
         let is_due = self.learner.iteration().is_multiple_of(POINT_EVERY);
         Ok(is_due.then(|| self.take_point()))
+    }
+
+    /// The point of the updates behind the last one, where there are any: what a training ends with that stops between two
+    /// points. Going on is not changed by it, these updates are in the next regular point, too.
+    pub fn pending_point(&self) -> Option<CurvePoint> {
+        let mut averages = self.progress.averages.clone();
+        let (step, noise) = (self.iteration(), self.exploration_noise());
+        (averages.updates() > 0).then(|| averages.take(step, noise, self.learner.space().len()))
     }
 
     fn take_point(&mut self) -> CurvePoint {

@@ -84,9 +84,9 @@ impl EpisodeRecorder {
         self.goal = Some(goal);
     }
 
-    /// The mean of the ten nearest laser returns is now this.
-    pub fn nearest_laser(&mut self, metres: f64) {
-        self.nearest_laser_m = Some(metres);
+    /// The mean of the ten nearest laser returns is now this; `None` when nothing came back.
+    pub fn nearest_laser(&mut self, metres: Option<f64>) {
+        self.nearest_laser_m = metres;
     }
 
     /// The goal has come nearer since the last decision, as the recording itself says.

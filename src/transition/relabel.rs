@@ -30,12 +30,11 @@ pub struct RelabelSummary {
 /// # Errors
 /// [`TransitionError`] when nothing can be read or written, and when both folders are the same.
 pub fn relabel(logs: &Path, weights: RewardWeights, output: &Path) -> Result<RelabelSummary, TransitionError> {
-    let store = FolderStore::open(output, Placement::WhenWhole).map_err(TransitionError::io(output))?;
     let found = logs_in(logs)?;
     let canonical = |path: &Path| path.canonicalize().map_err(TransitionError::io(path));
     let folder = if logs.is_dir() { logs } else { logs.parent().unwrap_or(Path::new(".")) };
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    if canonical(folder)? == canonical(output)? {
+    if output.exists() && canonical(folder)? == canonical(output)? {
         let problem = "these are the logs that are read, name another folder for the new ones".to_owned();
         return Err(TransitionError::Write { path: output.to_owned(), problem });
     }
@@ -48,6 +47,7 @@ pub fn relabel(logs: &Path, weights: RewardWeights, output: &Path) -> Result<Rel
         let problem = "there is no transition log in it".to_owned();
         return Err(TransitionError::NotALog { path: logs.to_owned(), problem });
     }
+    let store = FolderStore::open(output, Placement::WhenWhole).map_err(TransitionError::io(output))?;
     let store: Arc<dyn LogStore> = Arc::new(store);
     for files in &found.episodes {
         relabel_episode(files, weights, &store, &mut summary)?;

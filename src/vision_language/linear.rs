@@ -8,6 +8,7 @@ use candle_nn::VarBuilder;
 use super::Precision;
 use super::kernels::{LinearWeights, PanelMatmul};
 use super::nf4_on_device::Nf4OnDevice;
+use crate::vectors::Vectors;
 use crate::weights::nf4::{AbsmaxFormat, Nf4Matrix, Nf4Panels};
 use crate::weights::{Bf16Matrix, F32Matrix, PanelSource};
 
@@ -94,7 +95,9 @@ impl Linear {
     /// `residual + x W^T + b`: `[rows, in]` and `[rows, out]` to `[rows, out]`.
     pub fn forward_onto(&self, xs: &Tensor, residual: &Tensor) -> Result<Tensor> {
         match self.for_kernels() {
-            Some(layer) => xs.contiguous()?.apply_op2_no_bwd(&residual.contiguous()?, &PanelMatmul(layer)),
+            Some(layer) => xs
+                .contiguous()?
+                .apply_op2_no_bwd(&residual.contiguous()?, &PanelMatmul { layer, vectors: Vectors::in_use() }),
             None => residual + self.forward(xs)?,
         }
     }
@@ -106,7 +109,7 @@ impl Module for Linear {
         match &self.0 {
             Form::Panels { weights, bias } => {
                 let layer = LinearWeights { weights: weights.as_ref(), bias: bias.as_deref() };
-                xs.contiguous()?.apply_op1_no_bwd(&PanelMatmul(layer))
+                xs.contiguous()?.apply_op1_no_bwd(&PanelMatmul { layer, vectors: Vectors::in_use() })
             }
             Form::Dense { weight, bias } => dense(xs, weight, bias.as_ref()),
             Form::Nf4 { weight, bias } => dense(xs, &weight.dequantise(xs.dtype())?, bias.as_ref()),

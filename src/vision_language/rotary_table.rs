@@ -4,6 +4,7 @@ use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::rotary_emb::rope;
 
 use super::kernels::{Heads, SplitHeads, is_cpu_f32};
+use crate::vectors::Vectors;
 
 /// Cosines and sines of each row's angles, `[rows, head_dim / 2]`, f32.
 #[derive(Debug, Clone)]
@@ -36,7 +37,7 @@ impl RotaryTable {
     pub fn split_and_rotate(&self, xs: &Tensor, heads: Heads) -> Result<Tensor> {
         if is_cpu_f32(xs) {
             let (cos, sin) = (self.cos.contiguous()?, self.sin.contiguous()?);
-            return xs.contiguous()?.apply_op3_no_bwd(&cos, &sin, &SplitHeads(heads));
+            return xs.contiguous()?.apply_op3_no_bwd(&cos, &sin, &on_cpu(heads));
         }
         self.rotate(&split_plainly(xs, heads)?)
     }
@@ -53,9 +54,13 @@ impl RotaryTable {
 /// When there are no such heads.
 pub fn split_heads(xs: &Tensor, heads: Heads) -> Result<Tensor> {
     match is_cpu_f32(xs) {
-        true => xs.contiguous()?.apply_op1_no_bwd(&SplitHeads(heads)),
+        true => xs.contiguous()?.apply_op1_no_bwd(&on_cpu(heads)),
         false => split_plainly(xs, heads),
     }
+}
+
+fn on_cpu(heads: Heads) -> SplitHeads {
+    SplitHeads { heads, vectors: Vectors::in_use() }
 }
 
 fn split_plainly(xs: &Tensor, Heads { first, count, dim }: Heads) -> Result<Tensor> {

@@ -5,6 +5,7 @@ use candle_nn::VarBuilder;
 
 use super::kernels::GatedMlp;
 use super::{Linear, Precision};
+use crate::vectors::Vectors;
 
 /// `down(silu(gate(x)) * up(x))`: HF `Qwen2MLP` without biases, `Qwen2_5_VLMLP` with them.
 #[derive(Debug)]
@@ -34,7 +35,8 @@ impl SwiGlu {
         let [gate, up, down] = [&self.gate_proj, &self.up_proj, &self.down_proj];
         match (gate.for_kernels(), up.for_kernels(), down.for_kernels()) {
             (Some(gate), Some(up), Some(down)) => {
-                xs.contiguous()?.apply_op2_no_bwd(&residual.contiguous()?, &GatedMlp { gate, up, down })
+                let mlp = GatedMlp { gate, up, down, vectors: Vectors::in_use() };
+                xs.contiguous()?.apply_op2_no_bwd(&residual.contiguous()?, &mlp)
             }
             _ => self.forward_plainly(xs, residual),
         }

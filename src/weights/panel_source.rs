@@ -5,6 +5,8 @@ use std::ops::Range;
 use half::bf16;
 use rayon::prelude::*;
 
+use crate::vectors::Vectors;
+
 /// Outputs of a panel: a whole number of vectors on every processor.
 pub const PANEL: usize = 32;
 
@@ -23,11 +25,17 @@ pub trait PanelSource: Send + Sync {
     fn cols(&self) -> usize;
 
     /// The weights of some inputs in the outputs from `panel * PANEL` on, as f32; 0 for outputs past the last. Either a
-    /// part of the matrix, or written to the front of `room`.
+    /// part of the matrix, or written with `vectors` to the front of `room`: the same numbers whatever they are.
     ///
     /// # Panics
     /// When panel or inputs do not exist, or the inputs do not fit `room`: the caller's mistake.
-    fn panel<'p>(&'p self, panel: usize, inputs: Range<usize>, room: &'p mut [PanelRow]) -> &'p [PanelRow];
+    fn panel<'p>(
+        &'p self,
+        panel: usize,
+        inputs: Range<usize>,
+        vectors: Vectors,
+        room: &'p mut [PanelRow],
+    ) -> &'p [PanelRow];
 
     /// Memory that the matrix takes, bytes.
     fn bytes(&self) -> usize;
@@ -105,6 +113,15 @@ impl<T: Widen> DenseMatrix<T> {
     }
 }
 
+/// Writes the values of `stored` to `room`.
+fn widen<T: Widen>(stored: &[PanelRow<T>], vectors: Vectors, room: &mut [PanelRow]) {
+    vectors.dispatch(|| {
+        for (wide, stored) in room.as_flattened_mut().iter_mut().zip(stored.as_flattened()) {
+            *wide = stored.widen();
+        }
+    });
+}
+
 impl<T: Widen> PanelSource for DenseMatrix<T> {
     fn rows(&self) -> usize {
         self.shape[0]
@@ -115,7 +132,13 @@ impl<T: Widen> PanelSource for DenseMatrix<T> {
     }
 
     #[allow(clippy::indexing_slicing)] // check_panel has compared the ranges with the shape
-    fn panel<'p>(&'p self, panel: usize, inputs: Range<usize>, room: &'p mut [PanelRow]) -> &'p [PanelRow] {
+    fn panel<'p>(
+        &'p self,
+        panel: usize,
+        inputs: Range<usize>,
+        vectors: Vectors,
+        room: &'p mut [PanelRow],
+    ) -> &'p [PanelRow] {
         check_panel(self.shape, panel, &inputs, room);
         let first = panel * self.cols();
         let stored = &self.panels[first + inputs.start..first + inputs.end];
@@ -123,11 +146,7 @@ impl<T: Widen> PanelSource for DenseMatrix<T> {
             return values;
         }
         let room = &mut room[..inputs.len()];
-        pulp::Arch::new().dispatch(|| {
-            for (wide, stored) in room.as_flattened_mut().iter_mut().zip(stored.as_flattened()) {
-                *wide = stored.widen();
-            }
-        });
+        widen(stored, vectors, room);
         room
     }
 
@@ -146,10 +165,28 @@ mod tests {
         let matrix = Bf16Matrix::new(&all, [256, 256]).unwrap();
         let mut room = vec![[0.0; PANEL]; 256];
         for (panel, narrow) in all.chunks(PANEL * 256).enumerate() {
-            let wide = matrix.panel(panel, 0..256, &mut room);
+            let wide = matrix.panel(panel, 0..256, Vectors::in_use(), &mut room);
             for (at, narrow) in narrow.iter().enumerate() {
                 let (wide, expected) = (wide[at % 256][at / 256], narrow.to_f32());
                 assert!(wide == expected || (wide.is_nan() && expected.is_nan()), "{narrow:?} became {wide}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_vectors_widen_alike_wherever_the_numbers_lie() {
+        let all: Vec<bf16> = (0..=u16::MAX).map(bf16::from_bits).collect();
+        let bits: Vec<u32> = all.iter().map(|narrow| u32::from(narrow.to_bits()) << 16).collect();
+        // 64 bytes further there is the same alignment again.
+        for (from, to) in (0..32).map(|at| (at, (at * 5 + 3) % 16)) {
+            let (stored, expected) = (all[from..].as_chunks::<PANEL>().0, bits[from..].as_chunks::<PANEL>().0);
+            let mut flat = vec![f32::NAN; to + stored.len() * PANEL];
+            for vectors in Vectors::available() {
+                let room = flat[to..].as_chunks_mut::<PANEL>().0;
+                room.as_flattened_mut().fill(f32::NAN);
+                widen(stored, vectors, room);
+                let same = room.iter().zip(expected).all(|(found, expected)| found.map(f32::to_bits) == *expected);
+                assert!(same, "{}, bf16 {from} places and f32 {to} places into a buffer", vectors.set());
             }
         }
     }
@@ -160,12 +197,13 @@ mod tests {
         let values: Vec<f32> = (0..40 * 3).map(|at| value(at / 3, at % 3)).collect();
         let narrow: Vec<bf16> = values.iter().map(|&value| bf16::from_f32(value)).collect();
         let (wide, narrow) = (F32Matrix::new(&values, [40, 3]).unwrap(), Bf16Matrix::new(&narrow, [40, 3]).unwrap());
+        let vectors = Vectors::in_use();
         for matrix in [&wide as &dyn PanelSource, &narrow] {
             let mut room = [[f32::NAN; PANEL]; 3];
-            assert_eq!(matrix.panel(0, 1..3, &mut room)[1][7], value(7, 2));
-            let last = matrix.panel(1, 0..3, &mut room);
+            assert_eq!(matrix.panel(0, 1..3, vectors, &mut room)[1][7], value(7, 2));
+            let last = matrix.panel(1, 0..3, vectors, &mut room);
             assert_eq!((last.len(), last[2][7], last[2][8]), (3, value(39, 2), 0.0));
-            assert!(matrix.panel(0, 2..2, &mut []).is_empty());
+            assert!(matrix.panel(0, 2..2, vectors, &mut []).is_empty());
             assert_eq!((matrix.rows(), matrix.cols()), (40, 3));
         }
         assert_eq!((wide.bytes(), narrow.bytes()), (2 * 3 * PANEL * 4, 2 * 3 * PANEL * 2));
@@ -181,6 +219,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "panel 1 of 5 outputs")]
     fn a_panel_past_the_end_is_the_callers_mistake() {
-        F32Matrix::new(&[0.0; 15], [5, 3]).unwrap().panel(1, 0..3, &mut [[0.0; PANEL]; 3]);
+        F32Matrix::new(&[0.0; 15], [5, 3]).unwrap().panel(1, 0..3, Vectors::BASELINE, &mut [[0.0; PANEL]; 3]);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench kernels`. Products count operations, two for each multiply-add: `Gelem/s` are GF/s, to be held
 //! against `peak`, a large square product by candle. Widening counts f32 values written, on one core.
+//! `PLANNER_TUNER_VECTORS` chooses the instructions, but not those of `peak` and of attention's products.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::hint::black_box;
@@ -10,6 +11,7 @@ use candle_core::{Device, Tensor};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use half::bf16;
+use vlm_planner_tuner::vectors::Vectors;
 use vlm_planner_tuner::vision_language::kernels::{AttentionSpan, GatedMlp, LinearWeights, PanelMatmul, attention};
 use vlm_planner_tuner::weights::nf4::{AbsmaxFormat, Nf4Matrix, Nf4Panels};
 use vlm_planner_tuner::weights::{Bf16Matrix, F32Matrix, PANEL, PanelSource};
@@ -75,7 +77,7 @@ fn products(c: &mut Criterion) {
         for (form, weights) in forms(shape) {
             let layer = LinearWeights { weights: weights.as_ref(), bias: None };
             group.bench_function(format!("{name}/{form}"), |b| {
-                b.iter(|| xs.apply_op1_no_bwd(&PanelMatmul(layer)).unwrap());
+                b.iter(|| xs.apply_op1_no_bwd(&PanelMatmul { layer, vectors: Vectors::in_use() }).unwrap());
             });
         }
     }
@@ -87,7 +89,7 @@ fn mlps(c: &mut Criterion) {
     for (name, rows, width, inner) in [("text", TEXT_ROWS, 2048, 11008), ("vision", VISION_ROWS, 1280, 3420)] {
         let [gate, up, down] = [[inner, width], [inner, width], [width, inner]].map(bf16_matrix);
         let layer = |weights| LinearWeights { weights, bias: None };
-        let mlp = GatedMlp { gate: layer(&gate), up: layer(&up), down: layer(&down) };
+        let mlp = GatedMlp { gate: layer(&gate), up: layer(&up), down: layer(&down), vectors: Vectors::in_use() };
         let (xs, residual) = (random(&[rows, width]), random(&[rows, width]));
         group.throughput(Throughput::Elements((6 * rows * width * inner) as u64));
         group.bench_function(name, |b| b.iter(|| xs.apply_op2_no_bwd(&residual, &mlp).unwrap()));
@@ -121,13 +123,14 @@ fn widening(c: &mut Criterion) {
     let ragged = Nf4Matrix::quantise(&weights(1280 * 3420), [1280, 3420], AbsmaxFormat::Double).unwrap();
     let ragged: (_, Box<dyn PanelSource>) = ("nf4_3420_columns", Box::new(Nf4Panels::new(&ragged)));
     for (name, matrix) in forms([11008, 2048]).into_iter().skip(1).chain([ragged]) {
+        let vectors = Vectors::in_use();
         let mut room = vec![[0.0; PANEL]; 512];
         group.throughput(Throughput::Elements((matrix.rows() * matrix.cols()) as u64));
         group.bench_function(name, |b| {
             b.iter(|| {
                 for panel in 0..matrix.rows() / PANEL {
                     for start in (0..matrix.cols()).step_by(512) {
-                        black_box(matrix.panel(panel, start..matrix.cols().min(start + 512), &mut room));
+                        black_box(matrix.panel(panel, start..matrix.cols().min(start + 512), vectors, &mut room));
                     }
                 }
             });

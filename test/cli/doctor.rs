@@ -4,6 +4,7 @@ use std::process::{Command, Output};
 
 use crate::support;
 use serde_json::Value;
+use vlm_planner_tuner::vectors::{VARIABLE, Vectors};
 
 fn doctor(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_planner_tuner"));
@@ -90,6 +91,26 @@ fn files_that_do_not_belong_together_are_an_error() {
     assert_eq!(output.status.code(), Some(1));
     let found = findings(&output);
     assert_eq!((verdict(&found, "base model"), verdict(&found, "weights and memory")), ("ok".into(), "error".into()));
+}
+
+#[test]
+fn the_vectors_in_use_are_named_and_tried() {
+    let with = |limit: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_planner_tuner"));
+        let output = command.env(VARIABLE, limit).args(["doctor", "--no-graph", "--json"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        findings(&output).into_iter().find(|finding| finding["check"] == "vectors").unwrap()
+    };
+    let widest = Vectors::widest().set();
+    for vectors in Vectors::available() {
+        let finding = with(vectors.set().name());
+        let found = finding["found"].as_str().unwrap();
+        assert!(found.starts_with(&vectors.set().to_string()), "{found}");
+        assert!(found.contains("4-bit and bf16 weights are right"), "{found}");
+        let expected = if vectors.set() == widest { "ok" } else { "warn" };
+        assert_eq!(finding["verdict"], expected, "{found}");
+    }
+    assert_eq!(with("")["verdict"], "ok", "an empty variable says nothing");
 }
 
 #[test]

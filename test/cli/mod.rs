@@ -4,5 +4,7 @@ mod bench;
 mod commands;
 mod doctor;
 mod inspect;
+mod launch_files;
+mod outputs;
 mod policies;
 mod render;

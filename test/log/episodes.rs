@@ -45,7 +45,7 @@ fn a_step_is_known_when_the_next_decision_is_made() {
     assert!(recorder.decided(decision(0)).is_none());
     recorder.outcomes([ParameterOutcome::Applied, ParameterOutcome::Stored, ParameterOutcome::Refused]);
     recorder.pose(at(0.5));
-    recorder.nearest_laser(0.4);
+    recorder.nearest_laser(Some(0.4));
     let LogEntry { head, step: first, frame: first_frame } = recorder.decided(decision(1)).unwrap();
     assert_eq!(head.session.episode, "20231114T221320.000Z_dwa_test_0000");
     assert_eq!(head.session.feature_length, episode::FEATURE);

@@ -80,6 +80,7 @@ fn every_number_of_a_log_is_in_the_arrays() {
     let crash = arrays(&dataset.join("episode_1.npz"));
     assert_eq!((&crash["terminations"].1, &crash["truncations"].1), (&vec![0, 0, 0, 1], &vec![0; 4]));
 
+    assert!(dataset.join("to_minari.py").is_file(), "what makes a data set for Minari of it");
     let metadata = metadata(&dataset);
     assert_eq!((metadata["total_steps"].as_u64(), metadata["planner"].as_str()), (Some(11), Some("DWA")));
     let described: Vec<_> = metadata["arrays"].as_object().unwrap().keys().cloned().collect();

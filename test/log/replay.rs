@@ -309,5 +309,5 @@ fn wrong_wishes_are_refused() {
     let file = folder.path().join("file");
     std::fs::write(&file, b"").unwrap();
     let talk = expect(1, &replay(&bag, &file, &["--image-size", "any"]));
-    assert!(talk.contains("cannot be made"), "{talk}");
+    assert!(talk.contains("is a file, expected a folder"), "{talk}");
 }

@@ -6,3 +6,4 @@ mod nf4;
 mod processor;
 mod quantised_model;
 mod tokenizer;
+mod vector_paths;

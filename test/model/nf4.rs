@@ -9,6 +9,7 @@ use candle_core::{DType, Tensor};
 use half::bf16;
 use proptest::prelude::*;
 use vlm_planner_tuner::checkpoint::TensorTable;
+use vlm_planner_tuner::vectors::Vectors;
 use vlm_planner_tuner::weights::nf4::{
     Absmax, AbsmaxFormat, BLOCK, DequantisedFormat, DoubleAbsmax, Nf4Error, Nf4Matrix, Nf4Panels, StoredNf4,
     companion_of,
@@ -98,14 +99,14 @@ fn nibbles(packed: &[u8]) -> Vec<u8> {
 }
 
 /// The rows of a matrix, from its panels of some inputs at a time, as the fast path sees it.
-fn from_panels(matrix: &Nf4Matrix, inputs: usize) -> Vec<f32> {
+fn from_panels(matrix: &Nf4Matrix, inputs: usize, vectors: Vectors) -> Vec<f32> {
     let matrix = Nf4Panels::new(matrix);
     let (rows, cols) = (matrix.rows(), matrix.cols());
     let mut values = vec![f32::NAN; rows * cols];
     let mut room = vec![[f32::NAN; PANEL]; inputs];
     for panel in 0..rows.div_ceil(PANEL) {
         for start in (0..cols).step_by(inputs) {
-            let part = matrix.panel(panel, start..cols.min(start + inputs), &mut room);
+            let part = matrix.panel(panel, start..cols.min(start + inputs), vectors, &mut room);
             for (input, weights) in (start..).zip(part) {
                 for (row, weight) in (panel * PANEL..rows).zip(weights) {
                     values[row * cols + input] = *weight;
@@ -118,7 +119,7 @@ fn from_panels(matrix: &Nf4Matrix, inputs: usize) -> Vec<f32> {
 
 /// `x W^T`, one row after the other.
 fn product(x: &[f32], matrix: &Nf4Matrix) -> Vec<f32> {
-    let weights = from_panels(matrix, 64);
+    let weights = from_panels(matrix, 64, Vectors::in_use());
     let rows = |x: &[f32]| {
         let dot = |w: &[f32]| x.iter().zip(w).map(|(x, w)| x * w).sum();
         weights.chunks(matrix.shape()[1]).map(dot).collect::<Vec<f32>>()
@@ -167,8 +168,10 @@ fn the_fixture_s_codes_are_dequantised_bit_for_bit() {
         let expected = fixture.expected.values(&format!("{key}.dequantised"));
         report.add("whole", max_difference(&matrix.dequantise(), &expected), 0.0);
         for inputs in [1, 7, 64, 512] {
-            let difference = max_difference(&from_panels(&matrix, inputs), &expected);
-            report.add(&format!("panels, {inputs} inputs at a time"), difference, 0.0);
+            for vectors in Vectors::available() {
+                let difference = max_difference(&from_panels(&matrix, inputs, vectors), &expected);
+                report.add(&format!("panels with {}, {inputs} inputs at a time", vectors.set()), difference, 0.0);
+            }
         }
     }
     report.finish("NF4 from bitsandbytes' codes");

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::support;
 use crate::support::{flat, max_difference, max_relative_difference};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use vlm_planner_tuner::checkpoint::TensorTable;
 use vlm_planner_tuner::frame::Frame;
 use vlm_planner_tuner::vision_language::processor::{ImageProcessor, PreprocessorConfig, TokenizedPrompt};
-use vlm_planner_tuner::vision_language::{ModelConfig, Precision, Quantize, VisionLanguageModel};
+use vlm_planner_tuner::vision_language::{ModelConfig, Precision, Quantize, VisionLanguageModel, WeightFormat};
 use vlm_planner_tuner::weights::MergedWeights;
 use vlm_planner_tuner::weights::nf4::{Absmax, AbsmaxFormat, Nf4Matrix};
 
@@ -73,6 +73,25 @@ fn quantised_while_loading_equals_quantised_beforehand() {
     assert!(difference < 1e-4);
     let unquantised = hidden_states(&tensors, Precision::F32);
     assert!(max_relative_difference(&nf4, &unquantised) > 1e-2, "quantisation must show");
+}
+
+#[test]
+fn bf16_weights_equal_those_rounded_beforehand() {
+    let tensors = base_tensors();
+    let rounded: Tensors = tensors
+        .iter()
+        .map(|(name, tensor)| {
+            let narrow = tensor.to_dtype(DType::BF16).unwrap();
+            (name.clone(), narrow.to_dtype(DType::F32).unwrap())
+        })
+        .collect();
+    let bf16 = hidden_states(&tensors, Precision::new(&Device::Cpu, Some(WeightFormat::Bf16)));
+    let wide = hidden_states(&rounded, Precision::F32);
+    let difference = max_relative_difference(&bf16, &wide);
+    support::say(&format!("model in bf16: {difference:.1e} from the rounded one in f32, bar 1e-4"));
+    assert!(difference < 1e-4);
+    let unrounded = hidden_states(&tensors, Precision::F32);
+    assert!(max_relative_difference(&bf16, &unrounded) > 1e-4, "rounding must show");
 }
 
 #[test]

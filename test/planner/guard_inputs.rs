@@ -50,6 +50,27 @@ fn fault_07_an_odd_image_is_decided_on_and_reported() {
 }
 
 #[test]
+fn scan_range_max_zero_a_blind_sensor_holds_then_is_safe_and_is_named() {
+    let mut scene = nominal();
+    let blind = |scene: &mut Scene| {
+        scene.pass(500);
+        scene.odometry(0.5);
+        let reaction = scene.guard.sensor_blind(scene.now(), "scan range_max is 0 m");
+        scene.note(reaction)
+    };
+    blind(&mut scene);
+    assert_eq!((scene.state(), scene.reason()), (State::Holding, "sensor_blind"));
+    assert_eq!(scene.guard.status(scene.now()).level, Level::Error);
+    (0..4).for_each(|_| drop(blind(&mut scene)));
+    assert_eq!((scene.state(), scene.reason()), (State::Safe, "no_valid_decision"));
+    let sentence = scene.guard.status(scene.now()).reason.to_string();
+    assert!(sentence.contains("the sensor is blind") && sentence.contains("range_max is 0 m"), "{sentence}");
+    assert_eq!(scene.safe_defaults(), [(dwa().safe_defaults(), true)]);
+    // Seeing again leads back, after three good frames.
+    assert_eq!([scene.good(), scene.good(), scene.good()].map(|reaction| sets(&reaction)), [false, false, true]);
+}
+
+#[test]
 fn fault_03_stale_frames_hold_then_safe() {
     let mut scene = nominal();
     for _ in 0..5 {

@@ -9,7 +9,7 @@ use crate::support::small_bag::{
 };
 use vlm_planner_tuner::recording::{RecordedFrame, Recording, RecordingOptions, SkipCounts, SkipReason};
 
-fn read_with(path: &Path, options: &RecordingOptions) -> (Vec<RecordedFrame>, SkipCounts) {
+pub(super) fn read_with(path: &Path, options: &RecordingOptions) -> (Vec<RecordedFrame>, SkipCounts) {
     let mut recording = match Recording::open(path, options) {
         Ok(recording) => recording,
         Err(error) => panic!("{error}"),
@@ -20,11 +20,11 @@ fn read_with(path: &Path, options: &RecordingOptions) -> (Vec<RecordedFrame>, Sk
     (items.into_iter().filter_map(Result::ok).collect(), recording.skips().clone())
 }
 
-fn read(path: &Path) -> (Vec<RecordedFrame>, SkipCounts) {
+pub(super) fn read(path: &Path) -> (Vec<RecordedFrame>, SkipCounts) {
     read_with(path, &RecordingOptions::default())
 }
 
-fn refusal(path: &Path, options: &RecordingOptions) -> String {
+pub(super) fn refusal(path: &Path, options: &RecordingOptions) -> String {
     match Recording::open(path, options) {
         Ok(_) => panic!("{} was opened", path.display()),
         Err(error) => error.to_string(),
@@ -42,7 +42,7 @@ fn assert_same(left: &[RecordedFrame], right: &[RecordedFrame]) {
 }
 
 /// The drive's images are those with these numbers, and nothing was lost.
-fn assert_drive(read: &(Vec<RecordedFrame>, SkipCounts), numbers: impl IntoIterator<Item = i64>) {
+pub(super) fn assert_drive(read: &(Vec<RecordedFrame>, SkipCounts), numbers: impl IntoIterator<Item = i64>) {
     let (frames, skips) = read;
     assert!(skips.is_empty(), "{skips}");
     let expected: Vec<_> = numbers.into_iter().map(|number| (nanos(number * 200), pixels(number))).collect();
@@ -150,8 +150,14 @@ fn files_of_a_split_bag_are_one_recording() {
     let (first, second) = messages.split_at(23);
     write_mcap(&folder.path().join("drive_0.mcap"), first, mcap::WriteOptions::new());
     write_mcap(&folder.path().join("drive_1.mcap"), second, mcap::WriteOptions::new());
+    assert_drive(&read(folder.path()), 0..10);
+    std::fs::write(folder.path().join("other.mcap"), "").unwrap();
     let refused = refusal(folder.path(), &RecordingOptions::default());
-    assert!(refused.contains("no metadata.yaml") && refused.contains("drive_0.mcap, drive_1.mcap"), "{refused}");
+    assert!(
+        refused.contains("no metadata.yaml") && refused.contains("drive_0.mcap, drive_1.mcap, other.mcap"),
+        "{refused}"
+    );
+    std::fs::remove_file(folder.path().join("other.mcap")).unwrap();
     write_metadata(folder.path(), "mcap", &["drive_0.mcap", "drive_1.mcap"], "");
     assert_drive(&read(folder.path()), 0..10);
 
@@ -223,7 +229,6 @@ fn metadata_that_asks_for_the_impossible_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     write_mcap(&folder.path().join("a.mcap"), &drive(1, raw_image), mcap::WriteOptions::new());
     for (storage, files, mode, expected) in [
-        ("mcap", vec!["a.mcap"], "FILE", "ros2 bag convert"),
         ("sqlite3", vec!["a.mcap"], "", "storage_identifier is 'sqlite3', but a.mcap is mcap"),
         ("rocksdb", vec!["a.mcap"], "", "storage_identifier is 'rocksdb'"),
         ("mcap", vec!["b.mcap"], "NONE", "names the file 'b.mcap'"),

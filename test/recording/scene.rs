@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use vlm_planner_tuner::frame::Stamp;
 use vlm_planner_tuner::frame::render::{LaserScan, Renderer};
 use vlm_planner_tuner::scene::{
-    ComposedScene, Issue, NoScene, OdometryMessage, PlanLayer, PlanMessage, ScanMessage, SceneRules, SpatialPose,
-    Surroundings, TransformMessage,
+    ComposedScene, GoalChange, Issue, NoScene, OdometryMessage, PlanLayer, PlanMessage, ScanMessage, SceneRules,
+    SpatialPose, Surroundings, TransformMessage,
 };
 
 fn stamp(ms: i64) -> Stamp {
@@ -18,7 +18,7 @@ fn stamp(ms: i64) -> Stamp {
 fn scan(ms: i64) -> ScanMessage {
     let scan =
         LaserScan { angle_min: 0.0, angle_increment: 0.1, range_min: 0.1, range_max: 30.0, ranges: vec![1.0, 2.0] };
-    ScanMessage { stamp: stamp(ms), frame: "laser".into(), scan }
+    ScanMessage { stamp: stamp(ms), frame: "laser".into(), angle_max: 0.1, scan }
 }
 
 fn odometry(ms: i64, x: f64) -> OdometryMessage {
@@ -115,21 +115,20 @@ fn scans_that_cannot_be_placed() {
         let said = surroundings.compose(message).unwrap_err().to_string();
         assert!(said.contains(words), "{said}");
     }
-    assert_eq!(surroundings.counts().to_string(), "undrawable_scene 5");
+    assert_eq!(surroundings.counts().to_string(), "blind_scan 2, undrawable_scene 3");
 }
 
 #[test]
 fn scans_that_are_odd_are_drawn() {
-    let cases: [Spoil; 5] = [
-        |scan| scan.angle_increment = 0.0,
+    let cases: [Spoil; 4] = [
         |scan| (scan.angle_min, scan.angle_increment) = (3.0, -0.1),
-        |scan| scan.ranges = vec![f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -1.0, f32::MAX, 0.0],
-        |scan| scan.ranges.clear(),
-        |scan| (scan.range_min, scan.range_max) = (30.0, 0.1),
+        |scan| scan.ranges = vec![f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -1.0, f32::MAX, 0.0, 1.0],
+        |scan| scan.ranges = vec![f32::INFINITY; 9],
+        |scan| scan.range_max = f32::INFINITY,
     ];
     let mut surroundings = surroundings();
     for spoil in cases {
-        let mut message = scan(0);
+        let mut message = ScanMessage { angle_max: 0.0, ..scan(0) };
         spoil(&mut message.scan);
         let composed = surroundings.compose(message).unwrap();
         let (_, report) = Renderer::new().draw(&composed.scene).unwrap();
@@ -159,16 +158,64 @@ fn plans_of_every_kind() {
 #[test]
 fn a_plan_grows_old() {
     let mut surroundings = surroundings();
+    let rules = SceneRules { max_plan_age: Some(Duration::from_secs(5)), ..SceneRules::default() };
+    surroundings.set_rules(rules);
     for ms in [-5001, 5001] {
         surroundings.take_plan(plan(ms, "odom", 2));
         assert_eq!(plan_of(surroundings.compose(scan(0))), "stale", "{ms}");
     }
     surroundings.take_plan(plan(-4999, "odom", 2));
     assert_eq!(plan_of(surroundings.compose(scan(0))), "drawn");
-    surroundings.set_rules(SceneRules { max_plan_age: None, ..SceneRules::default() });
+    surroundings.set_rules(SceneRules::default());
     surroundings.take_plan(plan(-1_000_000, "odom", 2));
     assert_eq!(plan_of(surroundings.compose(scan(0))), "drawn");
     assert_eq!(surroundings.counts().to_string(), "stale_plan 2");
+}
+
+#[test]
+fn a_plan_is_good_until_its_goal_is_over() {
+    let mut surroundings = surroundings();
+    let after = |surroundings: &mut Surroundings, change| {
+        surroundings.take_goal(change);
+        plan_of(surroundings.compose(scan(100)))
+    };
+    surroundings.take_plan(plan(0, "odom", 2));
+    assert_eq!(after(&mut surroundings, GoalChange::Began(stamp(-20))), "drawn", "it came before the news of its goal");
+    assert_eq!(after(&mut surroundings, GoalChange::Ended), "goal_over");
+    surroundings.take_plan(plan(0, "odom", 2));
+    assert_eq!(plan_of(surroundings.compose(scan(100))), "goal_over", "told again");
+    surroundings.take_plan(plan(50, "odom", 2));
+    assert_eq!(plan_of(surroundings.compose(scan(100))), "drawn", "of the next goal");
+    assert_eq!(
+        after(&mut surroundings, GoalChange::Began(stamp(60))),
+        "goal_over",
+        "a new goal, whose plan is to come"
+    );
+    surroundings.take_plan(plan(90, "odom", 2));
+    assert_eq!(after(&mut surroundings, GoalChange::Began(Stamp::from_nanos(0))), "goal_over", "accepted at no time");
+    assert!(
+        surroundings.counts().is_empty(),
+        "where the goal is over, a plan is not missing: {}",
+        surroundings.counts()
+    );
+
+    // A latched plan that is heard after the news that its goal is over.
+    let mut late = self::surroundings();
+    late.take_goal(GoalChange::Ended);
+    late.take_plan(plan(-5000, "odom", 2));
+    assert_eq!(plan_of(late.compose(scan(0))), "goal_over");
+}
+
+#[test]
+fn a_robot_whose_frame_is_not_named_has_no_mount() {
+    for child in ["", "odom", "/odom"] {
+        let mut surroundings = Surroundings::new(SceneRules { apply_laser_mount: true, ..SceneRules::default() });
+        surroundings.take_odometry(&OdometryMessage { child_frame: child.into(), ..odometry(0, 1.0) }).unwrap();
+        let mount = TransformMessage { is_static: true, ..transform(0, "odom", "laser") };
+        surroundings.take_transform(&mount).unwrap();
+        let said = surroundings.compose(scan(0)).unwrap_err().to_string();
+        assert!(said.contains("odometry does not name the robot's frame"), "{said}");
+    }
 }
 
 #[test]
@@ -183,8 +230,10 @@ fn a_plan_in_another_frame() {
     surroundings.take_transform(&transform(0, "map", "odom")).unwrap();
     let composed = surroundings.compose(scan(0)).unwrap();
     assert_eq!((composed.plan, composed.scene.robot.translation.x), (PlanLayer::Drawn, 6.0));
-    surroundings.take_odometry(&odometry(1000, 1.0)).unwrap();
-    assert_eq!(plan_of(surroundings.compose(scan(1000))), "without_transform", "the transform is 1 s old");
+    for (ms, plan) in [(2000, "drawn"), (2001, "without_transform")] {
+        surroundings.take_odometry(&odometry(ms, 1.0)).unwrap();
+        assert_eq!(plan_of(surroundings.compose(scan(ms))), plan, "the transform is {ms} ms old");
+    }
 
     surroundings.set_rules(SceneRules { assume_same_frame: true, ..SceneRules::default() });
     assert_eq!(surroundings.compose(scan(0)).unwrap().scene.robot.translation.x, 1.0);

@@ -23,7 +23,7 @@ fn nominal(ros: &Ros, stub: &str, parameters: &[&str]) -> (Process, Peer) {
 
 fn images_line(peer: &mut Peer, text: &str) -> Value {
     let is_it = |line: &Value| {
-        line["name"] == "/planner_tuner: images" && line["message"].as_str().unwrap_or_default().contains(text)
+        line["name"] == "planner_tuner: images" && line["message"].as_str().unwrap_or_default().contains(text)
     };
     let heard = peer.0.wait_for(&format!("diagnostics '{text}'"), PATIENCE, |line| {
         line["event"] == "diagnostics" && line["lines"].as_array().unwrap().iter().any(is_it)

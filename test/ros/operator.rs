@@ -23,7 +23,7 @@ fn wrong_configurations_end_with_1_and_the_nearest_name() {
         std::fs::write(&path, text).unwrap();
         format!("@{}", path.display())
     };
-    let unknown = yaml("unknown.yaml", "/**:\n  ros__parameters:\n    hold_timout: 2.0\n");
+    let unknown = yaml("unknown.yaml", "planner_tuner:\n  ros__parameters:\n    hold_timout: 2.0\n");
     let reversed = yaml("reversed.yaml", "/**:\n  ros__parameters:\n    hold_timeout: 0.2\n    max_frame_age: 0.5\n");
     let malformed = yaml("malformed.yaml", "/**:\n  ros__parameters: [\n");
     let cases: [(&[&str], &str); 9] = [

@@ -111,8 +111,8 @@ class Peer(Scenes, Node):
         report('status', level=message.level[0], message=message.message, values=values_of(message))
 
     def on_diagnostics(self, message):
-        lines = [{'name': status.name, 'level': status.level[0], 'message': status.message, 'values': values_of(status)}
-                 for status in message.status]
+        lines = [{'name': status.name, 'level': status.level[0], 'message': status.message,
+                  'hardware_id': status.hardware_id, 'values': values_of(status)} for status in message.status]
         report('diagnostics', lines=lines)
 
     def on_log(self, message):

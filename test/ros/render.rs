@@ -90,7 +90,7 @@ impl Drawn {
 
     /// The line about drawing, once it fits.
     fn drawing_line(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        let is_it = |line: &Value| line["name"] == "/planner_tuner: drawing" && fits(line);
+        let is_it = |line: &Value| line["name"] == "planner_tuner: drawing" && fits(line);
         let heard = self.peer.0.wait_for(what, PATIENCE, |line| {
             line["event"] == "diagnostics" && line["lines"].as_array().unwrap().iter().any(is_it)
         });
@@ -173,9 +173,20 @@ fn bad_scans_and_missing_odometry_are_refused_by_name() {
     drawn.refused_for("no pose of the robot at the scan's stamp: no usable odometry has come");
     drawn.drawing_line("no pose", |line| line["values"]["no_pose"].is_string());
 
-    let zero = LaserScan { angle_increment: 0.0, ..scan() };
-    drawn.scans(&zero);
-    drawn.next_is("zero increment", &zero, &[]);
+    // Blind scans are an error of their own.
+    for (words, blind) in [
+        ("scan range_max is 0 m", LaserScan { range_max: 0.0, ..scan() }),
+        ("720 are zero", LaserScan { ranges: vec![0.0; 720], ..scan() }),
+    ] {
+        drawn.scans(&blind);
+        drawn.refused_for(words);
+        drawn.peer.reason("sensor_blind", PATIENCE);
+    }
+    let line = drawn.drawing_line("blind", |line| line["values"]["blind_scan"].is_string());
+    assert_eq!(line["level"], 2, "{line}");
+
+    drawn.scans(&LaserScan { angle_increment: 0.0, ..scan() });
+    drawn.refused_for("scan angle_increment is 0 rad");
     let reversed = LaserScan { angle_min: 2.356, angle_increment: -0.006_545, ..scan() };
     drawn.scans(&reversed);
     drawn.next_is("reversed", &reversed, &[]);

@@ -18,7 +18,10 @@ fn recorded(topic: &'static str, type_name: &'static str, ms: i64, payload: Vec<
 
 pub fn scan(ms: i64, scan: &LaserScan) -> Recorded {
     let mut cdr = Cdr::new(false);
-    cdr.header_in(nanos(ms), "laser").f32(scan.angle_min).f32(0.0).f32(scan.angle_increment);
+    let steps = scan.ranges.len().saturating_sub(1) as f32;
+    let angle_max = scan.angle_min + steps * scan.angle_increment;
+    let angle_max = if angle_max.is_finite() { angle_max } else { 0.0 };
+    cdr.header_in(nanos(ms), "laser").f32(scan.angle_min).f32(angle_max).f32(scan.angle_increment);
     cdr.f32(0.0).f32(0.1).f32(scan.range_min).f32(scan.range_max).u32(scan.ranges.len() as u32);
     for range in &scan.ranges {
         cdr.f32(*range);
@@ -46,11 +49,16 @@ pub fn odometry(ms: i64, robot: &Isometry2<f64>) -> Recorded {
 }
 
 pub fn odometry_with(ms: i64, robot: SpatialPose) -> Recorded {
+    odometry_of(ms, "base_link", robot, [0.5, 0.0, 0.1])
+}
+
+/// Odometry in the frame `odom` with this child frame and this twist: x and y in m/s, yaw in rad/s.
+pub fn odometry_of(ms: i64, child_frame: &str, robot: SpatialPose, [x, y, yaw]: [f64; 3]) -> Recorded {
     let mut cdr = Cdr::new(false);
-    cdr.header_in(nanos(ms), "odom").text("base_link");
+    cdr.header_in(nanos(ms), "odom").text(child_frame);
     pose(&mut cdr, robot);
     numbers(&mut cdr, &[0.0; 36]);
-    numbers(&mut cdr, &[0.5, 0.0, 0.0, 0.0, 0.0, 0.1]);
+    numbers(&mut cdr, &[x, y, 0.0, 0.0, 0.0, yaw]);
     numbers(&mut cdr, &[0.0; 36]);
     recorded("/odom", ODOMETRY, ms, cdr.finish())
 }
@@ -60,6 +68,18 @@ pub fn transform(topic: &'static str, ms: i64, parent: &str, child: &str, at: Sp
     cdr.u32(1).header_in(nanos(ms), parent).text(child);
     pose(&mut cdr, at);
     recorded(topic, TRANSFORMS, ms, cdr.finish())
+}
+
+/// The status of one goal of `navigate_to_pose`, accepted 10 ms ago.
+pub fn goal_status(ms: i64, id: u8, status: u8) -> Recorded {
+    let mut cdr = Cdr::new(false);
+    cdr.u32(1);
+    for _ in 0..16 {
+        cdr.u8(id);
+    }
+    let accepted = nanos(ms - 10);
+    cdr.u32((accepted / 1_000_000_000) as u32).u32((accepted % 1_000_000_000) as u32).u8(status);
+    recorded("/navigate_to_pose/_action/status", "action_msgs/msg/GoalStatusArray", ms, cdr.finish())
 }
 
 /// A room whose walls come nearer with time.

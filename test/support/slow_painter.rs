@@ -25,8 +25,11 @@ fn paint_laser(picture: &mut Picture, scene: &Scene) -> usize {
     let mut angle = f64::from(scene.scan.angle_min);
     for range in &scene.scan.ranges {
         let r = f64::from(*range);
-        let skipped =
-            r.is_nan() || r.is_infinite() || r < f64::from(scene.scan.range_min) || r > f64::from(scene.scan.range_max);
+        let skipped = r.is_nan()
+            || r.is_infinite()
+            || r <= 0.0
+            || r < f64::from(scene.scan.range_min)
+            || r > f64::from(scene.scan.range_max);
         let column = (400.0 + r * angle.cos() / 0.01).trunc();
         let row = (400.0 - r * angle.sin() / 0.01).trunc();
         if !skipped && (0.0..=799.0).contains(&column) && (0.0..=799.0).contains(&row) {

@@ -168,12 +168,34 @@ pub fn odometry_in(big_endian: bool, stamp: i64, linear: f64, angular: f64) -> V
     cdr.finish()
 }
 
+/// The payload of every message as a zstd frame, as `--compression-mode message` writes it.
+pub fn compressed_messages(messages: &[Recorded]) -> Vec<Recorded> {
+    let compress = |message: &Recorded| {
+        let payload = zstd::encode_all(message.payload.as_slice(), 1).unwrap();
+        Recorded { payload, ..message.clone() }
+    };
+    messages.iter().map(compress).collect()
+}
+
+/// Puts a file into a zstd frame and removes it, as `--compression-mode file` does.
+pub fn compress_file(path: &Path) {
+    let mut compressed = path.to_owned().into_os_string();
+    compressed.push(".zstd");
+    std::fs::write(compressed, zstd::encode_all(File::open(path).unwrap(), 1).unwrap()).unwrap();
+    std::fs::remove_file(path).unwrap();
+}
+
 /// Writes an MCAP file; `options` decide on chunks and compression.
 pub fn write_mcap(path: &Path, messages: &[Recorded], options: mcap::WriteOptions) {
+    write_mcap_in("cdr", path, messages, options);
+}
+
+/// [`write_mcap`] with another encoding of the messages.
+pub fn write_mcap_in(encoding: &str, path: &Path, messages: &[Recorded], options: mcap::WriteOptions) {
     let mut writer = options.profile("ros2").create(File::create(path).unwrap()).unwrap();
     for (sequence, message) in messages.iter().enumerate() {
         let schema = writer.add_schema(message.type_name, "ros2msg", b"").unwrap();
-        let channel_id = writer.add_channel(schema, message.topic, "cdr", &BTreeMap::new()).unwrap();
+        let channel_id = writer.add_channel(schema, message.topic, encoding, &BTreeMap::new()).unwrap();
         let time = nanos(message.log_ms) as u64;
         let header = MessageHeader { channel_id, sequence: sequence as u32, log_time: time, publish_time: time };
         writer.write_to_known_channel(&header, &message.payload).unwrap();

@@ -132,7 +132,7 @@ fn a_training_leaves_policies_curves_and_a_report() {
     let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(rows[0][..3], ["step", "critic_loss", "q"]);
     assert_eq!(*rows[0].last().unwrap(), "saturation/inflation_radius");
-    assert_eq!(rows[1..].iter().map(|row| row[0]).collect::<Vec<_>>(), ["50", "100"]);
+    assert_eq!(rows[1..].iter().map(|row| row[0]).collect::<Vec<_>>(), ["50", "100", "120"]);
     assert!(rows[1..].iter().flatten().all(|value| value.parse::<f64>().unwrap().is_finite()), "{table}");
     assert_eq!(image::image_dimensions(&picture).unwrap().0, 1400);
     let events = std::fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().path());
@@ -148,6 +148,44 @@ fn a_training_leaves_policies_curves_and_a_report() {
     let resumed = train(&[&logs.path()], &run, &["--resume", "--config", &settings_arg]).output().unwrap();
     let (code, talk) = ended(&resumed);
     assert!(code == 1 && talk.contains("gamma 0.99") && talk.contains("0.5"), "{talk}");
+}
+
+/// The case train-few-steps-with-plot.
+#[test]
+fn few_steps_with_a_plot_end_in_a_point() {
+    let logs = Logs::of("dwa", 2);
+    let output = tempfile::tempdir().unwrap();
+    let run = output.path().join("run");
+    let picture = output.path().join("curves.png");
+    let plot = picture.display().to_string();
+    let finished = from_start(&[&logs.path()], &run, &["--steps", "40", "--plot", &plot, "--json"]);
+    assert_eq!(ended(&finished).0, 0, "{}", ended(&finished).1);
+    let steps = || {
+        let table = std::fs::read_to_string(run.join("curves.csv")).unwrap();
+        table.lines().skip(1).map(|row| row.split(',').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(steps(), ["40"]);
+    assert!(report(&finished)["last"]["critic_loss"].as_f64().unwrap().is_finite());
+    assert_eq!(image::image_dimensions(&picture).unwrap().0, 1400);
+    assert!(PolicyCheckpoint::open(run.join("policy_step_40")).is_ok());
+
+    // The point between two regular ones makes room when the training goes on.
+    let resumed = train(&[&logs.path()], &run, &["--resume", "--steps", "110", "--plot", &plot]).output().unwrap();
+    assert_eq!(ended(&resumed).0, 0, "{}", ended(&resumed).1);
+    assert_eq!(steps(), ["50", "100", "110"]);
+}
+
+#[test]
+fn a_plot_without_a_point_is_no_error() {
+    let logs = Logs::of("dwa", 2);
+    let output = tempfile::tempdir().unwrap();
+    let run = output.path().join("run");
+    assert_eq!(ended(&from_start(&[&logs.path()], &run, &["--steps", "50"])).0, 0);
+    std::fs::remove_file(run.join("curves.csv")).unwrap();
+    let picture = output.path().join("curves.png");
+    let rest = ["--resume", "--steps", "50", "--plot", &picture.display().to_string()];
+    let (code, talk) = ended(&train(&[&logs.path()], &run, &rest).output().unwrap());
+    assert!(code == 0 && talk.contains("nothing to draw yet") && !picture.exists(), "{talk}");
 }
 
 #[test]
@@ -179,6 +217,39 @@ fn killed_and_resumed_it_ends_with_the_same_bytes() {
     assert_eq!(read(&killed, "curves.csv"), read(&whole, "curves.csv"));
     assert_eq!(read(&killed, "training_state.safetensors"), read(&whole, "training_state.safetensors"));
     assert_eq!(read(&killed, "training_state.json"), read(&whole, "training_state.json"));
+}
+
+#[test]
+fn r23_ctrl_c_keeps_what_a_training_has_learned() {
+    let logs = Logs::of("dwa", 4);
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, stopped] = ["whole", "stopped"].map(|name| folder.path().join(name));
+    let policy = golden("policy");
+    let mut child = train(&[&logs.path()], &stopped, &["--policy", &policy])
+        .args(["--steps", "1000000", "--save-every", "20", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while !stopped.join("policy_step_20_actor").exists() && begun.elapsed() < Duration::from_secs(60) {
+        assert!(child.try_wait().unwrap().is_none(), "it has ended by itself");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let talk = support::expect(130, &output);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let updates = found["updates"].as_u64().unwrap();
+    assert!(
+        talk.contains(&format!("stopped after {updates} of 1000000 updates")) && talk.contains("--resume"),
+        "{talk}"
+    );
+    // The same policy as that of a training that was to end there.
+    let steps = updates.to_string();
+    let expected = report(&from_start(&[&logs.path()], &whole, &["--steps", &steps, "--save-every", "20", "--json"]));
+    assert_eq!(found["policy"]["sha256"], expected["policy"]["sha256"]);
+    PolicyCheckpoint::open(stopped.join("policy")).unwrap();
 }
 
 #[test]

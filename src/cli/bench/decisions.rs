@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use indicatif::ProgressBar;
-
 use super::super::infer::read_frame;
-use super::super::model_args::{bar_style, missing};
+use super::super::model_args::missing;
+use super::super::progress::counting_bar;
 use super::memory::resident_mib;
 use super::{BenchArgs, Row, as_json, as_table};
 use crate::frame::{BodyVelocity, Frame};
@@ -53,7 +52,7 @@ pub(super) fn bench(args: &BenchArgs) -> anyhow::Result<String> {
 fn measure(args: &BenchArgs, tuner: &mut Tuner, image: &Path) -> anyhow::Result<Measured> {
     // The first decision makes masks, rotary tables and buffers.
     decide(tuner, image)?;
-    let bar = ProgressBar::new(args.runs.into()).with_style(bar_style("{bar:30} {pos}/{len} decisions {eta}"));
+    let bar = counting_bar(args.runs.into(), "decisions");
     let (mut all, mut again, mut afresh) = (Vec::new(), Vec::new(), Vec::new());
     let mut prefix_difference = None;
     for _ in 0..args.runs {

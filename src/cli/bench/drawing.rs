@@ -45,7 +45,7 @@ fn scan() -> ScanMessage {
         range_max: 30.0,
         ranges: ranges.collect(),
     };
-    ScanMessage { stamp: Stamp::from_nanos(0), frame: "laser".into(), scan }
+    ScanMessage { stamp: Stamp::from_nanos(0), frame: "laser".into(), angle_max: 0.0, scan }
 }
 
 /// A plan that winds through the picture to its far edge.

@@ -16,10 +16,12 @@ use clap::Args;
 use serde_json::json;
 
 use self::random_model::RandomModel;
+use super::destination::check_file;
 use super::model_args::ModelArgs;
 use super::replay::percentile;
 use super::stdout;
 use crate::picture::plot_stages;
+use crate::vectors::Vectors;
 
 /// Measure the time of a decision, stage by stage
 #[derive(Debug, Args)]
@@ -67,6 +69,9 @@ pub struct BenchArgs {
 /// # Errors
 /// What cannot be read, loaded or computed.
 pub fn run(args: BenchArgs) -> anyhow::Result<()> {
+    if let Some(path) = &args.chart {
+        check_file("--chart", path)?;
+    }
     if let Some(shape) = &args.random_weights {
         return random_weights(&args, shape);
     }
@@ -128,7 +133,7 @@ fn as_json(rows: &[Row], runs: u32, more: serde_json::Value) -> String {
             (row.name.to_string(), json!({ "min_ms": min, "median_ms": median, "p99_ms": p99 }))
         })
         .collect();
-    let mut object = json!({ "runs": runs, "stages": stages });
+    let mut object = json!({ "runs": runs, "vectors": Vectors::in_use().set().name(), "stages": stages });
     if let (Some(object), serde_json::Value::Object(more)) = (object.as_object_mut(), more) {
         object.extend(more);
     }

@@ -8,6 +8,7 @@ use super::Row;
 use super::memory::resident_mib;
 use super::random_model::{Measured, RandomModel};
 use crate::picture::{StageBar, StageChart};
+use crate::vectors::Vectors;
 
 impl Measured {
     /// A row and its operations, in the order of the road.
@@ -21,8 +22,11 @@ impl RandomModel {
     pub fn table(&self, measured: &Measured, growth: &[Measured]) -> String {
         let (shape, peak) = (&self.shape, measured.peak);
         let sequence = measured.sequence;
-        let mut text =
-            format!("{shape}, random weights, {sequence} tokens; f32 product peak {:.0} GF/s\n\n", peak / 1e9);
+        let vectors = Vectors::in_use().set();
+        let mut text = format!(
+            "{shape}, random weights, {sequence} tokens, {vectors}; f32 product peak {:.0} GF/s\n\n",
+            peak / 1e9
+        );
         let _ = writeln!(
             text,
             "{:<28} {:>9} {:>9} {:>9} ms {:>7} {:>10}",
@@ -78,6 +82,7 @@ impl RandomModel {
         };
         let memory = resident_mib();
         json!({
+            "vectors": Vectors::in_use().set().name(),
             "stages": stages,
             "frame_ms": measured.frame_ms,
             "times_its_arithmetic": measured.times_its_arithmetic,

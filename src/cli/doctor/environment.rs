@@ -20,6 +20,7 @@ pub(super) fn check(get: impl Fn(&str) -> Option<String>) -> Vec<Finding> {
         installation(&prefixes),
         middleware(get("RMW_IMPLEMENTATION"), &prefixes),
         domain(get("ROS_DOMAIN_ID")),
+        discovery(&get),
         profile(get("FASTRTPS_DEFAULT_PROFILES_FILE").or_else(|| get("FASTDDS_DEFAULT_PROFILES_FILE"))),
     ]
 }
@@ -82,6 +83,79 @@ fn domain(found: Option<String>) -> Finding {
     }
 }
 
+/// How far a node looks for others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Range {
+    Off,
+    ThisMachine { because: &'static str },
+    Wide(String),
+    Unknown(String),
+}
+
+const RANGE: &str = "ROS_AUTOMATIC_DISCOVERY_RANGE";
+const PEERS: &str = "ROS_STATIC_PEERS";
+/// Of the releases before Jazzy; where it is set, it beats the other two.
+const LOCALHOST_ONLY: &str = "ROS_LOCALHOST_ONLY";
+
+fn range(get: &impl Fn(&str) -> Option<String>) -> Range {
+    if get(LOCALHOST_ONLY).is_some_and(|value| value == "1") {
+        return Range::ThisMachine { because: LOCALHOST_ONLY };
+    }
+    match get(RANGE).as_deref() {
+        None => Range::Wide("SUBNET, the default".to_owned()),
+        Some("OFF") => Range::Off,
+        Some("LOCALHOST") => Range::ThisMachine { because: RANGE },
+        Some(wide @ ("SUBNET" | "SYSTEM_DEFAULT")) => Range::Wide(wide.to_owned()),
+        Some(other) => Range::Unknown(other.to_owned()),
+    }
+}
+
+fn discovery(get: &impl Fn(&str) -> Option<String>) -> Finding {
+    const CHECK: &str = "discovery";
+    let peers = get(PEERS);
+    let with_peers = peers.as_ref().map(|peers| format!("; {PEERS}: {peers}")).unwrap_or_default();
+    match (range(get), peers) {
+        (Range::Off, _) => {
+            let found = format!("{RANGE} is OFF: no other node is ever found{with_peers}");
+            Finding::error(CHECK, found, format!("unset {RANGE}, or set it to SUBNET or LOCALHOST"))
+        }
+        (Range::Unknown(other), _) => Finding::error(
+            CHECK,
+            format!("{RANGE} is '{other}'"),
+            "expected SUBNET, LOCALHOST, OFF or SYSTEM_DEFAULT; what is not known counts as LOCALHOST",
+        ),
+        (Range::ThisMachine { because: LOCALHOST_ONLY }, Some(_)) => Finding::warn(
+            CHECK,
+            format!("{LOCALHOST_ONLY} is 1: nodes of this machine only{with_peers}, which is ignored then"),
+            format!("unset {LOCALHOST_ONLY}, which is obsolete"),
+        ),
+        (Range::ThisMachine { because: RANGE }, Some(peers)) => {
+            Finding::ok(CHECK, format!("nodes of this machine ({RANGE}), and of {peers} ({PEERS})"))
+        }
+        (Range::ThisMachine { because }, _) => Finding::warn(
+            CHECK,
+            format!("nodes of this machine only ({because})"),
+            format!("for a robot over the network: unset {because}, or name the robot in {PEERS}"),
+        ),
+        (Range::Wide(range), _) => Finding::ok(CHECK, format!("range {range}{with_peers}")),
+    }
+}
+
+/// What decides whom a node finds, in a line.
+pub(super) fn in_force(get: impl Fn(&str) -> Option<String>) -> String {
+    let get = |name: &str| get(name).filter(|value| !value.is_empty());
+    let range = match range(&get) {
+        Range::Off => "OFF".to_owned(),
+        Range::ThisMachine { .. } => "LOCALHOST".to_owned(),
+        Range::Wide(range) => range,
+        Range::Unknown(other) => format!("'{other}', which is not known"),
+    };
+    let domain = get("ROS_DOMAIN_ID").unwrap_or_else(|| "0".to_owned());
+    let middleware = get("RMW_IMPLEMENTATION").unwrap_or_else(|| "the distribution's default".to_owned());
+    let peers = get(PEERS).unwrap_or_else(|| "none".to_owned());
+    format!("domain {domain}, discovery range {range}, static peers {peers}, RMW {middleware}")
+}
+
 fn profile(found: Option<String>) -> Finding {
     const CHECK: &str = "Fast DDS profile";
     match found {
@@ -112,6 +186,25 @@ mod tests {
         let findings = check(|_| None);
         assert!(findings.iter().all(|finding| finding.verdict < Verdict::Error));
         assert_eq!(verdict("ROS_DISTRO", &[]).0, Verdict::Warn);
+    }
+
+    #[test]
+    fn how_far_a_node_looks_is_told() {
+        let of = |variables: &[(&str, &str)]| verdict("discovery", variables);
+        assert_eq!(of(&[]), (Verdict::Ok, "range SUBNET, the default".into()));
+        assert_eq!(of(&[(RANGE, "OFF"), (PEERS, "robot")]).0, Verdict::Error, "peers do not help");
+        assert_eq!(of(&[(RANGE, "LOCALHOST")]).0, Verdict::Warn);
+        assert_eq!(of(&[(RANGE, "LOCALHOST"), (PEERS, "192.168.131.1")]).0, Verdict::Ok);
+        assert_eq!(of(&[(RANGE, "localhost")]).0, Verdict::Error, "it is spelled in capitals");
+        assert_eq!(of(&[(LOCALHOST_ONLY, "1")]).0, Verdict::Warn);
+        assert_eq!(of(&[(LOCALHOST_ONLY, "0")]).0, Verdict::Ok);
+        let ignored = of(&[(LOCALHOST_ONLY, "1"), (PEERS, "robot"), (RANGE, "SUBNET")]);
+        assert!(ignored.0 == Verdict::Warn && ignored.1.contains("ROS_STATIC_PEERS: robot, which is ignored"));
+        let get = |name: &str| {
+            Some([("ROS_DOMAIN_ID", "46"), (RANGE, "OFF")].iter().find(|(known, _)| *known == name)?.1.into())
+        };
+        let expected = "domain 46, discovery range OFF, static peers none, RMW the distribution's default";
+        assert_eq!(in_force(get), expected);
     }
 
     #[test]

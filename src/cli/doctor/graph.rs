@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::environment::in_force;
 use super::finding::Finding;
-use crate::live::{FoundParameter, GraphReport, PlannerReport, Settings, TopicProblem, TopicReport};
+use crate::live::{
+    FoundParameter, GraphReport, Heard, MessageProblem, PlannerReport, Settings, TopicProblem, TopicReport,
+};
 
 /// The node's program, beside this one in every installation.
 const NODE: &str = "planner_tuner_node";
-/// Discovery takes 4 s.
+/// Discovery and measuring take 6 s.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const GRAPH: &str = "ROS graph";
@@ -18,6 +21,9 @@ const TOPIC: &str = "topic";
 const PLANNER: &str = "planner node";
 const PARAMETER: &str = "planner parameter";
 const TUNER: &str = "other tuner";
+const MESSAGES: &str = "messages";
+const CLOCK: &str = "clock";
+const TRANSFORMS: &str = "transforms";
 
 /// Topics, their QoS, and the planner's parameters, with the arguments that the node would be started with.
 pub(super) fn check(planner: &str, mapping: &str, ros_args: &[String]) -> Vec<Finding> {
@@ -70,8 +76,19 @@ fn survey(node: PathBuf, planner: &str, mapping: &str, ros_args: &[String]) -> R
 }
 
 fn judge(report: &GraphReport) -> Vec<Finding> {
-    let mut findings = vec![Finding::ok(GRAPH, format!("as {} sees it after {:.0} s", report.node, report.listened_s))];
-    findings.extend(report.topics.iter().flat_map(topic));
+    let force = in_force(|name| std::env::var(name).ok());
+    if report.others.is_empty() {
+        // One finding in place of one for each topic and node: what is missing is everything.
+        let remedy = "start the robot's nodes; if they run, give this shell their ROS_DOMAIN_ID and RMW_IMPLEMENTATION, and a \
+                      discovery range that reaches them";
+        let found = format!("{} finds no other node in {:.0} s: {force}", report.node, report.listened_s);
+        return vec![Finding::warn(GRAPH, found, remedy)];
+    }
+    let found = format!("as {} sees it after {:.0} s: {force}", report.node, report.listened_s);
+    let mut findings = vec![Finding::ok(GRAPH, found)];
+    findings.extend(report.topics.iter().flat_map(|topic| judge_topic(report, topic)));
+    findings.extend(clock(report));
+    findings.extend(transforms(report));
     findings.extend(report.planner.iter().flat_map(planner));
     let others = report.tuners.iter().map(|tuner| {
         let remedy = "end it before another is started, or set force; the second one sets nothing";
@@ -81,33 +98,89 @@ fn judge(report: &GraphReport) -> Vec<Finding> {
     findings
 }
 
-fn topic(topic: &TopicReport) -> Vec<Finding> {
+fn judge_topic(report: &GraphReport, topic: &TopicReport) -> Vec<Finding> {
     let what = format!("{} ({}, {})", topic.topic, topic.asked.purpose.as_str(), topic.asked.type_name);
     let problems = topic.problems();
+    if !topic.asked.is_needed && !problems.is_empty() {
+        let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        return vec![Finding::ok(TOPIC, format!("{what}: {}; it is not needed", all.join("; ")))];
+    }
     if problems.is_empty() {
         let by: Vec<&str> = topic.publishers.iter().map(|publisher| publisher.node.as_str()).collect();
-        return match by.as_slice() {
-            [_] => vec![Finding::ok(TOPIC, format!("{what} from {}", by.join(", ")))],
-            _ => vec![Finding::warn(TOPIC, format!("{what} from {}", by.join(" and ")), "leave one publisher")],
+        let heard = match by.as_slice() {
+            [_] => Finding::ok(TOPIC, format!("{what} from {}", by.join(", "))),
+            _ => Finding::warn(TOPIC, format!("{what} from {}", by.join(" and ")), "leave one publisher"),
         };
+        return std::iter::once(heard).chain(messages(report, topic)).collect();
     }
+    let remaps = report.remaps(topic);
+    let instead = match remaps.as_slice() {
+        [] => "nobody publishes this type".to_owned(),
+        remaps => format!("start the node with {}", remaps.join("  or  ")),
+    };
     let finding = |problem: &TopicProblem| match problem {
-        TopicProblem::Nobody if topic.asked.is_needed => {
-            let remedy = match topic.alternatives.as_slice() {
-                [] => "start its publisher; nobody publishes this type".to_owned(),
-                others => format!("start its publisher, or remap to one of {}", others.join(", ")),
-            };
-            Finding::warn(TOPIC, format!("{what}: {problem}"), remedy)
+        TopicProblem::Nobody => {
+            Finding::warn(TOPIC, format!("{what}: {problem}"), format!("start its publisher; or {instead}"))
         }
-        TopicProblem::Nobody => Finding::ok(TOPIC, format!("{what}: {problem}, and it is not needed")),
         TopicProblem::Type { .. } => {
-            Finding::error(TOPIC, format!("{what}: {problem}"), "remap, or correct image_transport and image_source")
+            let remedy = format!("{instead}; or have it publish {}", topic.asked.type_name);
+            Finding::error(TOPIC, format!("{what}: {problem}"), remedy)
         }
         TopicProblem::NotReliable { .. } | TopicProblem::NotTransientLocal { .. } => {
-            Finding::error(TOPIC, format!("{what}: {problem}"), "correct the publisher's QoS, or remap")
+            Finding::error(TOPIC, format!("{what}: {problem}"), format!("correct the publisher's QoS; or {instead}"))
         }
     };
     problems.iter().map(finding).collect()
+}
+
+/// What came, and what of it would not be used.
+fn messages(report: &GraphReport, topic: &TopicReport) -> Vec<Finding> {
+    let Some(measured) = &topic.measured else { return Vec::new() };
+    let is_image = matches!(topic.asked.purpose, Heard::Images | Heard::Scans) && topic.asked.is_needed;
+    let problems = measured.problems(&report.expected, is_image);
+    if problems.is_empty() {
+        return vec![Finding::ok(MESSAGES, format!("{}: {measured}", topic.topic))];
+    }
+    let finding = |problem: &MessageProblem| {
+        let found = format!("{}: {problem} ({measured})", topic.topic);
+        match problem.is_error() && topic.asked.is_needed {
+            true => Finding::error(MESSAGES, found, problem.remedy()),
+            false => Finding::warn(MESSAGES, found, problem.remedy()),
+        }
+    };
+    problems.iter().map(finding).collect()
+}
+
+fn clock(report: &GraphReport) -> Option<Finding> {
+    let by = report.clocks.join(" and ");
+    Some(match (report.use_sim_time, report.clocks.as_slice()) {
+        (false, []) => return None,
+        (true, [_]) => Finding::ok(CLOCK, format!("/clock from {by}, which use_sim_time follows")),
+        (true, []) => {
+            let remedy = "start the simulator or the player (ros2 bag play --clock), or leave use_sim_time out";
+            Finding::error(CLOCK, "use_sim_time is set and nobody publishes /clock: time stands still", remedy)
+        }
+        (true, _) => Finding::error(CLOCK, format!("/clock from {by}: time jumps to and fro"), "leave one publisher"),
+        (false, _) => {
+            let remedy = "start the node with -p use_sim_time:=true if the robot is simulated or replayed";
+            Finding::warn(CLOCK, format!("/clock from {by}, and the node takes the system's time"), remedy)
+        }
+    })
+}
+
+fn transforms(report: &GraphReport) -> Option<Finding> {
+    let by = report.transforms.as_ref()?;
+    Some(match by.as_slice() {
+        [] => {
+            let remedy = "start what publishes them, remap /tf and /tf_static (-r /tf:=tf), or set assume_same_frame";
+            Finding::warn(
+                TRANSFORMS,
+                "nobody publishes /tf or /tf_static: a plan in another frame is not drawn",
+                remedy,
+            )
+        }
+        by => Finding::ok(TRANSFORMS, format!("from {}", by.join(", "))),
+    })
 }
 
 fn planner(planner: &PlannerReport) -> Vec<Finding> {

@@ -5,18 +5,19 @@ mod finding;
 mod graph;
 mod model;
 mod planner;
+mod vectors;
 
 use clap::Args;
 
 use super::model_args::ModelArgs;
 use super::stdout;
 
-/// Check model files, memory, device, planner, mapping and the ROS graph, and say what to do about what is wrong
+/// Check model files, memory, device, vector instructions, planner, mapping and the ROS graph, and say what to do about what is wrong
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Of the base model headers only are read; nothing is downloaded, nothing is set. Where planner_tuner_node lies beside this
-program, it looks at the ROS graph for 4 s: are the topics there and can they be heard, does the planner have the
-parameters. What stands after -- is what the node would be started with.
+program, it looks at the ROS graph for 6 s: are the topics there and can they be heard, how fast, large and old is what comes, does
+the planner have the parameters. What it offers begins with -r or -p: paste it behind --, or behind --ros-args of the node. What stands after -- is what the node would be started with.
 
 Exit code 1 means that there is an error among the findings.
 
@@ -48,6 +49,7 @@ pub struct DoctorArgs {
 /// When there is an error among the findings.
 pub fn run(args: &DoctorArgs) -> anyhow::Result<()> {
     let mut findings = model::check(&args.model);
+    findings.push(vectors::check());
     findings.extend(planner::check(&args.model, &args.mapping));
     findings.extend(environment::check(|name| std::env::var(name).ok()));
     if !args.no_graph {

@@ -6,6 +6,7 @@ mod table;
 mod transition_log;
 
 use super::Outcome;
+use crate::recording::bag_file::refuse_recording;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use std::io::{ErrorKind, Write as _};
@@ -65,7 +66,10 @@ pub fn describe(args: &InspectArgs) -> Result<String> {
 fn inspect(args: &InspectArgs) -> Result<(String, Outcome)> {
     let (report, outcome) = match transition_log::is_log(&args.path) {
         true => transition_log::report(&args.path)?,
-        false => (report::Report::of(args)?, Outcome::Complete),
+        false => {
+            refuse_recording(&args.path)?;
+            (report::Report::of(args)?, Outcome::Complete)
+        }
     };
     let text = match args.json {
         true => serde_json::to_string(&report).context("the report cannot be written as JSON")? + "\n",

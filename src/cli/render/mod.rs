@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use super::Outcome;
 use super::drawing_args::DrawingArgs;
 use super::replay::{Rate, parse_rate};
+use super::stamps_arg::StampsArg;
 
 /// Draw the 600x400 costmap picture of a scene, or those of a recording: laser scan, pose and path in, PNG out.
 #[derive(Debug, clap::Args)]
@@ -43,6 +44,8 @@ pub struct RenderArgs {
     /// Odometry topic [default: the only one there is]
     #[arg(long, value_name = "TOPIC", help_heading = "Recording")]
     odometry_topic: Option<String>,
+    #[command(flatten)]
+    stamps: StampsArg,
     /// Count the pixels that differ from the images in the recording
     #[arg(long, help_heading = "Recording")]
     compare: bool,
@@ -61,6 +64,9 @@ pub struct RenderArgs {
 /// # Errors
 /// When the input cannot be read or drawn, or a picture cannot be written.
 pub fn run(args: &RenderArgs) -> anyhow::Result<Outcome> {
-    let is_bag = args.input.extension().is_some_and(|extension| extension == "mcap" || extension == "db3");
+    let is_bag = args
+        .input
+        .extension()
+        .is_some_and(|extension| ["mcap", "db3", "zstd", "zst", "bag"].iter().any(|bag| extension == *bag));
     if is_bag || args.input.is_dir() { recording::run(args) } else { scene::run(&args.input, &args.output) }
 }

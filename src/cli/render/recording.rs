@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
-use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::RenderArgs;
 use super::comparison::{Comparison, Differences};
 use crate::cli::Outcome;
-use crate::cli::model_args::bar_style;
+use crate::cli::destination::check_folder;
+use crate::cli::progress::counting_bar;
 use crate::cli::stdout::{self, Reader};
 use crate::frame::Stamp;
 use crate::picture;
@@ -19,18 +19,20 @@ use crate::recording::{Drawing, RecordedFrame, Recording, RecordingOptions};
 /// Draws the recording into a folder, which is made where it is absent.
 pub(super) fn run(args: &RenderArgs) -> anyhow::Result<Outcome> {
     let options = RecordingOptions {
+        stamps: args.stamps.source(),
         odometry_topic: args.odometry_topic.clone(),
         image_topic: args.image_topic.clone(),
         drawing: Some(args.drawing.options()),
         ..RecordingOptions::default()
     };
+    check_folder("--output", &args.output)?;
     let mut recording = Recording::open(&args.input, &options)?;
     let mut schedule = args.rate.schedule().context("the rate must be a positive number of hertz")?;
     let mut comparison = args.compare.then(|| Comparison::open(&args.input, &options)).transpose()?;
     let folder = &args.output;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
 
-    let bar = ProgressBar::new(recording.remaining() as u64).with_style(bar_style("{bar:30} {pos}/{len} scans {eta}"));
+    let bar = counting_bar(recording.remaining() as u64, "scans");
     let mut lines = Lines { json: args.json, first: None, plans: BTreeMap::new() };
     if stdout::write(lines.header())? == Reader::Gone {
         return Ok(Outcome::Complete);

@@ -5,8 +5,11 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::cli::Outcome;
+use crate::cli::destination::check_file;
+use crate::frame::Stamp;
 use crate::frame::render::{RenderReport, Renderer, Scene};
 use crate::picture;
+use crate::scene::ScanMessage;
 
 /// Largest scene file that is read: room for the longest scan and path that are drawn.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -16,6 +19,7 @@ const MAX_FILE_BYTES: u64 = 64 << 20;
 /// # Errors
 /// When the scene cannot be read or drawn, or the picture cannot be written.
 pub(super) fn run(scene: &Path, output: &Path) -> anyhow::Result<Outcome> {
+    check_file("--output", output)?;
     let file = scene.display().to_string();
     let bytes = std::fs::metadata(scene).with_context(|| format!("cannot read scene file {file}"))?.len();
     anyhow::ensure!(bytes <= MAX_FILE_BYTES, "scene file {file} has {bytes} bytes, expected at most {MAX_FILE_BYTES}");
@@ -29,9 +33,12 @@ pub(super) fn run(scene: &Path, output: &Path) -> anyhow::Result<Outcome> {
         let (unusable, all) = (report.unusable_path_points, scene.path.len());
         log::error!("{file}: {unusable} of {all} path points are not finite or out of reach, the path has gaps");
     }
+    let message = ScanMessage { stamp: Stamp::from_nanos(0), frame: String::new(), angle_max: 0.0, scan: scene.scan };
+    let seen = message.check().inspect_err(|bad| log::error!("{file}: {bad}; a robot's frame would be refused"));
     picture::save_png(output, &frame)?;
     log::info!("wrote {}", output.display());
-    Ok(if report == RenderReport::default() { Outcome::Complete } else { Outcome::DataLost })
+    let is_whole = report == RenderReport::default() && seen.is_ok();
+    Ok(if is_whole { Outcome::Complete } else { Outcome::DataLost })
 }
 
 #[cfg(test)]

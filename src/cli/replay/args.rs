@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::super::destination::{check_file, check_folder};
 use super::super::drawing_args::DrawingArgs;
 use super::super::infer::TRAINED_SIZE;
 use super::super::model_args::{ModelArgs, missing};
+use super::super::stamps_arg::StampsArg;
 use super::follow::FollowArgs;
 use super::lines::Form;
 use super::log_args::LogArgs;
@@ -15,8 +17,9 @@ use crate::recording::{DecisionSchedule, RecordingOptions};
 /// Compute planner parameters for every decision of a recorded drive
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-A recording is a rosbag2 folder (MCAP or SQLite), a single .mcap or .db3 file, or a folder of images with a CSV table
-(columns file, linear_vel, angular_vel; optionally time_s or stamp_ns, and run_id).
+A recording is a rosbag2 folder (MCAP or SQLite, compressed or not), a single .mcap or .db3 file, or a folder of images
+with a CSV table (columns file, linear_vel, angular_vel; optionally time_s or stamp_ns, and run_id), the original
+recorder's data.csv (Method, img_label), or a JSON list (image, history_images, conversations).
 
 Exit code 3 means that the replay ran to its end, but frames were skipped; the summary says why.
 
@@ -51,7 +54,9 @@ pub struct ReplayArgs {
     /// Odometry topic [default: the only one there is]
     #[arg(long, value_name = "TOPIC", help_heading = "Recording")]
     odometry_topic: Option<String>,
-    /// Table of an image folder [default: the only .csv in it]
+    #[command(flatten)]
+    stamps: StampsArg,
+    /// Table of an image folder [default: the only .csv or .json in it]
     #[arg(long, value_name = "FILE", help_heading = "Recording")]
     table: Option<PathBuf>,
     /// Decisions a second, by the frames' stamps; `every` decides on every frame
@@ -158,6 +163,26 @@ impl ReplayArgs {
         Ok(self)
     }
 
+    /// Refuses, before anything is loaded, what would come to nothing at the end.
+    ///
+    /// # Errors
+    /// An output that cannot be written; options of drawing where nothing is drawn.
+    pub fn check(&self) -> anyhow::Result<()> {
+        if let Some(path) = &self.plot {
+            check_file("--plot", path)?;
+        }
+        if let Some(path) = &self.mcap {
+            check_file("--mcap", path)?;
+        }
+        if let Some(path) = &self.log.folder {
+            check_folder("--log", path)?;
+        }
+        if let (ImageSource::Topic, Some(option)) = (self.image_source, self.drawing.topic_option()) {
+            anyhow::bail!("{option} names what pictures are drawn from; add --image-source render, or leave it out");
+        }
+        Ok(())
+    }
+
     /// The recording.
     pub fn recording(&self) -> Result<&Path, clap::Error> {
         self.recording.as_deref().ok_or_else(|| missing("<RECORDING>"))
@@ -168,9 +193,15 @@ impl ReplayArgs {
         self.table.as_deref()
     }
 
+    /// The topic of laser scans, where one was chosen.
+    pub fn scan_topic(&self) -> Option<&str> {
+        self.drawing.scan_topic()
+    }
+
     /// How to open the recording.
     pub fn recording_options(&self) -> RecordingOptions {
         RecordingOptions {
+            stamps: self.stamps.source(),
             image_topic: self.image_topic.clone(),
             odometry_topic: self.odometry_topic.clone(),
             csv: self.table.clone(),

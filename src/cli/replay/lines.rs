@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::ReplayedDecision;
+use super::columns::{Column, Columns};
 use crate::cli::report::{decision_json, format_value};
 use crate::frame::Stamp;
 use crate::planner::PlannerSpec;
@@ -22,14 +23,24 @@ pub enum Form {
 pub struct Lines {
     form: Form,
     names: Vec<String>,
+    columns: Columns,
     first_stamp: Option<Stamp>,
 }
 
 impl Lines {
-    /// For the parameters of this planner.
-    pub fn new(form: Form, planner: &PlannerSpec) -> Self {
+    /// For the parameters of this planner. A table fits into the terminal, where there is one of so many characters.
+    pub fn new(form: Form, planner: &PlannerSpec, terminal: Option<usize>) -> Self {
         let names = planner.parameters().iter().map(|spec| spec.name().to_string()).collect();
-        Self { form, names, first_stamp: None }
+        let other = |name: &str, value, wide| Column { name: name.to_owned(), value, wide };
+        let parameters = planner.parameters().iter().map(|spec| {
+            let longest = |value| format_value(value, spec.is_integer()).len();
+            other(spec.name(), longest(spec.min()).max(longest(spec.max())), 8)
+        });
+        let all: Vec<Column> = std::iter::once(other("time s", 7, 9))
+            .chain(parameters)
+            .chain([other("age ms", 4, 7), other("took ms", 7, 8)])
+            .collect();
+        Self { form, names, columns: Columns::new(&all, terminal), first_stamp: None }
     }
 
     /// What comes before the first decision.
@@ -37,11 +48,7 @@ impl Lines {
         match self.form {
             Form::Json => String::new(),
             Form::Csv => format!("stamp,{},age_s,time_ms\n", self.names.join(",")),
-            Form::Table => {
-                let names: String =
-                    self.names.iter().map(|name| format!(" {:>width$}", name, width = width(name))).collect();
-                format!("{:>9}{names} {:>7} {:>8}\n", "time s", "age ms", "took ms")
-            }
+            Form::Table => self.columns.header(),
         }
     }
 
@@ -69,19 +76,13 @@ impl Lines {
             }
             Form::Table => {
                 let first = *self.first_stamp.get_or_insert(frame.stamp);
-                let values: String = values
-                    .map(|(spec, value)| {
-                        let value = format_value(value, spec.is_integer());
-                        format!(" {value:>width$}", width = width(spec.name()))
-                    })
+                let values = values.map(|(spec, value)| format_value(value, spec.is_integer()));
+                let cells: Vec<String> = std::iter::once(format!("{:.2}", frame.stamp.seconds_since(first)))
+                    .chain(values)
+                    .chain([format!("{:.0}", age_s * 1e3), format!("{took_ms:.1}")])
                     .collect();
-                let since = frame.stamp.seconds_since(first);
-                format!("{since:>9.2}{values} {:>7.0} {took_ms:>8.1}\n", age_s * 1e3)
+                self.columns.row(&cells)
             }
         }
     }
-}
-
-fn width(name: &str) -> usize {
-    name.len().max(8)
 }

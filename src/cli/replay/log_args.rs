@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::recording::DriveTopics;
+use crate::recording::{DriveTopics, Recording, Topic};
 use crate::transition::{Exploration, RewardWeights};
 
 /// What is logged, and how.
@@ -49,10 +49,14 @@ fn standard_deviation(text: &str) -> Result<f64, String> {
 }
 
 impl LogArgs {
-    /// Which topics tell how the drive went; the odometry is the one that the velocities come from.
-    pub fn topics(&self, odometry: Option<&str>) -> DriveTopics {
+    /// Which topics tell how the drive went; the odometry is the one that the velocities come from, and the robot that of
+    /// the images.
+    pub fn topics(&self, recording: &Recording, scan: Option<&str>) -> DriveTopics {
+        let name = |topic: &Topic| topic.name.clone();
         DriveTopics {
-            odometry: odometry.map(str::to_owned),
+            odometry: recording.odometry_topic().map(name),
+            scan: scan.map(str::to_owned),
+            followed: recording.image_topic().map(name),
             goal_status: self.goal_status_topic.clone(),
             goal: self.goal_topic.clone(),
             collision: self.collision_topic.clone(),

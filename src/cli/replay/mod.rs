@@ -1,6 +1,8 @@
 //! `planner_tuner replay`: parameters for every decision frame of a recording.
 
 mod args;
+mod columns;
+mod ending;
 mod follow;
 mod lines;
 mod log_args;
@@ -8,17 +10,18 @@ mod outputs;
 mod summary;
 mod transitions;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use indicatif::ProgressBar;
-
+use self::ending::say_where;
 use self::lines::Lines;
 use self::outputs::Outputs;
 use self::summary::Summary;
 pub use self::summary::percentile;
 use self::transitions::Transitions;
 use super::Outcome;
-use super::model_args::bar_style;
+use super::interrupt::Interrupt;
+use super::progress::counting_bar;
 use super::stdout::{self, Reader};
 use crate::feature::EncodedFrame;
 use crate::frame::{BodyVelocity, Frame, HistoryRing, StampedFrame};
@@ -42,17 +45,20 @@ struct ReplayedDecision {
 pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
     let args = args.with_demo()?;
     args.model.required()?;
+    args.check()?;
     let mut recording = Recording::open(args.recording()?, &args.recording_options())?;
     let (mut tuner, mut follow) = args.follow.load(&args.model)?;
     let mut replay = Replay::new(&tuner, args.schedule()?)?;
     let mut outputs = Outputs::create(&args)?;
-    let mut transitions = Transitions::begin(&args, &tuner, replay.max_gap)?;
-    let mut lines = Lines::new(args.form(), tuner.planner());
+    let mut transitions = Transitions::begin(&args, &recording, &tuner, replay.max_gap)?;
+    let mut lines = Lines::new(args.form(), tuner.planner(), stdout::terminal_width());
     let mut summary = Summary::default();
 
-    let bar = ProgressBar::new(recording.remaining() as u64).with_style(bar_style("{bar:30} {pos}/{len} frames {eta}"));
+    let total = recording.remaining();
+    let bar = counting_bar(total as u64, "frames");
+    let interrupt = Interrupt::listen()?;
     stdout::write(&lines.header())?;
-    loop {
+    while interrupt.asked().is_none() {
         let start = Instant::now();
         let Some(item) = recording.next() else { break };
         bar.inc(1);
@@ -83,13 +89,25 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
             break;
         }
     }
+    // A finished bar stands at its end.
+    let seen = bar.position();
     bar.finish_and_clear();
     let skips = recording.skips();
-    outputs.finish(&args, tuner.planner())?;
+    let interrupted = interrupt.asked();
+    if interrupted.is_some() {
+        log::warn!("stopped after {seen} of {total} frames; what was decided until then is kept");
+    }
     if let Some(transitions) = transitions {
         transitions.finish()?;
     }
+    let picture = outputs.finish(&args, tuner.planner())?;
     log::info!("{}", summary.describe(skips));
+    if let Some(picture) = picture {
+        say_where(&picture);
+    }
+    if let Some(code) = interrupted {
+        return Ok(Outcome::Interrupted(code));
+    }
     Ok(if skips.is_empty() && !summary.has_failures() { Outcome::Complete } else { Outcome::DataLost })
 }
 
@@ -110,7 +128,7 @@ impl Replay {
     /// A decision, if one is due at this frame. Frames in between never become history: history frames are one decision
     /// apart.
     fn step(&mut self, tuner: &mut Tuner, recorded: RecordedFrame) -> Result<Option<ReplayedDecision>, TunerError> {
-        let RecordedFrame { frame, velocity, age_s, episode_start, .. } = recorded;
+        let RecordedFrame { frame, velocity, age_s, episode_start, history, .. } = recorded;
         if episode_start {
             self.ring.start_episode();
             self.schedule.restart();
@@ -121,25 +139,36 @@ impl Replay {
         if let Some(reason) = self.ring.advance_to(frame.stamp) {
             log::debug!("history emptied at {:.3} s: {reason}", frame.stamp.seconds());
         }
-        let decision = self.decide(tuner, &frame.frame, velocity, frame.stamp)?;
+        let decision = self.decide(tuner, &frame, velocity, history.as_deref())?;
         Ok(Some(ReplayedDecision { frame, velocity, age_s, decision }))
     }
 
+    /// `history` is what the recording itself names as the frames before this one, newest first.
     fn decide(
         &mut self,
         tuner: &mut Tuner,
-        frame: &Frame,
+        StampedFrame { stamp, frame }: &StampedFrame,
         velocity: BodyVelocity,
-        stamp: crate::frame::Stamp,
+        history: Option<&[Arc<Frame>]>,
     ) -> Result<Decision, TunerError> {
         let start = Instant::now();
+        let named = history.map(|history| encode_named(tuner, history)).transpose()?;
         // Encoded once, now that it is the current frame; later decisions find it in the ring.
         let current = tuner.encode_for_history(frame)?;
         let encoding = start.elapsed();
-        let past: Vec<EncodedFrame> = self.ring.select(&current).into_iter().flatten().collect();
+        let past = match named {
+            Some(named) => self.ring.select_from(&named, &current),
+            None => self.ring.select(&current),
+        };
+        let past: Vec<EncodedFrame> = past.into_iter().flatten().collect();
         let mut decision = tuner.decide(frame, velocity, &past)?;
         decision.times.add(Stage::History, encoding);
-        self.ring.push(stamp, current);
+        self.ring.push(*stamp, current);
         Ok(decision)
     }
+}
+
+fn encode_named(tuner: &mut Tuner, history: &[Arc<Frame>]) -> Result<Vec<Option<EncodedFrame>>, TunerError> {
+    let seen = tuner.history_offsets().last().copied().unwrap_or_default();
+    history.iter().take(seen).map(|frame| tuner.encode_for_history(frame)).collect()
 }

@@ -1,5 +1,7 @@
 //! The files that a replay leaves behind.
 
+use std::path::PathBuf;
+
 use serde_json::json;
 
 use super::{ReplayArgs, ReplayedDecision};
@@ -50,19 +52,19 @@ impl Outputs {
         Ok(())
     }
 
-    /// Draws the plot and closes the MCAP file.
+    /// Draws the plot and closes the MCAP file. Tells where the picture is, if one was drawn.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn finish(self, args: &ReplayArgs, planner: &PlannerSpec) -> anyhow::Result<()> {
+    pub fn finish(self, args: &ReplayArgs, planner: &PlannerSpec) -> anyhow::Result<Option<PathBuf>> {
         if let (Some(log), Some(path)) = (self.log, &args.mcap) {
             log.finish()?;
             log::info!("wrote {}", path.display());
         }
-        let (Some(mut series), Some(path)) = (self.plot, &args.plot) else { return Ok(()) };
+        let (Some(mut series), Some(path)) = (self.plot, &args.plot) else { return Ok(None) };
         if series.decisions.is_empty() {
             log::warn!("no decisions, so {} was not drawn", path.display());
-            return Ok(());
+            return Ok(None);
         }
         series.title = format!("{} parameters", planner.name());
         let recording = args.recording()?.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -70,7 +72,6 @@ impl Outputs {
         let parts = [recording.unwrap_or_default(), format!("{} decisions", series.decisions.len()), weights.into()];
         series.subtitle = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
         picture::plot_decisions(path, &series)?;
-        log::info!("wrote {}", path.display());
-        Ok(())
+        Ok(Some(std::path::absolute(path).unwrap_or_else(|_| path.clone())))
     }
 }

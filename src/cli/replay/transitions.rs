@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::{ReplayArgs, ReplayedDecision};
 use crate::frame::Stamp;
-use crate::recording::{Drive, DriveEvent, RecordedFrame};
+use crate::recording::{Drive, DriveEvent, RecordedFrame, Recording};
 use crate::transition::identity::{Origin, identify, short_digest};
 use crate::transition::log::{FolderStore, LogEntry, LogStore, Placement, Rotation};
 use crate::transition::{
@@ -35,11 +35,15 @@ impl Transitions {
     ///
     /// # Errors
     /// A topic that is not there, a reward file that is refused, a folder that cannot be written to.
-    pub fn begin(args: &ReplayArgs, tuner: &Tuner, max_gap: Duration) -> anyhow::Result<Option<Self>> {
+    pub fn begin(
+        args: &ReplayArgs,
+        opened: &Recording,
+        tuner: &Tuner,
+        max_gap: Duration,
+    ) -> anyhow::Result<Option<Self>> {
         let Some(folder) = &args.log.folder else { return Ok(None) };
         let recording = args.recording()?;
-        let odometry = args.recording_options().odometry_topic;
-        let drive = Drive::read(recording, args.table(), &args.log.topics(odometry.as_deref()))?;
+        let drive = Drive::read(recording, args.table(), &args.log.topics(opened, args.scan_topic()))?;
         let (policy, extractor) = identify(&Origin::from(&args.model.options()?))?;
         let name = recording.file_name().unwrap_or_default().to_string_lossy();
         let run = short_digest(&format!("{policy} {extractor} {name} {}", args.log.fingerprint()));

@@ -1,11 +1,9 @@
 //! `--train heads`: the frozen model, its cache, and what the logged steps have seen.
 
-use indicatif::ProgressBar;
-
 use super::args::TrainArgs;
 use super::run::BasePolicy;
 use crate::checkpoint::SupervisedCheckpoint;
-use crate::cli::model_args::bar_style;
+use crate::cli::progress::counting_bar;
 use crate::td3::heads::{HeadTraining, HeadsOrigin, LearningHeads, LogObserver, ObservationTable};
 use crate::td3::{LogGate, LogSummary, ReplayBuffer, StartPolicy, read_logs_with_frames};
 use crate::transition::identity::{Origin, identify, identify_model};
@@ -55,7 +53,7 @@ pub fn open_heads(
     let tuner = model.load()?;
     let heads = LearningHeads::new(&policy.set.actor, tuner.history_config(), tuner.hidden_size(), &device)?;
     let mut observer = LogObserver::new(tuner, &begun.model, &table, &args.cache(), &device)?;
-    let bar = ProgressBar::new(0).with_style(bar_style("{bar:30} {pos}/{len} hidden states {per_sec} {eta}"));
+    let bar = counting_bar(0, "hidden states");
     let computed = observer.fill(&table, |done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);

@@ -8,12 +8,13 @@ mod run;
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use indicatif::ProgressBar;
-
 use self::report::Report;
 use self::run::Run;
 use super::Outcome;
-use super::model_args::{bar_style, planner_named};
+use super::destination::{check_file, check_folder};
+use super::interrupt::Interrupt;
+use super::model_args::planner_named;
+use super::progress::counting_bar;
 use super::stdout;
 use crate::picture::{Curve, CurveSheet, plot_curves};
 use crate::td3::{CurveFiles, SavedTraining, TrainConfig, changes_of};
@@ -28,6 +29,13 @@ const LIVE: &str = "policy";
 /// # Errors
 /// What cannot be read or written, logs that do not belong together, a training that went astray.
 pub fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
+    check_folder("--output", &args.output)?;
+    if let Some(path) = &args.plot
+        // The output folder is made later.
+        && (path.parent() != Some(args.output.as_path()) || args.output.exists())
+    {
+        check_file("--plot", path)?;
+    }
     let planner = planner_named(&args.planner)?;
     let mut run = Run::open(args, planner)?;
     let steps = args.steps.unwrap_or(run.training.config().max_step);
@@ -35,19 +43,18 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     let mut curves = CurveFiles::open(&args.output, run.training.learner().space(), begun, now())?;
     log::info!("{}", run.describe());
 
-    let bar = ProgressBar::new(steps)
-        .with_style(bar_style("{bar:30} {pos}/{len} updates {per_sec} {eta}  critic loss {msg}"))
-        .with_position(begun);
+    let bar = counting_bar(steps, "updates").with_position(begun);
+    let interrupt = Interrupt::listen()?;
     bar.reset_eta();
     let mut learning = std::time::Duration::ZERO;
-    while run.training.iteration() < steps {
+    while run.training.iteration() < steps && interrupt.asked().is_none() {
         let start = Instant::now();
         let point = run.training.step()?;
         learning += start.elapsed();
         bar.inc(1);
         if let Some(point) = point {
             let loss = point.values.first().copied().flatten();
-            bar.set_message(loss.map_or_else(|| "none".to_owned(), |loss| format!("{loss:.4}")));
+            bar.set_message(loss.map_or_else(String::new, |loss| format!("critic loss {loss:.4}")));
             curves.add(point, now())?;
         }
         let iteration = run.training.iteration();
@@ -57,14 +64,28 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     }
     bar.finish_and_clear();
     let saved = run.save(args)?;
-    if let Some(path) = &args.plot {
-        plot(path, &curves, &run)?;
+    let stopped = interrupt.asked().filter(|_| run.training.iteration() < steps);
+    if stopped.is_some() {
+        log::warn!("stopped after {} of {steps} updates, which are saved; --resume goes on", run.training.iteration());
+    }
+    if let Some(point) = run.training.pending_point() {
+        curves.add(point, now())?;
+    }
+    match &args.plot {
+        Some(path) if curves.points().is_empty() => {
+            log::warn!("{}: not drawn: no update has been made, so that there is nothing to draw yet", path.display());
+        }
+        Some(path) => plot(path, &curves, &run)?,
+        None => {}
     }
     let updates = run.training.iteration().saturating_sub(begun);
     let rate = (updates > 0).then(|| updates as f64 / learning.as_secs_f64());
     let changes = changes_of(&mut run.training)?;
     let report = Report { training: &run.training, logs: &run.logs, saved: &saved, rate, changes, curves: &curves };
     stdout::write(&if args.json { report.as_json() } else { report.as_text() })?;
+    if let Some(code) = stopped {
+        return Ok(Outcome::Interrupted(code));
+    }
     Ok(if run.logs.is_complete() { Outcome::Complete } else { Outcome::DataLost })
 }
 

@@ -59,8 +59,6 @@ impl Run {
         let mixing = if args.allow_mixed { Mixing::Allowed } else { Mixing::Refused };
         let gate = LogGate::new(planner.clone(), actor.inputs(), mixing);
         let mut buffer = ReplayBuffer::new(space.clone(), actor.inputs(), config.buffer_size, config.reward_limit);
-        std::fs::create_dir_all(&args.output)
-            .with_context(|| format!("{} cannot be created", args.output.display()))?;
         let (logs, heads, extractor_origin) = match trained {
             Trained::Actor => {
                 let extractor = policy.set.origin.extractor.clone().map(ExtractorId);
@@ -73,6 +71,9 @@ impl Run {
                 (logs, Some(heads), Some(origin))
             }
         };
+        // Not before the logs are known to be of use: a wish that is refused leaves nothing.
+        std::fs::create_dir_all(&args.output)
+            .with_context(|| format!("{} cannot be created", args.output.display()))?;
         let training = match saved {
             Some(saved) => {
                 if saved.logs() != logs.digest {

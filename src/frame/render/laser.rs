@@ -20,7 +20,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, scan: &LaserScan, mount: Option<&Iso
     for &range in &scan.ranges {
         if range.is_nan() {
             nan_ranges += 1;
-        } else if range.is_finite() && range >= scan.range_min && range <= scan.range_max {
+        } else if LaserScan::is_return(range, scan.range_min, scan.range_max) {
             let (range, (sin, cos)) = (f64::from(range), angle.sin_cos());
             let hit = Point2::new(range * cos, range * sin);
             let hit = pixel(&mount.map_or(hit, |mount| mount.transform_point(&Point3::new(hit.x, hit.y, 0.0)).xy()));

@@ -17,8 +17,9 @@
 //! `canvas` holds the geometry and cuts away what lies outside the kept part while drawing; nothing is drawn twice.
 //!
 //! What happens to bad input:
-//! - A NaN range is skipped and counted in [`RenderReport::nan_ranges`]; infinite ranges and those outside the scanner's
-//!   limits are no obstacle and skipped. Zero and negative angle increments are drawn as they are.
+//! - A NaN range is skipped and counted in [`RenderReport::nan_ranges`]; ranges that are infinite, zero, or outside the
+//!   scanner's limits are no obstacle and skipped. Zero and negative angle increments are drawn as they are. Whether a
+//!   scan sees anything at all is asked where scenes are composed ([`crate::scene`]): here an empty one is an empty picture.
 //! - A scan that cannot be placed (angles or limits that are not finite, more than [`LaserScan::MAX_RANGES`] beams)
 //!   refuses the frame: a picture without its obstacles would look like free space. The same goes for a pose that is not
 //!   finite and a path of more than [`Scene::MAX_PATH_POINTS`] points.

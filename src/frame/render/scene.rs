@@ -23,7 +23,13 @@ impl LaserScan {
     /// Most beams that are accepted: a scanner with more is taken for a corrupted message.
     pub const MAX_RANGES: usize = 100_000;
 
-    fn check(&self) -> Result<(), RenderError> {
+    /// Whether a range is the distance of something, under these limits of the scanner. Zero is not, whatever the limits
+    /// are: drivers that leave `range_min` at zero send it where nothing came back.
+    pub fn is_return(range: f32, range_min: f32, range_max: f32) -> bool {
+        range.is_finite() && range > 0.0 && range >= range_min && range <= range_max
+    }
+
+    pub(crate) fn check(&self) -> Result<(), RenderError> {
         if self.ranges.len() > Self::MAX_RANGES {
             return Err(RenderError::TooManyRanges { found: self.ranges.len(), max: Self::MAX_RANGES });
         }

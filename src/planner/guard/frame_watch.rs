@@ -82,6 +82,11 @@ impl FrameWatch {
         self.last_arrival = self.last_arrival.map(|_| now);
     }
 
+    /// Something came that was to become a frame.
+    pub(super) fn came(&mut self, now: Moment) {
+        self.last_arrival = Some(now);
+    }
+
     /// Whether ROS time has been set back since the last frame.
     pub(super) fn clock_went_back(&self, ros_now: Stamp) -> bool {
         // Receipt times of one thread cannot overtake one another; 0.1 s leaves room for a clock that is being slewed.

@@ -155,6 +155,14 @@ impl Guard {
         self.bad(now, Reason::FrameRefused(problem.to_owned()))
     }
 
+    /// A scan came from which nothing can be seen. The planner keeps what it has; if that lasts, it gets the safe defaults.
+    pub fn sensor_blind(&mut self, now: Moment, problem: &str) -> Reaction {
+        self.counts.frames_refused += 1;
+        // Its publisher lives: what is wrong is the sensor.
+        self.frames.came(now);
+        self.bad(now, Reason::SensorBlind(problem.to_owned()))
+    }
+
     /// Odometry came: m/s ahead, rad/s counter-clockwise, as in the message, NaN included.
     pub fn velocity(&mut self, linear: f64, angular: f64, stamp: Stamp) {
         self.velocities.take(linear, angular, stamp);

@@ -45,6 +45,8 @@ pub enum Reason {
     FrameRepeated,
     /// A message was no usable frame.
     FrameRefused(String),
+    /// The sensor that images are drawn from sees nothing: its picture would look like free space.
+    SensorBlind(String),
     /// The image has not changed for this long while the robot moved.
     ImageFrozen(Duration),
     /// The image does not look like what the model was trained on, and why.
@@ -101,6 +103,7 @@ impl Reason {
             | Reason::OperatorRequest => Level::Ok,
             Reason::NoFrame(_)
             | Reason::WaitingForClock
+            | Reason::SensorBlind(_)
             | Reason::ModelLost(_)
             | Reason::NoValidDecision(..)
             | Reason::StampsInterleave
@@ -124,6 +127,7 @@ impl Reason {
             Reason::StampZero => "stamp_zero",
             Reason::FrameRepeated => "frame_repeated",
             Reason::FrameRefused(_) => "frame_refused",
+            Reason::SensorBlind(_) => "sensor_blind",
             Reason::ImageFrozen(_) => "image_frozen",
             Reason::ImageOdd(_) => "image_odd",
             Reason::VelocityMissing => "velocity_missing",
@@ -159,7 +163,11 @@ impl fmt::Display for Reason {
             Reason::WaitingForClock => f.write_str("waiting for /clock: use_sim_time is set and nobody publishes it"),
             Reason::FramesStopped(time) => write!(f, "no image for {}; has its publisher died?", s(time)),
             Reason::FrameStale(age) => {
-                write!(f, "the newest image is {} old; is its publisher or the CPU busy?", s(age))
+                // Nothing is that busy, and frames that come late come: it is the clocks.
+                let clocks =
+                    if age.as_secs() >= 5 { ", or do the two clocks disagree (chrony, use_sim_time)" } else { "" };
+                write!(f, "the newest image is stamped {} before ROS time", s(age))?;
+                write!(f, "; is its publisher or the CPU busy{clocks}?")
             }
             Reason::StampInFuture(ahead) => {
                 write!(f, "an image is stamped {} ahead of ROS time; are the clocks synchronised?", s(ahead))
@@ -171,6 +179,7 @@ impl fmt::Display for Reason {
             Reason::StampZero => f.write_str("image stamps are zero, the time of receipt is used; set header.stamp"),
             Reason::FrameRepeated => f.write_str("an image came twice"),
             Reason::FrameRefused(problem) => write!(f, "an image was refused: {problem}"),
+            Reason::SensorBlind(problem) => write!(f, "the sensor is blind, no image is drawn: {problem}"),
             Reason::ImageFrozen(time) => {
                 write!(f, "the image has not changed for {} while the robot moves; is its publisher stuck?", s(time))
             }
@@ -180,8 +189,12 @@ impl fmt::Display for Reason {
                     "the image does not look like a Jackal costmap: {why}; check the image topic and its encoding"
                 )
             }
-            Reason::VelocityMissing => f.write_str("no velocity near the image; check the odometry topic"),
-            Reason::VelocityInvalid => f.write_str("odometry is not finite or absurd; no decision without a velocity"),
+            Reason::VelocityMissing => {
+                f.write_str("no velocity near the image; check the odometry topic, and that one clock stamps both")
+            }
+            Reason::VelocityInvalid => f.write_str(
+                "odometry is not finite, absurd, or in its own frame without an orientation; no decision without a velocity",
+            ),
             Reason::VelocityStale(age) => write!(f, "odometry is {} older than the image", s(age)),
             Reason::AssumedStationary => {
                 f.write_str("no velocity near the image, 0 m/s is assumed because assume_stationary is set")

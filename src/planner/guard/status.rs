@@ -53,6 +53,17 @@ pub enum Mode {
     Disabled,
 }
 
+impl Mode {
+    /// Its name as a parameter.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Mode::Shadow => "shadow",
+            Mode::Active => "active",
+            Mode::Disabled => "disabled",
+        }
+    }
+}
+
 /// The guard's state with everything an operator needs to know.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {

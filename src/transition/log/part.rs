@@ -15,12 +15,19 @@ use crate::recording::compressed_image::{COMPRESSED_IMAGE_DEFINITION, compressed
 use crate::recording::message::COMPRESSED_IMAGE;
 use crate::transition::{FrameNumber, Step};
 
+/// The channels of a file.
+#[derive(Debug, Clone, Copy)]
+struct Channels {
+    frames: u16,
+    steps: u16,
+}
+
 /// An open log file. Dropped before [`Self::finish`] it stays as far as it was flushed.
 pub(super) struct Part {
     writer: mcap::Writer<NoSeek<SharedFile>>,
     file: SharedFile,
-    frame_channel: u16,
-    step_channel: u16,
+    /// Known with the first step: a chunk with channels alone would have no time, and begin the file's in 1970.
+    channels: Option<Channels>,
     first_stamp: Option<Stamp>,
     last_frame: Option<FrameNumber>,
     /// Bytes of the chunk that is being filled, before it is written.
@@ -37,8 +44,7 @@ impl Part {
         let options =
             mcap::WriteOptions::new().library(library).disable_seeking(true).chunk_size(None).compression(None);
         let writer = options.create(NoSeek::new(file.clone())).map_err(|error| error.to_string())?;
-        let mut part =
-            Self { writer, file, frame_channel: 0, step_channel: 0, first_stamp: None, last_frame: None, pending: 0 };
+        let mut part = Self { writer, file, channels: None, first_stamp: None, last_frame: None, pending: 0 };
         part.write_head(head, number).map_err(|problem| part.file.explain(problem))?;
         Ok(part)
     }
@@ -46,11 +52,18 @@ impl Part {
     fn write_head(&mut self, head: &LogHead, number: u64) -> Result<(), String> {
         let metadata = head.to_metadata(number).map_err(|error| error.to_string())?;
         self.writer.write_metadata(&metadata).map_err(|error| error.to_string())?;
-        let schema = step_record::schema(&head.session).to_string();
-        self.frame_channel =
-            self.add_channel(FRAME_TOPIC, COMPRESSED_IMAGE, "ros2msg", COMPRESSED_IMAGE_DEFINITION, "cdr")?;
-        self.step_channel = self.add_channel(STEP_TOPIC, "planner_tuner.Step", "jsonschema", &schema, "json")?;
         self.flush()
+    }
+
+    fn channels(&mut self, head: &LogHead) -> Result<Channels, String> {
+        if let Some(channels) = self.channels {
+            return Ok(channels);
+        }
+        let schema = step_record::schema(&head.session).to_string();
+        let definition = COMPRESSED_IMAGE_DEFINITION;
+        let frames = self.add_channel(FRAME_TOPIC, COMPRESSED_IMAGE, "ros2msg", definition, "cdr")?;
+        let steps = self.add_channel(STEP_TOPIC, "planner_tuner.Step", "jsonschema", &schema, "json")?;
+        Ok(*self.channels.insert(Channels { frames, steps }))
     }
 
     fn add_channel(
@@ -69,14 +82,20 @@ impl Part {
     /// Adds a step, and its frame where the file does not have it yet.
     pub(super) fn write(&mut self, head: &LogHead, step: &Step, frame: &Frame) -> Result<(), String> {
         let nanos = u64::try_from(step.stamp.nanos()).map_err(|_| "a stamp lies before the clock's zero".to_owned())?;
-        if self.last_frame != Some(step.frame) {
-            let png = super::png::encode(frame)?;
-            let message = compressed_image(nanos, &png).ok_or("a frame's stamp or size is beyond its message")?;
-            self.write_message(self.frame_channel, step.frame.0, nanos, &message)?;
+        let picture = match self.last_frame == Some(step.frame) {
+            true => None,
+            false => {
+                let message = compressed_image(nanos, &super::png::encode(frame)?);
+                Some(message.ok_or("a frame's stamp or size is beyond its message")?)
+            }
+        };
+        let json = step_record::to_json(step, &head.session).map_err(|error| error.to_string())?;
+        let channels = self.channels(head).map_err(|problem| self.file.explain(problem))?;
+        if let Some(message) = picture {
+            self.write_message(channels.frames, step.frame.0, nanos, &message)?;
             self.last_frame = Some(step.frame);
         }
-        let json = step_record::to_json(step, &head.session).map_err(|error| error.to_string())?;
-        self.write_message(self.step_channel, step.index, nanos, &json)?;
+        self.write_message(channels.steps, step.index, nanos, &json)?;
         self.first_stamp.get_or_insert(step.stamp);
         Ok(())
     }

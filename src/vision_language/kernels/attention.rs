@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::exp::exp;
 use super::gemm::{Matrix, MatrixMut, multiply};
-use super::vectors::widest_vectors;
+use crate::vectors::Vectors;
 
 /// Query rows of a block; its scores are at most a few hundred kilobytes.
 pub const BLOCK_ROWS: usize = 64;
@@ -53,7 +53,7 @@ fn blocks(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
 /// # Errors
 /// When the shapes do not fit, or the spans do not cover the queries.
 pub fn attention(query: &Tensor, key: &Tensor, value: &Tensor, scale: f64, spans: &[AttentionSpan]) -> Result<Tensor> {
-    let attention = Attention { scale: scale as f32, spans };
+    let attention = Attention { scale: scale as f32, spans, vectors: Vectors::in_use() };
     query.contiguous()?.apply_op3_no_bwd(&key.contiguous()?, &value.contiguous()?, &attention)
 }
 
@@ -76,6 +76,7 @@ pub fn values<'s>(storage: &'s CpuStorage, layout: &Layout) -> Result<&'s [f32]>
 struct Attention<'s> {
     scale: f32,
     spans: &'s [AttentionSpan],
+    vectors: Vectors,
 }
 
 impl CustomOp3 for Attention<'_> {
@@ -171,7 +172,7 @@ impl Attention<'_> {
         let transposed = Matrix::new(key, keys, dim)?.t();
         let into = MatrixMut::new(&mut scores, block, keys, keys)?;
         multiply(into, false, Matrix::new(query, block, dim)?, transposed)?;
-        widest_vectors(|| {
+        self.vectors.dispatch(|| {
             for (row, scores) in scores.chunks_exact_mut(keys).enumerate() {
                 let visible = if span.causal { keys - block + row + 1 } else { keys };
                 let (seen, unseen) = scores.split_at_mut(visible);
@@ -248,6 +249,18 @@ mod tests {
         attended.transpose(0, 1).unwrap().flatten_from(1).unwrap()
     }
 
+    fn with_all_vectors(query: &Tensor, key: &Tensor, value: &Tensor, spans: &[AttentionSpan]) -> Tensor {
+        let attended = Vectors::available().into_iter().map(|vectors| {
+            let attention = Attention { scale: 1.0, spans, vectors };
+            (vectors.set(), query.apply_op3_no_bwd(key, value, &attention).unwrap())
+        });
+        let widest = attention(query, key, value, 1.0, spans).unwrap();
+        for (set, attended) in attended {
+            assert_eq!(difference(&attended, &widest), 0.0, "{set}");
+        }
+        widest
+    }
+
     fn difference(a: &Tensor, b: &Tensor) -> f32 {
         (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap()
     }
@@ -259,9 +272,29 @@ mod tests {
         {
             let (query, key, value) =
                 (random((heads, rows, dim)), random((kv_heads, seq, dim)), random((kv_heads, seq, dim)));
-            let fast = attention(&query, &key, &value, 1.0, &AttentionSpan::causal(rows, seq)).unwrap();
+            let fast = with_all_vectors(&query, &key, &value, &AttentionSpan::causal(rows, seq));
             let expected = plain(&query, &key, &value, |row, col| col <= seq - rows + row);
             assert!(difference(&fast, &expected) < 1e-5);
+        }
+    }
+
+    #[test]
+    fn all_vectors_give_the_same_softmax_wherever_the_scores_lie() {
+        let scores: Vec<f32> = (0..16 + 3 * LANES).map(|at| ((at * 37 % 101) as f32 - 50.0) * 0.13).collect();
+        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        for (at, len) in (0..16).flat_map(|at| [1, 5, 31, 32, 33, 3 * LANES].map(|len| (at, len))) {
+            let softmax_with = |vectors: Vectors| {
+                let mut all = scores.clone();
+                let part = &mut all[at..at + len];
+                vectors.dispatch(|| softmax(part, 0.7));
+                bits(part)
+            };
+            let plain = softmax_with(Vectors::BASELINE);
+            let sum: f32 = plain.iter().map(|&bits| f32::from_bits(bits)).sum();
+            assert!((sum - 1.0).abs() < 1e-5, "{sum}");
+            for vectors in Vectors::available() {
+                assert!(softmax_with(vectors) == plain, "{}: {len} scores from {at} on", vectors.set());
+            }
         }
     }
 
@@ -270,10 +303,10 @@ mod tests {
         let (query, key, value) = (random((3, 150, 12)), random((3, 150, 12)), random((3, 150, 12)));
         let windows: Vec<_> = [0..64, 64..80, 80..150].into_iter().flat_map(AttentionSpan::full).collect();
         let window = |at: usize| [64, 80].iter().filter(|&&start| at >= start).count();
-        let fast = attention(&query, &key, &value, 1.0, &windows).unwrap();
+        let fast = with_all_vectors(&query, &key, &value, &windows);
         assert!(difference(&fast, &plain(&query, &key, &value, |row, col| window(row) == window(col))) < 1e-5);
         let whole: Vec<_> = AttentionSpan::full(0..150).collect();
-        let fast = attention(&query, &key, &value, 1.0, &whole).unwrap();
+        let fast = with_all_vectors(&query, &key, &value, &whole);
         assert!(difference(&fast, &plain(&query, &key, &value, |_, _| true)) < 1e-5);
     }
 

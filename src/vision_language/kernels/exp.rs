@@ -25,6 +25,19 @@ pub fn exp(x: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vectors::Vectors;
+
+    #[test]
+    fn all_vectors_give_the_same_bits() {
+        let x: Vec<f32> = (-9000..=9000).map(|step| step as f32 * 0.010_37).chain([f32::NEG_INFINITY, 1e9]).collect();
+        let expected: Vec<u32> = x.iter().map(|&x| std::hint::black_box(exp(x)).to_bits()).collect();
+        for vectors in Vectors::available() {
+            let mut values = x.clone();
+            vectors.dispatch(|| values.iter_mut().for_each(|value| *value = exp(*value)));
+            let found: Vec<u32> = values.into_iter().map(f32::to_bits).collect();
+            assert!(found == expected, "{}", vectors.set());
+        }
+    }
 
     #[test]
     fn agrees_with_libm() {

@@ -15,6 +15,7 @@ use super::packed_rows::{INPUT_BLOCK, PackedRows, TILE_ROWS, TileColumn};
 use super::panel_matmul::multiply;
 use super::register_tile::{TileSums, multiply_tile};
 use super::work_split::WorkSplit;
+use crate::vectors::Vectors;
 use crate::weights::{PANEL, PanelRow};
 
 /// Panels that one task computes at most: there are two sums for each output.
@@ -35,6 +36,8 @@ pub struct GatedMlp<'w> {
     pub up: LinearWeights<'w>,
     /// `inner -> width`
     pub down: LinearWeights<'w>,
+    /// With what.
+    pub vectors: Vectors,
 }
 
 impl CustomOp2 for GatedMlp<'_> {
@@ -61,7 +64,8 @@ impl CustomOp2 for GatedMlp<'_> {
         let inputs = PackedRows::pack(values(xs, layout)?, width, &mut packed);
         let columns = PackedRows::room(rows, inner, &mut gated);
         self.gate(&inputs, columns);
-        let out = multiply(&self.down, &PackedRows::of(columns, rows, inner), rows, Some(values(onto, onto_layout)?));
+        let gated_rows = PackedRows::of(columns, rows, inner);
+        let out = multiply(&self.down, &gated_rows, rows, Some(values(onto, onto_layout)?), self.vectors);
         ROOMS.set((packed, gated));
         Ok((CpuStorage::F32(out?), Shape::from((rows, self.down.weights.rows()))))
     }
@@ -88,7 +92,7 @@ impl GatedMlp<'_> {
                 tasks.iter_mut().skip(first).zip(parts).for_each(|(task, part)| task.gated.push(part));
             }
         }
-        tasks.into_par_iter().for_each(|task| pulp::Arch::new().dispatch(task));
+        tasks.into_par_iter().for_each(|task| self.vectors.dispatch(task));
     }
 }
 
@@ -107,7 +111,7 @@ impl WithSimd for Task<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { mlp: GatedMlp { gate, up, .. }, inputs, tiles, panels, gated } = self;
+        let Self { mlp: GatedMlp { gate, up, vectors, .. }, inputs, tiles, panels, gated } = self;
         let mut rooms: [Vec<PanelRow>; 2] = [vec![[0.0; PANEL]; INPUT_BLOCK], vec![[0.0; PANEL]; INPUT_BLOCK]];
         let [gate_room, up_room] = &mut rooms;
         let mut sums = SUMS.take();
@@ -118,8 +122,8 @@ impl WithSimd for Task<'_> {
         }
         for block in inputs.input_blocks() {
             for (panel, sums) in panels.clone().zip(sums.chunks_mut(tiles.len())) {
-                let of_gate = gate.weights.panel(panel, block.clone(), gate_room);
-                let of_up = up.weights.panel(panel, block.clone(), up_room);
+                let of_gate = gate.weights.panel(panel, block.clone(), *vectors, gate_room);
+                let of_up = up.weights.panel(panel, block.clone(), *vectors, up_room);
                 for (tile, [gate_sums, up_sums]) in tiles.clone().zip(sums) {
                     let columns = inputs.tile(tile, &block);
                     multiply_tile(simd, columns, of_gate, gate_sums);
@@ -153,6 +157,81 @@ fn transpose(rows: &TileSums, columns: &mut [TileColumn]) {
     for (output, column) in columns.iter_mut().enumerate() {
         for (place, row) in column.iter_mut().zip(rows) {
             *place = row.get(output).copied().unwrap_or_default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use candle_core::{Device, Tensor};
+    use half::bf16;
+
+    use super::*;
+    use crate::vectors::InstructionSet;
+    use crate::weights::nf4::{AbsmaxFormat, Nf4Matrix, Nf4Panels};
+    use crate::weights::{Bf16Matrix, PanelSource};
+
+    fn values(count: usize, step: f32) -> Vec<f32> {
+        (0..count).map(|at| (at as f32 * step).sin()).collect()
+    }
+
+    /// In f64, without kernels.
+    fn plain(x: &[f32], [gate, up, down]: &[Vec<f32>; 3], width: usize, onto: &[f32]) -> Vec<f64> {
+        let dot = |a: &[f64], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * f64::from(*b)).sum::<f64>();
+        let silu = |value: f64| value / (1.0 + (-value).exp());
+        let mut y = Vec::new();
+        for x in x.chunks_exact(width) {
+            let x: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+            let rows = gate.chunks_exact(width).zip(up.chunks_exact(width));
+            let gated: Vec<f64> = rows.map(|(gate, up)| silu(dot(&x, gate)) * dot(&x, up)).collect();
+            for down in down.chunks_exact(gated.len()) {
+                y.push(dot(&gated, down) + f64::from(onto[y.len()]));
+            }
+        }
+        y
+    }
+
+    #[test]
+    fn all_vectors_and_forms_of_the_weights() {
+        let (rows, width, inner) = (30, 70, 530);
+        let shapes = [[inner, width], [inner, width], [width, inner]];
+        let wide = [0.37, 0.53, 0.71].map(|step| values(inner * width, step));
+        let narrow =
+            wide.each_ref().map(|values| values.iter().map(|&value| bf16::from_f32(value)).collect::<Vec<_>>());
+        let matrices = |form: &str| {
+            let one = |at: usize| -> (Box<dyn PanelSource>, Vec<f32>) {
+                if form == "bf16" {
+                    let values = narrow[at].iter().map(|value| value.to_f32()).collect();
+                    return (Box::new(Bf16Matrix::new(&narrow[at], shapes[at]).unwrap()), values);
+                }
+                let nf4 = Nf4Matrix::quantise(&wide[at], shapes[at], AbsmaxFormat::Double).unwrap();
+                (Box::new(Nf4Panels::new(&nf4)), nf4.dequantise())
+            };
+            let [gate, up, down] = [0, 1, 2].map(one);
+            ([gate.0, up.0, down.0], [gate.1, up.1, down.1])
+        };
+        let (x, onto) = (values(rows * width, 0.19), values(rows * width, 0.83));
+        let tensor = |values: &[f32]| Tensor::from_slice(values, (rows, width), &Device::Cpu).unwrap();
+        for form in ["bf16", "nf4"] {
+            let (stored, values) = matrices(form);
+            let exact = plain(&x, &values, width, &onto);
+            let largest = exact.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+            let mut fused: Option<Vec<f32>> = None;
+            for vectors in Vectors::available() {
+                let [gate, up, down] =
+                    stored.each_ref().map(|weights| LinearWeights { weights: weights.as_ref(), bias: None });
+                let mlp = GatedMlp { gate, up, down, vectors };
+                let found = tensor(&x).apply_op2_no_bwd(&tensor(&onto), &mlp).unwrap();
+                let (found, set) = (found.flatten_all().unwrap().to_vec1::<f32>().unwrap(), vectors.set());
+                let distance = |(found, exact): (&f32, &f64)| (f64::from(*found) - exact).abs() / largest;
+                let difference = found.iter().zip(&exact).map(distance).fold(0.0, f64::max);
+                assert!(difference < 1e-5, "{form} with {set}: {difference}");
+                if set != InstructionSet::Baseline {
+                    let widest = fused.get_or_insert_with(|| found.clone());
+                    assert!(*widest == found, "{form} with {set}: not the widest vectors' numbers");
+                }
+            }
         }
     }
 }

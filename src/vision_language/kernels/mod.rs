@@ -10,7 +10,7 @@ mod packed_rows;
 mod panel_matmul;
 mod register_tile;
 mod split_heads;
-mod vectors;
+mod trial;
 mod work_split;
 
 pub use attention::{AttentionSpan, attention, is_cpu_f32};
@@ -18,3 +18,4 @@ pub use gated_mlp::GatedMlp;
 pub use linear_weights::LinearWeights;
 pub use panel_matmul::PanelMatmul;
 pub use split_heads::{Heads, SplitHeads};
+pub use trial::VectorTrial;

@@ -15,6 +15,7 @@ use super::linear_weights::LinearWeights;
 use super::packed_rows::{INPUT_BLOCK, PackedRows, TILE_ROWS, TileColumn};
 use super::register_tile::{TileSums, multiply_tile};
 use super::work_split::WorkSplit;
+use crate::vectors::Vectors;
 use crate::weights::{PANEL, PanelRow};
 
 /// Panels that one task computes at most: their sums stay in the second cache while the inputs' blocks go by.
@@ -26,7 +27,12 @@ thread_local! {
 }
 
 /// `[rows, in] -> [rows, out]` in f32: `x W^T + b`, or with a second tensor `[rows, out]` the sum of it and that.
-pub struct PanelMatmul<'w>(pub LinearWeights<'w>);
+pub struct PanelMatmul<'w> {
+    /// Weights and bias.
+    pub layer: LinearWeights<'w>,
+    /// With what.
+    pub vectors: Vectors,
+}
 
 impl CustomOp1 for PanelMatmul<'_> {
     fn name(&self) -> &'static str {
@@ -57,11 +63,12 @@ impl CustomOp2 for PanelMatmul<'_> {
 impl PanelMatmul<'_> {
     fn run(&self, xs: &[f32], layout: &Layout, onto: Option<&[f32]>) -> Result<(CpuStorage, Shape)> {
         let (rows, cols) = layout.shape().dims2()?;
-        self.0.check(rows, cols)?;
+        self.layer.check(rows, cols)?;
         let mut buffer = PACKED.take();
-        let out = multiply(&self.0, &PackedRows::pack(xs, cols, &mut buffer), rows, onto);
+        let inputs = PackedRows::pack(xs, cols, &mut buffer);
+        let out = multiply(&self.layer, &inputs, rows, onto, self.vectors);
         PACKED.set(buffer);
-        Ok((CpuStorage::F32(out?), Shape::from((rows, self.0.weights.rows()))))
+        Ok((CpuStorage::F32(out?), Shape::from((rows, self.layer.weights.rows()))))
     }
 }
 
@@ -69,7 +76,13 @@ impl PanelMatmul<'_> {
 ///
 /// # Errors
 /// When `onto` has another size.
-pub fn multiply(layer: &LinearWeights, inputs: &PackedRows, rows: usize, onto: Option<&[f32]>) -> Result<Vec<f32>> {
+pub fn multiply(
+    layer: &LinearWeights,
+    inputs: &PackedRows,
+    rows: usize,
+    onto: Option<&[f32]>,
+    vectors: Vectors,
+) -> Result<Vec<f32>> {
     let out_dim = layer.weights.rows();
     if let Some(onto) = onto
         && onto.len() != rows * out_dim
@@ -81,7 +94,10 @@ pub fn multiply(layer: &LinearWeights, inputs: &PackedRows, rows: usize, onto: O
         let split = WorkSplit::new(inputs.tiles(), layer.panels(), TASK_PANELS);
         let mut tasks: Vec<Task> = split
             .tasks()
-            .map(|(tiles, panels)| Task { layer, inputs, onto, out: Vec::with_capacity(tiles.len()), tiles, panels })
+            .map(|(tiles, panels)| {
+                let out = Vec::with_capacity(tiles.len());
+                Task { layer, inputs, onto, tiles, panels, vectors, out }
+            })
             .collect();
         let blocks = out.chunks_mut(split.block_tiles() * TILE_ROWS * out_dim);
         for (tasks, rows) in tasks.chunks_mut(split.groups()).zip(blocks) {
@@ -90,7 +106,7 @@ pub fn multiply(layer: &LinearWeights, inputs: &PackedRows, rows: usize, onto: O
                 tasks.iter_mut().zip(parts).for_each(|(task, part)| task.out.push(part));
             }
         }
-        tasks.into_par_iter().for_each(|task| pulp::Arch::new().dispatch(task));
+        tasks.into_par_iter().for_each(|task| vectors.dispatch(task));
     }
     Ok(out)
 }
@@ -102,6 +118,7 @@ struct Task<'t> {
     onto: Option<&'t [f32]>,
     tiles: Range<usize>,
     panels: Range<usize>,
+    vectors: Vectors,
     /// Those columns of those rows.
     out: Vec<&'t mut [f32]>,
 }
@@ -114,7 +131,7 @@ impl WithSimd for Task<'_> {
         let mut room: Vec<PanelRow> = vec![[0.0; PANEL]; INPUT_BLOCK];
         for block in self.inputs.input_blocks() {
             for (index, panel) in self.panels.clone().enumerate() {
-                let weights = self.layer.weights.panel(panel, block.clone(), &mut room);
+                let weights = self.layer.weights.panel(panel, block.clone(), self.vectors, &mut room);
                 let bias = (block.start == 0).then(|| self.layer.bias_of(panel));
                 for (tile, rows) in self.tiles.clone().zip(self.out.chunks_mut(TILE_ROWS)) {
                     let columns = index * PANEL..(index + 1) * PANEL;
@@ -173,6 +190,7 @@ mod tests {
     use half::bf16;
 
     use super::*;
+    use crate::vectors::InstructionSet;
     use crate::weights::nf4::{AbsmaxFormat, Nf4Matrix, Nf4Panels};
     use crate::weights::{Bf16Matrix, F32Matrix, PanelSource};
 
@@ -230,16 +248,24 @@ mod tests {
             let input = tensor(&x, inputs);
             for (weights, wide) in forms {
                 for (bias, onto) in [(None, None), (Some(bias.as_slice()), None), (None, Some(onto.as_slice()))] {
-                    let product = PanelMatmul(LinearWeights { weights, bias });
-                    let fast = match onto {
-                        None => input.apply_op1_no_bwd(&product),
-                        Some(onto) => input.apply_op2_no_bwd(&tensor(onto, out), &product),
-                    };
-                    let (fast, exact) = (flat(fast.unwrap()), plain(&x, &wide, inputs, bias, onto));
-                    assert_eq!(fast.len(), exact.len());
-                    let distance = |(fast, exact): (f32, f64)| (f64::from(fast) - exact).abs();
-                    let difference = fast.into_iter().zip(exact).map(distance).fold(0.0, f64::max);
-                    assert!(difference < 1e-5, "{rows} rows, {shape:?}: {difference}");
+                    let exact = plain(&x, &wide, inputs, bias, onto);
+                    let mut fused: Option<Vec<f32>> = None;
+                    for vectors in Vectors::available() {
+                        let product = PanelMatmul { layer: LinearWeights { weights, bias }, vectors };
+                        let fast = match onto {
+                            None => input.apply_op1_no_bwd(&product),
+                            Some(onto) => input.apply_op2_no_bwd(&tensor(onto, out), &product),
+                        };
+                        let (fast, set) = (flat(fast.unwrap()), vectors.set());
+                        assert_eq!(fast.len(), exact.len());
+                        let distance = |(fast, exact): (&f32, &f64)| (f64::from(*fast) - exact).abs();
+                        let difference = fast.iter().zip(&exact).map(distance).fold(0.0, f64::max);
+                        assert!(difference < 1e-5, "{set}: {rows} rows, {shape:?}: {difference}");
+                        if set != InstructionSet::Baseline {
+                            let widest = fused.get_or_insert_with(|| fast.clone());
+                            assert!(*widest == fast, "{set}: {rows} rows, {shape:?}: not the widest vectors' numbers");
+                        }
+                    }
                 }
             }
         }
@@ -249,17 +275,39 @@ mod tests {
     fn a_row_s_numbers_do_not_depend_on_its_neighbours() {
         let (x, weights) = (random(50 * 700, 4), random(90 * 700, 5));
         let weights = F32Matrix::new(&weights, [90, 700]).unwrap();
-        let product = |x: &[f32]| {
-            let layer = LinearWeights { weights: &weights, bias: None };
-            flat(tensor(x, 700).apply_op1_no_bwd(&PanelMatmul(layer)).unwrap())
-        };
-        assert_eq!(product(&x)[20 * 90..21 * 90], product(&x[20 * 700..21 * 700]));
+        for vectors in Vectors::available() {
+            let product = |x: &[f32]| {
+                let layer = LinearWeights { weights: &weights, bias: None };
+                flat(tensor(x, 700).apply_op1_no_bwd(&PanelMatmul { layer, vectors }).unwrap())
+            };
+            assert_eq!(product(&x)[20 * 90..21 * 90], product(&x[20 * 700..21 * 700]), "{}", vectors.set());
+        }
+    }
+
+    #[test]
+    fn a_tensor_that_begins_anywhere_in_its_buffer() {
+        let (x, weights, onto) = (random(40 * 45, 7), random(33 * 45, 8), random(40 * 33, 9));
+        let narrow: Vec<bf16> = weights.iter().map(|&weight| bf16::from_f32(weight)).collect();
+        let nf4 = Nf4Panels::new(&Nf4Matrix::quantise(&weights, [33, 45], AbsmaxFormat::Double).unwrap());
+        for weights in [&nf4 as &dyn PanelSource, &Bf16Matrix::new(&narrow, [33, 45]).unwrap()] {
+            for vectors in Vectors::available() {
+                let product = PanelMatmul { layer: LinearWeights { weights, bias: None }, vectors };
+                let multiply = |x: &Tensor, onto: &Tensor| flat(x.apply_op2_no_bwd(onto, &product).unwrap());
+                // Rows of 45 and 33 numbers: each first row lies at another place in the 64 bytes of a vector.
+                for first in 0..16 {
+                    let part = |tensor: Tensor| tensor.narrow(0, first, 20).unwrap();
+                    let rows = |values: &[f32], cols: usize| tensor(&values[first * cols..(first + 20) * cols], cols);
+                    let found = multiply(&part(tensor(&x, 45)), &part(tensor(&onto, 33)));
+                    assert_eq!(found, multiply(&rows(&x, 45), &rows(&onto, 33)), "{}: row {first}", vectors.set());
+                }
+            }
+        }
     }
 
     #[test]
     fn other_widths_are_refused() {
         let weights = F32Matrix::new(&random(12, 6), [3, 4]).unwrap();
-        let layer = |bias| PanelMatmul(LinearWeights { weights: &weights, bias });
+        let layer = |bias| PanelMatmul { layer: LinearWeights { weights: &weights, bias }, vectors: Vectors::in_use() };
         let zeros = |rows: usize, cols: usize| Tensor::zeros((rows, cols), DType::F32, &Device::Cpu).unwrap();
         assert!(zeros(2, 5).apply_op1_no_bwd(&layer(None)).is_err());
         assert!(zeros(2, 4).apply_op1_no_bwd(&layer(Some(&[1.0]))).is_err());

@@ -71,9 +71,10 @@ fn multiply_part<S: Simd, const ROWS: usize, const VECTORS: usize>(
 
 #[cfg(test)]
 mod tests {
-    use pulp::{Arch, WithSimd};
+    use pulp::WithSimd;
 
     use super::*;
+    use crate::vectors::{InstructionSet, Vectors};
 
     struct Tile<'a>(&'a [TileColumn], &'a [PanelRow], &'a mut TileSums);
 
@@ -85,30 +86,53 @@ mod tests {
         }
     }
 
-    fn check(name: &str, multiply: impl Fn(Tile)) {
-        for depth in [0, 1, 7, 100] {
-            let value = |at: usize| ((at * 37 % 23) as f32 - 11.0) / 8.0;
-            let columns: Vec<TileColumn> = (0..depth).map(|k| std::array::from_fn(|i| value(k * 12 + i))).collect();
-            let weights: Vec<PanelRow> = (0..depth).map(|k| std::array::from_fn(|j| value(k * 32 + j + 5))).collect();
-            let mut sums = [[0.5; PANEL]; TILE_ROWS];
-            multiply(Tile(&columns, &weights, &mut sums));
-            for (row, sums) in sums.iter().enumerate() {
-                for (output, sum) in sums.iter().enumerate() {
-                    // Multiples of 1/64 below 2^17: exact, whatever the instructions.
-                    let exact: f32 = columns.iter().zip(&weights).map(|(x, w)| x[row] * w[output]).sum();
-                    assert_eq!(*sum, 0.5 + exact, "{name}: row {row}, output {output}, depth {depth}");
+    #[test]
+    fn all_vectors_sum_the_same_where_sums_are_exact() {
+        // Columns, weights and sums begin at every place that a number can have in the 64 bytes of a vector.
+        let value = |at: usize| ((at * 37 % 23) as f32 - 11.0) / 8.0;
+        let [columns, weights] =
+            [0, 5].map(|shift| (0..100 * PANEL + 16).map(|at| value(at + shift)).collect::<Vec<_>>());
+        let mut flat = [f32::NAN; TILE_ROWS * PANEL + 16];
+        for vectors in Vectors::available() {
+            for (depth, at) in [0, 1, 7, 100].into_iter().flat_map(|depth| (0..16).map(move |at| (depth, at))) {
+                let columns = &columns[at..].as_chunks::<TILE_ROWS>().0[..depth];
+                let weights = &weights[(at * 3 + 1) % 16..].as_chunks::<PANEL>().0[..depth];
+                let sums: &mut TileSums = flat[(at + 5) % 16..].as_chunks_mut::<PANEL>().0.first_chunk_mut().unwrap();
+                *sums = [[0.5; PANEL]; TILE_ROWS];
+                vectors.dispatch(Tile(columns, weights, sums));
+                for (row, sums) in sums.iter().enumerate() {
+                    for (output, sum) in sums.iter().enumerate() {
+                        // Multiples of 1/64 below 2^17: exact, whatever the instructions.
+                        let exact: f32 = columns.iter().zip(weights).map(|(x, w)| x[row] * w[output]).sum();
+                        let set = vectors.set();
+                        assert_eq!(*sum, 0.5 + exact, "{set}: row {row}, output {output}, depth {depth}, place {at}");
+                    }
                 }
             }
         }
     }
 
     #[test]
-    fn every_instruction_set_of_this_machine_sums_the_same() {
-        check("widest", |tile| Arch::new().dispatch(tile));
-        check("scalar", |tile| Simd::vectorize(pulp::Scalar::new(), tile));
-        #[cfg(target_arch = "x86_64")]
-        if let Some(avx2) = pulp::x86::V3::try_new() {
-            check("AVX2", |tile| Simd::vectorize(avx2, tile));
+    fn fused_sums_are_the_same_bits_and_those_without_are_near() {
+        let value = |at: usize| ((at * 7919 % 10_007) as f32 / 10_007.0).sin() - 0.4;
+        let columns: Vec<TileColumn> = (0..512).map(|k| std::array::from_fn(|i| value(k * 12 + i))).collect();
+        let weights: Vec<PanelRow> = (0..512).map(|k| std::array::from_fn(|j| value(k * 32 + j + 5))).collect();
+        for vectors in Vectors::available() {
+            let mut sums = [[0.25; PANEL]; TILE_ROWS];
+            vectors.dispatch(Tile(&columns, &weights, &mut sums));
+            for (row, sums) in sums.iter().enumerate() {
+                for (output, &sum) in sums.iter().enumerate() {
+                    let products = || columns.iter().zip(&weights).map(|(x, w)| (x[row], w[output]));
+                    let fused = products().fold(0.25_f32, |sum, (x, w)| x.mul_add(w, sum));
+                    let plain = products().fold(0.25_f32, |sum, (x, w)| sum + x * w);
+                    let expected = if vectors.set() == InstructionSet::Baseline { plain } else { fused };
+                    assert_eq!(sum.to_bits(), expected.to_bits(), "{}: row {row}, output {output}", vectors.set());
+                    let exact: f64 = products().map(|(x, w)| f64::from(x) * f64::from(w)).sum::<f64>() + 0.25;
+                    let size: f64 = products().map(|(x, w)| f64::from(x * w).abs()).sum();
+                    let distance = (f64::from(sum) - exact).abs() / size;
+                    assert!(distance < 1e-5, "{}: {distance} of the sum's terms", vectors.set());
+                }
+            }
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Sixteen codes at a time to their values: on x86 a table of sixteen fits the registers.
 
+use pulp::Arch;
+
 use super::code::VALUES;
+use crate::vectors::Vectors;
 use crate::weights::{PANEL, PanelRow};
 
 /// Codes of one input in a panel's outputs: byte `i` holds output `i` in its lower half and output `16 + i` in its upper.
@@ -9,19 +12,14 @@ pub type PanelCodes = [u8; PANEL / 2];
 /// Writes the value of each code times the scale of its output.
 ///
 /// The product is the one of [`decode_byte`](super::code::decode_byte), whatever the instructions.
-pub fn look_up(codes: &[PanelCodes], scales: &PanelRow, out: &mut [PanelRow]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if let Some(avx512) = pulp::x86::V4::try_new() {
-            avx512.vectorize(x86::Avx512 { simd: avx512, codes, scales, out });
-            return;
-        }
-        if let Some(avx2) = pulp::x86::V3::try_new() {
-            avx2.vectorize(x86::Avx2 { simd: avx2, codes, scales, out });
-            return;
-        }
+pub fn look_up(codes: &[PanelCodes], scales: &PanelRow, vectors: Vectors, out: &mut [PanelRow]) {
+    match vectors.arch() {
+        #[cfg(target_arch = "x86_64")]
+        Arch::V4(simd) => simd.vectorize(x86::Avx512 { simd, codes, scales, out }),
+        #[cfg(target_arch = "x86_64")]
+        Arch::V3(simd) => simd.vectorize(x86::Avx2 { simd, codes, scales, out }),
+        _ => one_by_one(codes, scales, out),
     }
-    one_by_one(codes, scales, out);
 }
 
 #[allow(clippy::indexing_slicing)] // half a byte is below 16
@@ -41,7 +39,8 @@ mod x86 {
     use std::arch::x86_64::{__m128i, __m256, __m256i, __m512, __m512i};
 
     use pulp::NullaryFnOnce;
-    use pulp::bytemuck::{cast, cast_ref};
+    // By value: a reference to a vector would have to be aligned as one, and these numbers are not.
+    use pulp::bytemuck::cast;
     use pulp::x86::{V3, V4};
 
     use super::{PanelCodes, PanelRow, VALUES};
@@ -88,7 +87,7 @@ mod x86 {
         fn call(self) {
             let V3 { sse2, avx, avx2, .. } = self.simd;
             let [negative, positive]: [__m256; 2] = cast(VALUES);
-            let [scale_0, scale_1, scale_2, scale_3]: &[__m256; 4] = cast_ref(self.scales);
+            let [scale_0, scale_1, scale_2, scale_3]: [__m256; 4] = cast(*self.scales);
             let values = |index: __m256i, scale: __m256| {
                 // The lookup takes the lowest three bits; the fourth, moved to the sign, chooses between the halves.
                 let [low, high] = [negative, positive].map(|half| avx2._mm256_permutevar8x32_ps(half, index));
@@ -101,10 +100,10 @@ mod x86 {
                 let [first, second] = [first, second].map(|eight| avx2._mm256_cvtepu8_epi32(eight));
                 let upper = |codes| avx2._mm256_srli_epi32::<4>(codes);
                 *out = cast([
-                    values(first, *scale_0),
-                    values(second, *scale_1),
-                    values(upper(first), *scale_2),
-                    values(upper(second), *scale_3),
+                    values(first, scale_0),
+                    values(second, scale_1),
+                    values(upper(first), scale_2),
+                    values(upper(second), scale_3),
                 ]);
             }
         }
@@ -115,24 +114,45 @@ mod x86 {
 mod tests {
     use super::*;
 
+    /// The value times the scale, as the definition of the codes says.
+    fn expected(codes: &PanelCodes, scales: &PanelRow) -> PanelRow {
+        std::array::from_fn(|output| {
+            let code = codes[output % 16] >> (output / 16 * 4) & 15;
+            VALUES[usize::from(code)] * scales[output]
+        })
+    }
+
     #[test]
-    fn every_way_gives_the_same_bits() {
-        let codes: Vec<PanelCodes> =
-            (0..=255_u8).map(|byte| std::array::from_fn(|at| byte.wrapping_mul(37).wrapping_add(at as u8))).collect();
-        let scales: PanelRow = std::array::from_fn(|output| (output as f32 - 7.3) * 0.37);
-        let run = |look_up: &dyn Fn(&mut [PanelRow])| {
-            let mut out = vec![[f32::NAN; PANEL]; codes.len()];
-            look_up(&mut out);
-            out
-        };
-        let expected = run(&|out| one_by_one(&codes, &scales, out));
-        assert_eq!(expected[0][17], VALUES[0] * scales[17], "byte 1 is 0x01: its upper half is code 0");
-        assert_eq!(expected[0][1], VALUES[1] * scales[1]);
-        assert_eq!(run(&|out| look_up(&codes, &scales, out)), expected);
-        #[cfg(target_arch = "x86_64")]
-        if let Some(simd) = pulp::x86::V3::try_new() {
-            let by_avx2 = run(&|out| simd.vectorize(x86::Avx2 { simd, codes: &codes, scales: &scales, out }));
-            assert_eq!(by_avx2, expected);
+    fn all_vectors_look_up_the_same_bits_wherever_the_numbers_lie() {
+        let bytes: Vec<u8> = (0..16 * 256 + 64).map(|at| (at * 37 + at / 251) as u8).collect();
+        let numbers: Vec<f32> = (0..64).map(|at| (at as f32 - 27.3) * 0.37).collect();
+        let mut flat = vec![f32::NAN; 32 * 256 + 16];
+        // 64 bytes further there is the same alignment again, so that these are all places that a number can have.
+        for (codes_at, numbers_at) in (0..64).map(|at| (at, at % 16)) {
+            let codes = &bytes[codes_at..].as_chunks::<{ PANEL / 2 }>().0[..256];
+            let scales = numbers[numbers_at..].first_chunk::<PANEL>().unwrap();
+            let expected: Vec<PanelRow> = codes.iter().map(|codes| expected(codes, scales)).collect();
+            for out_at in [numbers_at, (numbers_at + 7) % 16] {
+                for vectors in Vectors::available() {
+                    let out = &mut flat[out_at..].as_chunks_mut::<PANEL>().0[..256];
+                    out.as_flattened_mut().fill(f32::NAN);
+                    look_up(codes, scales, vectors, out);
+                    let places = format!("{codes_at} bytes, {numbers_at} and {out_at} numbers into their buffers");
+                    assert_eq!(out, expected, "{}, {places}", vectors.set());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_lower_halves_are_the_first_outputs() {
+        let mut codes: PanelCodes = [0x70; PANEL / 2];
+        codes[1] = 0x1f;
+        for vectors in Vectors::available() {
+            let mut out = [[f32::NAN; PANEL]; 1];
+            look_up(&[codes], &[2.0; PANEL], vectors, &mut out);
+            let [row] = out;
+            assert_eq!((row[0], row[1], row[16], row[17]), (-2.0, 2.0, 0.0, 2.0 * VALUES[1]), "{}", vectors.set());
         }
     }
 }

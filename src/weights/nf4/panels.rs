@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::dequantise::rounded_to_bf16;
 use super::lookup::{PanelCodes, look_up};
 use super::{Absmax, BLOCK, DequantisedFormat, Nf4Matrix};
+use crate::vectors::Vectors;
 use crate::weights::panel_source::check_panel;
 use crate::weights::{PANEL, PanelRow, PanelSource};
 
@@ -55,7 +56,13 @@ impl PanelSource for Nf4Panels {
     }
 
     #[allow(clippy::indexing_slicing)] // check_panel has compared the ranges with the shape
-    fn panel<'p>(&'p self, panel: usize, inputs: Range<usize>, room: &'p mut [PanelRow]) -> &'p [PanelRow] {
+    fn panel<'p>(
+        &'p self,
+        panel: usize,
+        inputs: Range<usize>,
+        vectors: Vectors,
+        room: &'p mut [PanelRow],
+    ) -> &'p [PanelRow] {
         check_panel(self.shape, panel, &inputs, room);
         let [rows, cols] = self.shape;
         let room = &mut room[..inputs.len()];
@@ -72,7 +79,7 @@ impl PanelSource for Nf4Panels {
                 }
                 end = end.min(start + BLOCK - at % BLOCK);
             }
-            look_up(&codes[start..end], &scales, &mut room[start..end]);
+            look_up(&codes[start..end], &scales, vectors, &mut room[start..end]);
             start = end;
         }
         if self.dequantised == DequantisedFormat::Bf16 {
@@ -107,15 +114,18 @@ mod tests {
     fn check(panels: &Nf4Panels, whole: &[f32], [rows, cols]: [usize; 2]) {
         for panel in 0..rows.div_ceil(PANEL) {
             for (start, end) in [(0, cols), (cols / 3, cols), (1, 1), (0, cols.min(64))] {
-                let mut room = vec![[f32::NAN; PANEL]; cols];
-                let found = panels.panel(panel, start..end, &mut room);
-                assert_eq!(found.len(), end - start);
-                for (input, found) in (start..end).zip(found) {
-                    let expected: PanelRow = std::array::from_fn(|output| {
-                        let row = panel * PANEL + output;
-                        if row < rows { whole[row * cols + input] } else { 0.0 }
-                    });
-                    assert_eq!(found, &expected, "panel {panel}, input {input} of {rows}x{cols}");
+                for vectors in Vectors::available() {
+                    let mut room = vec![[f32::NAN; PANEL]; cols];
+                    let found = panels.panel(panel, start..end, vectors, &mut room);
+                    assert_eq!(found.len(), end - start);
+                    for (input, found) in (start..end).zip(found) {
+                        let expected: PanelRow = std::array::from_fn(|output| {
+                            let row = panel * PANEL + output;
+                            if row < rows { whole[row * cols + input] } else { 0.0 }
+                        });
+                        let set = vectors.set();
+                        assert_eq!(found, &expected, "{set}: panel {panel}, input {input} of {rows}x{cols}");
+                    }
                 }
             }
         }

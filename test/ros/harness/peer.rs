@@ -54,7 +54,7 @@ impl Peer {
 /// The status of one parameter in a decision.
 pub fn status_of(decision: &Value, parameter: &str) -> String {
     let lines = decision["parameters"].as_array().unwrap();
-    let name = format!("/planner_tuner: {parameter}");
+    let name = format!("planner_tuner: {parameter}");
     lines
         .iter()
         .find(|line| line["name"] == *name)

@@ -99,7 +99,12 @@ impl Applier {
         if slot.refusal.as_ref().is_some_and(|refusal| refusal.words == NOT_DECLARED) {
             slot.refusal = None;
         }
-        if let Some(value) = value.filter(|value| slot.wanted == Some(*value)) {
+        // An offset may round the last digit otherwise than whoever wrote the planner's file.
+        let nearly = |wanted: RosValue, found: RosValue| {
+            std::mem::discriminant(&wanted) == std::mem::discriminant(&found)
+                && (wanted.as_f64() - found.as_f64()).abs() <= 1e-9 * slot.target.range
+        };
+        if let Some(value) = value.filter(|value| slot.wanted.is_some_and(|wanted| nearly(wanted, *value))) {
             slot.confirm(value);
         }
     }

@@ -32,6 +32,8 @@ pub struct Applier {
     pub(super) suspect: bool,
     pub(super) deaths: VecDeque<Moment>,
     pub(super) last_set: Option<Moment>,
+    /// The last set that the apply rate counts.
+    pub(super) last_batch: Option<Moment>,
     pub(super) poll_at: Moment,
     pub(super) set_backoff: Backoff,
     /// The next set belongs to the one before and need not wait for the apply rate.
@@ -123,6 +125,7 @@ impl Applier {
             suspect: false,
             deaths: VecDeque::new(),
             last_set: None,
+            last_batch: None,
             poll_at: Moment::default(),
             set_backoff: Backoff::default(),
             follow_up: false,

@@ -53,7 +53,7 @@ impl Applier {
 
     fn is_set_due(&self, now: Moment) -> bool {
         let hurries = self.follow_up || self.urgent;
-        let too_soon = self.last_set.is_some_and(|last| now.since(last) < self.interval()) && !hurries;
+        let too_soon = self.last_batch.is_some_and(|last| now.since(last) < self.interval()) && !hurries;
         !too_soon && self.set_backoff.is_over(now) && self.is_worth_a_set()
     }
 
@@ -71,8 +71,8 @@ impl Applier {
 
     fn next_set(&mut self, now: Moment) -> Option<Command> {
         let hurries = self.follow_up || self.urgent;
-        let too_soon = self.last_set.is_some_and(|last| now.since(last) < self.interval()) && !hurries;
-        if too_soon || !self.set_backoff.is_over(now) {
+        let too_soon = self.last_batch.is_some_and(|last| now.since(last) < self.interval()) && !hurries;
+        if !self.set_backoff.is_over(now) {
             return None;
         }
         let least = self.least();
@@ -88,10 +88,12 @@ impl Applier {
         };
         // Speeds and samples belong together: when one change is worth a set, the batch carries all that differs.
         let well = with(|slot, _| slot.refusal.is_none() && slot.declared);
-        if !well.is_empty() && self.is_worth_a_set() {
+        if !well.is_empty() && !too_soon && self.is_worth_a_set() {
+            self.last_batch = Some(now);
             return Some(self.set(now, SetService::Atomically, well));
         }
-        // What was refused, or is not declared, must not keep the rest waiting: it goes on its own.
+        // What was refused, or is not declared, must not keep the rest waiting, nor wait for it: it goes on its own, at the
+        // pace of its refusals.
         let again = with(|slot, now| match &slot.refusal {
             Some(refusal) => refusal.backoff.is_over(now),
             None => !slot.declared,

@@ -3,6 +3,7 @@
 mod guard;
 mod guard_inputs;
 mod guard_properties;
+mod nav2_bank;
 mod nav2_mapping;
 mod nav2_real;
 mod nav2_respawn;

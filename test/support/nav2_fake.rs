@@ -129,6 +129,26 @@ impl World {
         Self::with_mapping(&brisk, limits)
     }
 
+    /// A world with the shipped MPPI mapping, and Nav2's start values.
+    pub fn mppi() -> Self {
+        let mapping = Mapping::named("nav2_mppi", &PlannerSpec::builtin("mppi").unwrap()).unwrap();
+        let mut world = Self::with(ApplierLimits::default());
+        world.sink = PlannerSink::new(mapping, ApplierLimits::default()).unwrap();
+        let (double, integer) = (RosValue::Double, RosValue::Integer);
+        let start = [
+            ("vx_max", double(0.5)),
+            ("wz_max", double(1.9)),
+            ("batch_size", integer(2000)),
+            ("time_steps", integer(56)),
+            ("vx_std", double(0.2)),
+            ("wz_std", double(0.4)),
+            ("temperature", double(0.3)),
+        ];
+        world.server().values = start.iter().map(|(name, v)| (format!("FollowPath.{name}"), *v)).collect();
+        world.nodes.get_mut(COSTMAP).unwrap().values.insert(INFLATION.to_owned(), double(0.7));
+        world
+    }
+
     /// A world for this DWB mapping.
     pub fn with_mapping(text: &str, limits: ApplierLimits) -> Self {
         let mapping = Mapping::from_yaml(text, "nav2_dwb.yaml", &PlannerSpec::builtin("dwa").unwrap()).unwrap();
@@ -157,6 +177,12 @@ impl World {
 
     pub fn apply(&mut self, action: f32) {
         let commands = self.sink.apply(self.now(), &dwa(action));
+        self.carry_out(commands);
+    }
+
+    /// Decides on parameters of any planner.
+    pub fn decide(&mut self, parameters: &PlannerParameters) {
+        let commands = self.sink.apply(self.now(), parameters);
         self.carry_out(commands);
     }
 

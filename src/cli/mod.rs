@@ -1,5 +1,6 @@
 //! The command line, one file a subcommand. Results go to stdout, talk to stderr.
 
+pub mod bank;
 pub mod bench;
 pub mod convert;
 mod destination;
@@ -56,6 +57,7 @@ enum Command {
     Export(export::ExportArgs),
     Render(render::RenderArgs),
     Train(train::TrainArgs),
+    Bank(bank::BankArgs),
     Bench(Box<bench::BenchArgs>),
     Doctor(Box<doctor::DoctorArgs>),
 }
@@ -91,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Train(args) => train::run(&args),
+        Command::Bank(args) => bank::run(&args),
         Command::Bench(args) => bench::run(*args).map(|()| Outcome::Complete),
         Command::Doctor(args) => doctor::run(&args).map(|()| Outcome::Complete),
     };

@@ -226,14 +226,14 @@ fn ids_of(mut origin: Origin) -> Ids {
 
 fn outcome(status: &TargetStatus) -> ParameterOutcome {
     match status {
-        TargetStatus::Applied => ParameterOutcome::Applied,
-        TargetStatus::Stored { .. } => ParameterOutcome::Stored,
+        TargetStatus::Applied | TargetStatus::Selected => ParameterOutcome::Applied,
+        TargetStatus::Stored { .. } | TargetStatus::NotInUse { .. } => ParameterOutcome::Stored,
         TargetStatus::Refused { .. } | TargetStatus::Yielded { .. } | TargetStatus::Stopped { .. } => {
             ParameterOutcome::Refused
         }
         TargetStatus::Unreachable => ParameterOutcome::Unreachable,
         // Not known in time, or nothing that would tell.
-        TargetStatus::Pending | TargetStatus::Published => ParameterOutcome::NotSet,
+        TargetStatus::Pending | TargetStatus::Published | TargetStatus::NotSelected { .. } => ParameterOutcome::NotSet,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an [`Applier`] makes of a server's answers.
 
 use super::applier::{Applier, Kind, Phase};
-use super::{Notice, OnConflict, RosValue, SetOutcome, SetService};
+use super::{Notice, RosValue, SetOutcome, SetService};
 use crate::planner::guard::Moment;
 
 impl Applier {
@@ -62,6 +62,7 @@ impl Applier {
         match kind {
             Kind::ReadAll(indices) if values.len() == indices.len() => {
                 indices.iter().zip(values).for_each(|(index, value)| self.found_at_start(*index, *value));
+                self.has_configured = false;
                 self.ready(now);
             }
             Kind::ReadAll(indices) => self.phase = Phase::Naming(indices.into()),
@@ -89,19 +90,28 @@ impl Applier {
 
     /// A value that the planner has of itself. The first one read is what is given back on exit.
     fn found_at_start(&mut self, index: usize, value: Option<RosValue>) {
+        if self.has_configured {
+            self.in_use_from_now(index, value);
+        }
         let Some(slot) = self.slots.get_mut(index) else { return };
         slot.start = slot.start.or(value);
         slot.declared = true;
         if slot.refusal.as_ref().is_some_and(|refusal| refusal.words == NOT_DECLARED) {
             slot.refusal = None;
         }
-        if let Some(value) = value.filter(|value| slot.wanted == Some(*value)) {
+        // An offset may round the last digit otherwise than whoever wrote the planner's file.
+        let nearly = |wanted: RosValue, found: RosValue| {
+            std::mem::discriminant(&wanted) == std::mem::discriminant(&found)
+                && (wanted.as_f64() - found.as_f64()).abs() <= 1e-9 * slot.target.range
+        };
+        if let Some(value) = value.filter(|value| slot.wanted.is_some_and(|wanted| nearly(wanted, *value))) {
             slot.confirm(value);
         }
     }
 
     /// Every name has been asked for on its own.
     fn named(&mut self, now: Moment) {
+        self.has_configured = false;
         if self.slots.iter().any(|slot| slot.declared) {
             self.ready(now);
         } else {
@@ -155,28 +165,14 @@ impl Applier {
     fn differs(&mut self, now: Moment, index: usize, theirs: Option<RosValue>) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         let Some(ours) = slot.accepted else { return };
-        let ros_parameter = slot.name().to_owned();
         if !slot.verified {
+            let ros_parameter = slot.name().to_owned();
             let found = theirs.map_or_else(|| "no number".to_owned(), |theirs| theirs.to_string());
             slot.accepted = None;
             return self.refuse(now, index, &format!("{ours} was accepted, but {ros_parameter} reads back {found}"));
         }
-        let consequence = match self.limits.on_conflict {
-            OnConflict::Yield => {
-                slot.yielded = Some(theirs);
-                "theirs is left until the tuner is enabled again or the planner restarts"
-            }
-            OnConflict::Insist => {
-                slot.accepted = None;
-                "ours is set again"
-            }
-            OnConflict::Stop => "nothing is set any more",
-        };
-        let node = self.node.clone();
-        self.notices.push(Notice::Conflict { node, ros_parameter: ros_parameter.clone(), ours, theirs, consequence });
-        if self.limits.on_conflict == OnConflict::Stop {
-            self.halt(format!("somebody else changed {ros_parameter}, and on_conflict is stop"));
-        }
+        slot.conflict_read_at = Some(now);
+        self.conflict(index, theirs);
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 
+use super::apply_rules::Occasion;
 use super::slot::{Backoff, Slot};
 use super::{
-    ApplierLimits, Batch, CallId, Command, Event, NodeName, Notice, RosValue, SetService, Target, TargetStatus,
+    ApplierLimits, ApplyRules, Batch, CallId, Command, Event, LifecycleState, NodeName, Notice, RosValue, SetService,
+    Target, TargetStatus,
 };
 use crate::planner::guard::Moment;
 
-/// Unanswered calls of one kind in a row after which the clients are made anew.
+/// Unanswered calls of one kind in a row after which it is said.
 const UNANSWERED: u32 = 3;
 
 /// The state machine for one node. Feed it with events, carry out the command that it answers with.
@@ -16,6 +18,7 @@ const UNANSWERED: u32 = 3;
 pub struct Applier {
     pub(super) node: NodeName,
     pub(super) limits: ApplierLimits,
+    pub(super) rules: ApplyRules,
     pub(super) slots: Vec<Slot>,
     pub(super) phase: Phase,
     pub(super) notices: Vec<Notice>,
@@ -29,6 +32,8 @@ pub struct Applier {
     pub(super) suspect: bool,
     pub(super) deaths: VecDeque<Moment>,
     pub(super) last_set: Option<Moment>,
+    /// The last set that the apply rate counts.
+    pub(super) last_batch: Option<Moment>,
     pub(super) poll_at: Moment,
     pub(super) set_backoff: Backoff,
     /// The next set belongs to the one before and need not wait for the apply rate.
@@ -39,8 +44,36 @@ pub struct Applier {
     pub(super) next_call: u64,
     unanswered_sets: u32,
     unanswered_gets: u32,
-    pub(super) rebuild: bool,
+    /// Between two reads of a node that has never answered: it is there, and not configured.
+    read_backoff: Backoff,
+    /// When the node answered last; `None` before the first answer of this process.
+    pub(super) answered: Option<Moment>,
     reminder: Backoff,
+    /// The state that the node told of.
+    pub(super) lifecycle: Option<LifecycleState>,
+    /// It was configured since the last read.
+    pub(super) has_configured: bool,
+    /// It was deactivated or shut down, or went as one goes that is not killed.
+    pub(super) said_goodbye: bool,
+    pub(super) occasion: Occasion,
+    /// What is wanted now must not wait.
+    pub(super) urgent: bool,
+    /// A set would be sent now if no call were in flight.
+    pub(super) about_to_set: bool,
+    pub(super) counts: Counts,
+}
+
+/// What happened at a node since the start.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Calls that set parameters.
+    pub sets: u64,
+    /// Times that somebody else set one of them.
+    pub conflicts: u64,
+    /// The last of those: what, and what was done about it.
+    pub last_conflict: Option<String>,
+    /// Times that it went away right after a set, with no goodbye.
+    pub deaths: u64,
 }
 
 /// How much is known of the node's own values.
@@ -72,10 +105,16 @@ pub(super) enum Kind {
 
 impl Applier {
     /// An applier for the targets of one node. The limits have been checked.
-    pub(super) fn new(node: NodeName, targets: impl IntoIterator<Item = Target>, limits: ApplierLimits) -> Self {
+    pub(super) fn new(
+        node: NodeName,
+        targets: impl IntoIterator<Item = Target>,
+        limits: ApplierLimits,
+        rules: ApplyRules,
+    ) -> Self {
         Self {
             node,
             limits,
+            rules,
             slots: targets.into_iter().map(Slot::new).collect(),
             phase: Phase::Unread,
             notices: Vec::new(),
@@ -86,6 +125,7 @@ impl Applier {
             suspect: false,
             deaths: VecDeque::new(),
             last_set: None,
+            last_batch: None,
             poll_at: Moment::default(),
             set_backoff: Backoff::default(),
             follow_up: false,
@@ -94,18 +134,27 @@ impl Applier {
             next_call: 0,
             unanswered_sets: 0,
             unanswered_gets: 0,
-            rebuild: false,
+            read_backoff: Backoff::default(),
+            answered: None,
             reminder: Backoff::default(),
+            lifecycle: None,
+            has_configured: false,
+            said_goodbye: false,
+            occasion: Occasion::default(),
+            urgent: false,
+            about_to_set: false,
+            counts: Counts::default(),
         }
     }
 
-    /// Takes the values that the node should have from now on.
-    pub fn want(&mut self, now: Moment, batch: &Batch) -> Option<Command> {
+    /// Takes the values that the node should have from now on; at once if they are urgent, else by the rules.
+    pub fn want(&mut self, now: Moment, batch: &Batch, urgent: bool) -> Option<Command> {
         for planned in &batch.values {
             if let Some(slot) = self.slots.iter_mut().find(|slot| slot.name() == planned.ros_parameter) {
                 slot.wanted = Some(planned.value);
             }
         }
+        self.urgent = urgent;
         self.next(now)
     }
 
@@ -116,7 +165,7 @@ impl Applier {
             slot.wanted = None;
         }
         (self.pending, self.phase) = (None, Phase::Unread);
-        (self.follow_up, self.rebuild) = (false, false);
+        (self.follow_up, self.urgent) = (false, false);
         self.one_by_one.clear();
     }
 
@@ -133,7 +182,10 @@ impl Applier {
     pub fn handle(&mut self, now: Moment, event: Event) -> Option<Command> {
         match event {
             Event::Available(there) => self.availability(now, there),
+            Event::Left => self.left(now),
             Event::Replaced => self.replaced(now),
+            Event::Lifecycle(state) => self.entered(now, state),
+            Event::Changed(values) => self.changed(now, &values),
             Event::CallFailed { call } => {
                 if let Some(pending) = self.take_pending(call) {
                     self.unanswered(now, pending);
@@ -148,6 +200,7 @@ impl Applier {
             Event::SetResult { call, results } => match self.take_pending(call) {
                 Some(Pending { kind: Kind::Set(service, sent), .. }) => {
                     self.unanswered_sets = 0;
+                    self.answered = Some(now);
                     self.set_answered(now, service, &sent, &results);
                 }
                 Some(other) => self.unanswered(now, other),
@@ -156,7 +209,8 @@ impl Applier {
             Event::GetResult { call, values } => match self.take_pending(call) {
                 Some(pending @ Pending { kind: Kind::Set(..), .. }) => self.unanswered(now, pending),
                 Some(Pending { kind, .. }) => {
-                    self.unanswered_gets = 0;
+                    (self.unanswered_gets, self.answered) = (0, Some(now));
+                    self.read_backoff.reset();
                     self.read_answered(now, kind, &values);
                 }
                 None => {}
@@ -165,9 +219,9 @@ impl Applier {
         self.next(now)
     }
 
-    /// What became of each of the node's parameters, with the value that the server took.
-    pub fn status(&self) -> impl Iterator<Item = (&Target, Option<RosValue>, TargetStatus)> {
-        self.slots.iter().map(|slot| (&slot.target, slot.accepted, self.status_of(slot)))
+    /// What became of each of the node's parameters, with the value that the server took and the one that it should have.
+    pub fn status(&self) -> impl Iterator<Item = (&Target, Option<RosValue>, Option<RosValue>, TargetStatus)> {
+        self.slots.iter().map(|slot| (&slot.target, slot.accepted, slot.wanted, self.status_of(slot)))
     }
 
     fn status_of(&self, slot: &Slot) -> TargetStatus {
@@ -180,18 +234,31 @@ impl Applier {
         if slot.wanted.is_none() {
             return TargetStatus::Pending;
         }
+        if let Some(state) = self.lifecycle.filter(|state| *state != LifecycleState::Active) {
+            return TargetStatus::NotInUse { state };
+        }
         if !self.available || self.away || (slot.in_doubt.is_some() && self.set_backoff.has_failed()) {
             return TargetStatus::Unreachable;
         }
         if let Some(refusal) = &slot.refusal {
             return TargetStatus::Refused { words: refusal.words.clone() };
         }
-        let settled = slot.verified && slot.due(self.limits.hysteresis).is_none();
+        let is_on_its_way = match &self.pending {
+            Some(Pending { kind: Kind::Set(_, sent), .. }) => sent.iter().any(|(i, _)| self.is_slot(*i, slot)),
+            _ => false,
+        };
+        // What is not worth a set yet, or waits for its turn, leaves the value in use that was set last.
+        let waits = is_on_its_way || (self.about_to_set && slot.change().is_some());
+        let settled = slot.verified && slot.accepted.is_some() && slot.in_doubt.is_none() && !waits;
         match (settled, &slot.target.remedy) {
             (false, _) => TargetStatus::Pending,
-            (true, None) => TargetStatus::Applied,
-            (true, Some(remedy)) => TargetStatus::Stored { remedy: remedy.clone() },
+            (true, Some(remedy)) if slot.in_use != slot.accepted => TargetStatus::Stored { remedy: remedy.clone() },
+            (true, _) => TargetStatus::Applied,
         }
+    }
+
+    fn is_slot(&self, index: usize, slot: &Slot) -> bool {
+        self.slots.get(index).is_some_and(|other| std::ptr::eq(other, slot))
     }
 
     /// A call got no answer in time.
@@ -213,12 +280,28 @@ impl Applier {
                 &mut self.unanswered_gets
             }
         };
-        *in_a_row += 1;
-        if *in_a_row >= UNANSWERED {
-            *in_a_row = 0;
-            self.rebuild = true;
-            self.notices.push(Notice::NotAnswering { node: self.node.clone() });
+        *in_a_row = in_a_row.saturating_add(1);
+        let (in_a_row, has_answered) = (*in_a_row, self.answered.is_some());
+        if in_a_row == UNANSWERED {
+            self.notices.push(Notice::NotAnswering { node: self.node.clone(), has_answered });
         }
+        // One that has answered and does not any more may be back any moment; one that never has is not configured.
+        if !has_answered && in_a_row >= UNANSWERED {
+            self.poll_at = now + self.read_backoff.fail(now);
+        }
+    }
+
+    /// Reads again at the next opportunity.
+    pub(super) fn poll_soon(&mut self, now: Moment) {
+        (self.poll_at, self.unanswered_gets) = (now, 0);
+        self.read_backoff.reset();
+    }
+
+    /// Another process, or none: nothing of what the last one said counts.
+    pub(super) fn forget_process(&mut self) {
+        (self.answered, self.lifecycle) = (None, None);
+        (self.unanswered_gets, self.unanswered_sets) = (0, 0);
+        self.read_backoff.reset();
     }
 
     fn put_in_doubt(&mut self, sent: &[(usize, RosValue)]) {
@@ -243,10 +326,11 @@ impl Applier {
         self.pending.take_if(|pending| pending.call == call)
     }
 
-    /// Says now and then that the node is not there.
+    /// Says now and then that the node is not there. One that is there, and does not answer yet, or not for the moment,
+    /// is told of otherwise.
     fn remind(&mut self, now: Moment) {
         let wanted = self.slots.iter().any(|slot| slot.wanted.is_some());
-        if (self.available && !self.away) || !wanted || self.halted.is_some() {
+        if self.available || !wanted || self.halted.is_some() {
             self.reminder.reset();
         } else if self.reminder.is_over(now) {
             let again_in = self.reminder.fail(now);

@@ -1,6 +1,6 @@
 //! What the sink wants done and what it is told.
 
-use super::RosValue;
+use super::{LifecycleState, RosValue};
 
 /// Numbers a call, so that an answer that comes too late is known as such.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,8 +34,6 @@ pub enum Command {
         /// ROS parameters.
         names: Vec<String>,
     },
-    /// Drop the node's clients and make new ones: unanswered requests pile up in the old.
-    RebuildClient,
 }
 
 /// What happened at one node.
@@ -43,6 +41,13 @@ pub enum Command {
 pub enum Event {
     /// Whether the node's parameter services are there.
     Available(bool),
+    /// The node's endpoints are gone from the graph.
+    Left,
+    /// The node is in this state now (`get_state`, `transition_event`).
+    Lifecycle(LifecycleState),
+    /// The node tells that parameters have another value now (`/parameter_events`): by whose doing it does not tell. `None`
+    /// for what is no number.
+    Changed(Vec<(String, Option<RosValue>)>),
     /// Another process of the same name has been seen. It may have been talked to already: discovery is told of it by
     /// several ways at once.
     Replaced,

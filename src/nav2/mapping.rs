@@ -5,7 +5,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::mapping_file::{MappingFile, TargetEntry};
-use super::{ControllerBank, InvalidMapping, MappingError, NodeName, RosType, Target};
+use super::speed_limit::SpeedLimitRule;
+use super::{ApplyRules, ControllerBank, InvalidMapping, MappingError, NodeName, RosType, Target};
 use crate::planner::{ParameterSpec, PlannerSpec, did_you_mean, nearest_quoted_key};
 
 /// The shipped mappings, built into every binary.
@@ -17,7 +18,7 @@ const BUILT_IN: [(&str, &str); 4] = [
 ];
 
 /// Stands for the plugin's id in the ROS parameters of a mapping file.
-const PLUGIN: &str = "{plugin}";
+pub(super) const PLUGIN: &str = "{plugin}";
 
 /// Largest magnitude of a gain, an offset or a limit: keeps integers exact.
 const LARGEST: f64 = 1e6;
@@ -54,6 +55,9 @@ pub struct Mapping {
     targets: Vec<Target>,
     without_twin: Vec<(String, String)>,
     bank: Option<ControllerBank>,
+    apply: ApplyRules,
+    costmaps: Vec<NodeName>,
+    speed_limit: Option<SpeedLimitRule>,
 }
 
 impl Mapping {
@@ -131,6 +135,21 @@ impl Mapping {
         self.bank.as_ref()
     }
 
+    /// When a change is worth a set.
+    pub fn apply_rules(&self) -> &ApplyRules {
+        &self.apply
+    }
+
+    /// The costmaps that the robot drives by: they must see obstacles before anything is set.
+    pub fn costmaps(&self) -> &[NodeName] {
+        &self.costmaps
+    }
+
+    /// Where speed limits come from, and what they cap.
+    pub fn speed_limit(&self) -> Option<&SpeedLimitRule> {
+        self.speed_limit.as_ref()
+    }
+
     fn checked(file: MappingFile, planner: &PlannerSpec) -> Result<Self, InvalidMapping> {
         let MappingFile { name, description, sink: kind, planner: made_for, plugin, parameters, without_twin, .. } =
             &file;
@@ -138,10 +157,11 @@ impl Mapping {
             let (expected, found) = (expected.to_uppercase(), planner.name().to_owned());
             return Err(InvalidMapping::Planner { expected, found });
         }
-        let bank = file.controller_bank.as_ref().map(|entry| ControllerBank::checked(entry, planner)).transpose()?;
-        let plugins: Vec<&str> = match (&bank, plugin) {
-            (Some(bank), _) => bank.controllers().iter().map(|controller| controller.id()).collect(),
-            (None, plugin) => vec![plugin.as_deref().unwrap_or("FollowPath")],
+        let mut bank =
+            file.controller_bank.as_ref().map(|entry| ControllerBank::checked(entry, planner)).transpose()?;
+        let plugins: Vec<String> = match (&bank, plugin) {
+            (Some(bank), _) => bank.controllers().iter().map(|controller| controller.id().to_owned()).collect(),
+            (None, plugin) => vec![plugin.clone().unwrap_or_else(|| "FollowPath".to_owned())],
         };
         let sets = *kind == MappingKind::SetParameters;
         if sets == parameters.0.is_empty() {
@@ -157,13 +177,14 @@ impl Mapping {
         for (parameter, entries) in &parameters.0 {
             let spec = known_parameter("parameters", parameter, planner)?;
             for entry in entries {
-                // What the bank chooses a controller for is not set as well.
-                if bank.as_ref().is_some_and(|bank| !entry.live && bank.chooses(parameter)) {
+                // What the bank chooses a controller for is not set as well: it is only expected there.
+                if let Some(bank) = bank.as_mut().filter(|bank| bank.chooses(parameter)) {
+                    bank.expect(spec, entry)?;
                     continue;
                 }
                 let per_plugin = entry.ros_parameter.contains(PLUGIN);
                 for plugin in plugins.iter().take(if per_plugin { plugins.len() } else { 1 }) {
-                    targets.push(target(spec, entry, &entry.ros_parameter.replace(PLUGIN, plugin))?);
+                    targets.push(target(spec, entry, plugin)?);
                 }
             }
         }
@@ -171,6 +192,18 @@ impl Mapping {
             known_parameter("without_twin", parameter, planner)?;
         }
         check_once(&targets)?;
+        check_floors(&mut targets)?;
+        let apply = ApplyRules::checked(&file.apply)?;
+        let costmap = |name: &String| {
+            NodeName::new(name).ok_or_else(|| InvalidMapping::Field {
+                parameter: "costmaps".to_owned(),
+                field: "a name",
+                found: format!("'{}'", name.escape_debug()),
+                expected: "a ROS node name such as local_costmap/local_costmap",
+            })
+        };
+        let costmaps = file.costmaps.iter().map(costmap).collect::<Result<Vec<_>, _>>()?;
+        let speed_limit = file.speed_limit.as_ref().map(|entry| SpeedLimitRule::checked(entry, planner)).transpose()?;
         let mapped = |name: &str| parameters.0.iter().any(|(known, entries)| known == name && !entries.is_empty());
         let excused = |name: &str| without_twin.0.iter().any(|(known, _)| known == name);
         let mut names = planner.parameters().iter().map(ParameterSpec::name);
@@ -186,6 +219,9 @@ impl Mapping {
             targets,
             without_twin: without_twin.0.clone(),
             bank,
+            apply,
+            costmaps,
+            speed_limit,
         })
     }
 }
@@ -204,7 +240,10 @@ pub(super) fn known_parameter<'p>(
     })
 }
 
-fn target(spec: &ParameterSpec, entry: &TargetEntry, ros_parameter: &str) -> Result<Target, InvalidMapping> {
+/// The place of an entry for one plugin.
+pub(super) fn target(spec: &ParameterSpec, entry: &TargetEntry, plugin: &str) -> Result<Target, InvalidMapping> {
+    let ros_parameter = entry.ros_parameter.replace(PLUGIN, plugin);
+    let ros_parameter = ros_parameter.as_str();
     let wrong = |field, found: String, expected| {
         Err(InvalidMapping::Field { parameter: spec.name().to_owned(), field, found, expected })
     };
@@ -238,6 +277,12 @@ fn target(spec: &ParameterSpec, entry: &TargetEntry, ros_parameter: &str) -> Res
     if entry.ros_type == RosType::Integer && !(whole(entry.min) && whole(entry.max)) {
         return wrong("min or max", "a fraction".to_owned(), "a whole number because type is integer");
     }
+    if let Some(share) = entry.min_change.filter(|share| !(0.0..=0.5).contains(share)) {
+        return wrong("min_change", share.to_string(), "a share of the range from 0 to 0.5");
+    }
+    if let Some(floor) = entry.at_least.as_ref().filter(|floor| !(0.0..=LARGEST).contains(&floor.share)) {
+        return wrong("at_least", floor.share.to_string(), "a share from 0 to 1e6");
+    }
     match (&entry.remedy, entry.live) {
         (None, false) => return wrong("remedy", "missing".to_owned(), "what to do about it, because live is false"),
         (Some(_), true) => return wrong("remedy", "given".to_owned(), "none, because live is true"),
@@ -255,7 +300,29 @@ fn target(spec: &ParameterSpec, entry: &TargetEntry, ros_parameter: &str) -> Res
         live: entry.live,
         remedy: entry.remedy.clone(),
         range: entry.gain.abs() * (spec.max() - spec.min()),
+        min_change: entry.min_change,
+        at_least: entry.at_least.as_ref().map(|floor| (floor.share, floor.of.replace(PLUGIN, plugin))),
     })
+}
+
+/// Finds what floors are shares of, and counts their range to the range of what they raise.
+fn check_floors(targets: &mut [Target]) -> Result<(), InvalidMapping> {
+    let known: Vec<(NodeName, String, f64)> =
+        targets.iter().map(|target| (target.node.clone(), target.ros_parameter.clone(), target.range)).collect();
+    for target in targets {
+        let Some((share, of)) = &target.at_least else { continue };
+        let other =
+            known.iter().find(|(node, name, _)| *node == target.node && name == of && *of != target.ros_parameter);
+        match other {
+            Some((_, _, range)) if target.ros_type == RosType::Double => target.range = target.range.max(share * range),
+            _ => {
+                let expected = "another ROS parameter of the same node in this file, for one of type double";
+                let (parameter, found) = (target.parameter.clone(), of.clone());
+                return Err(InvalidMapping::Field { parameter, field: "at_least", found, expected });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check_once(targets: &[Target]) -> Result<(), InvalidMapping> {

@@ -22,6 +22,43 @@ pub(super) struct MappingFile {
     #[serde(default)]
     pub(super) without_twin: Entries<String>,
     pub(super) controller_bank: Option<BankEntry>,
+    #[serde(default)]
+    pub(super) apply: ApplyEntry,
+    #[serde(default)]
+    pub(super) costmaps: Vec<String>,
+    pub(super) speed_limit: Option<SpeedLimitEntry>,
+}
+
+/// The keys of the rules for setting.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApplyEntry {
+    pub(super) apply_rate: Option<f64>,
+    #[serde(default)]
+    pub(super) min_change: f64,
+    #[serde(default)]
+    pub(super) accumulated_change: f64,
+    #[serde(default)]
+    pub(super) small_changes: SmallChangesEntry,
+}
+
+/// When changes that are too small otherwise are set.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SmallChangesEntry {
+    #[serde(default)]
+    pub(super) at_new_goal: bool,
+    #[serde(default)]
+    pub(super) while_standing: bool,
+}
+
+/// The keys of a speed limit.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SpeedLimitEntry {
+    pub(super) topic: String,
+    pub(super) parameter: String,
+    pub(super) robot_max: f64,
 }
 
 /// The keys of a target.
@@ -40,6 +77,16 @@ pub(super) struct TargetEntry {
     pub(super) max: Option<f64>,
     pub(super) live: bool,
     pub(super) remedy: Option<String>,
+    pub(super) min_change: Option<f64>,
+    pub(super) at_least: Option<AtLeastEntry>,
+}
+
+/// The keys of a floor that another ROS parameter gives.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AtLeastEntry {
+    pub(super) share: f64,
+    pub(super) of: String,
 }
 
 /// The keys of a controller bank.

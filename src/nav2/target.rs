@@ -90,6 +90,10 @@ pub struct Target {
     pub(super) remedy: Option<String>,
     /// Width of the parameter's range, as the ROS parameter counts it.
     pub(super) range: f64,
+    /// Least change that is worth a set, as a share of the range, where the mapping's own does not count.
+    pub(super) min_change: Option<f64>,
+    /// Never below this share of another ROS parameter of the same node.
+    pub(super) at_least: Option<(f64, String)>,
 }
 
 impl Target {
@@ -128,7 +132,17 @@ impl Target {
         self.range
     }
 
-    /// The ROS value for a value of the planner parameter. Integers are rounded to nearest, halves away from zero.
+    /// The least change that is worth a set, as a share of the range, where it differs from the mapping's.
+    pub fn min_change(&self) -> Option<f64> {
+        self.min_change
+    }
+
+    /// The share of another ROS parameter that the value does not go below, and that parameter.
+    pub fn at_least(&self) -> Option<(f64, &str)> {
+        self.at_least.as_ref().map(|(share, of)| (*share, of.as_str()))
+    }
+
+    /// The ROS value for a value of the planner parameter, `at_least` apart. Integers are rounded to nearest, halves away from zero.
     pub fn value_for(&self, value: f64) -> RosValue {
         let value = value * self.gain + self.offset;
         let value = self.min.map_or(value, |min| value.max(min));

@@ -85,7 +85,7 @@ impl ParameterSpec {
 
     /// The nearest settable value to a finite `value`: cut to the range, integers rounded to nearest with halves away
     /// from zero. The result is in range, because an integer parameter's limits are integral.
-    pub(super) fn settable(&self, value: f64) -> f64 {
+    pub(crate) fn settable(&self, value: f64) -> f64 {
         let value = if self.integer { value.round() } else { value };
         value.clamp(self.min, self.max)
     }

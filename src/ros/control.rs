@@ -8,6 +8,7 @@ use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::clock::RosTime;
+use super::costmap_watch::CostmapNews;
 use super::decisions::{Finished, InFlight};
 use super::graph::GraphFacts;
 use super::intake::{ImageInbox, ImageMessage};
@@ -30,6 +31,9 @@ use vlm_planner_tuner::recording::DecisionSchedule;
 
 /// Time-outs are looked for this often.
 const TICK: Duration = Duration::from_millis(50);
+
+/// A robot that is slower than this, m/s and rad/s, stands.
+const STANDING_BELOW: f64 = 0.01;
 
 /// Whether there is a model.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,6 +83,9 @@ pub(super) struct Control {
     pub(super) wanted: Option<PlannerParameters>,
     pub(super) controller: Option<String>,
     pub(super) planner_fault: Option<String>,
+    pub(super) costmaps: CostmapNews,
+    /// Switched to shadow because a costmap is blind, to be active again when it sees.
+    pub(super) waits_for_sight: bool,
 
     pub(super) graph: GraphFacts,
     pub(super) finished: Option<Finished>,
@@ -139,6 +146,8 @@ impl Control {
             wanted: None,
             controller: None,
             planner_fault: None,
+            costmaps: CostmapNews::default(),
+            waits_for_sight: false,
             graph: GraphFacts::default(),
             finished: None,
             latencies: Latencies::default(),
@@ -151,6 +160,10 @@ impl Control {
 
     pub(super) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    pub(super) fn mapping(&self) -> &Mapping {
+        self.sink.mapping()
     }
 
     /// The planner's nodes. The first stands for all of them when tuners agree on who sets its parameters.
@@ -224,6 +237,7 @@ impl Control {
         match input {
             Input::Velocity { linear, angular, stamp } => {
                 self.any_velocity = true;
+                self.sink.standing(linear.abs() < STANDING_BELOW && angular.abs() < STANDING_BELOW);
                 if let Some(guard) = &mut self.guard {
                     guard.velocity(linear, angular, stamp);
                 }
@@ -231,6 +245,7 @@ impl Control {
             Input::NewGoal => {
                 log::info!("a new goal: past frames are forgotten");
                 self.schedule.restart();
+                self.sink.new_goal();
                 self.operate(Operator::ResetHistory);
             }
             Input::Planner(node, event) => {
@@ -241,6 +256,8 @@ impl Control {
             Input::Request(request, answer) => self.take_request(request, answer),
             Input::Settings(settings) => self.take_settings(*settings),
             Input::Graph(facts) => self.take_graph(facts),
+            Input::Costmaps(news) => self.take_costmaps(news),
+            Input::SpeedLimit(limit) => self.take_speed_limit(limit),
             Input::Drive(event) => {
                 if let Some(log) = &mut self.log {
                     log.event(event);
@@ -288,9 +305,8 @@ impl Control {
         }
         match action {
             Action::Nothing | Action::Hold => {}
-            Action::Decision { parameters, set } | Action::SafeDefaults { parameters, set } => {
-                self.publish_parameters(&parameters, set);
-            }
+            Action::Decision { parameters, set } => self.publish_parameters(&parameters, set, false),
+            Action::SafeDefaults { parameters, set } => self.publish_parameters(&parameters, set, true),
         }
         if let Some(transition) = transition {
             let text = format!("{} -> {}: {}", transition.from.as_str(), transition.to.as_str(), transition.reason);

@@ -28,6 +28,7 @@ impl Control {
             lines.push(self.drawing_line());
         }
         lines.extend(self.sink.status().iter().map(|parameter| parameter_line(&self.source, self.mode, parameter)));
+        lines.extend(self.planner_lines());
         lines.extend(self.log_line());
         self.outlet.diagnostics(self.clock.now(), lines);
         self.publish_status();

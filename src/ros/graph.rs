@@ -58,6 +58,7 @@ struct PlannerNode {
     /// DDS topic of the answers to `get_parameters`. It tells of a new process some 2 s before the names of its nodes
     /// do, which come in a topic of their own; and a process that has it can be asked.
     answers: String,
+    is_there: bool,
     process: ProcessWatch,
 }
 
@@ -97,6 +98,7 @@ impl GraphWatch {
                 .map(|name| PlannerNode {
                     answers: answers_topic(&names.resolve(name.as_str())),
                     name,
+                    is_there: false,
                     process: ProcessWatch::default(),
                 })
                 .collect(),
@@ -136,6 +138,10 @@ impl GraphWatch {
     fn look_for_respawns(&mut self, node: &r2r::Node) {
         for planner in &mut self.planner {
             let answering = node.get_publishers_info_by_topic(&planner.answers, true).unwrap_or_default();
+            let is_gone = std::mem::replace(&mut planner.is_there, !answering.is_empty()) && answering.is_empty();
+            if is_gone {
+                self.inputs.try_send(Input::Planner(planner.name.clone(), Event::Left)).ok();
+            }
             if planner.process.is_replaced(answering.into_iter().map(|endpoint| endpoint.endpoint_gid.to_vec())) {
                 log::debug!("{} is another process than before", planner.name);
                 // A full inbox: the sink finds out by reading, half a second later.

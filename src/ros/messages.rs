@@ -144,13 +144,20 @@ pub(super) fn parameter_line(source: &Source, mode: Mode, parameter: &ParameterS
         TargetStatus::Stored { remedy } => (Level::Warn, format!("accepted, but not used while driving. {remedy}")),
         TargetStatus::Refused { words } => (Level::Warn, format!("refused: {words}")),
         TargetStatus::Unreachable => (Level::Warn, "not applied: the node is not there or does not answer".into()),
+        TargetStatus::NotInUse { state } => (Level::Warn, format!("not in use: the node is {state}")),
+        TargetStatus::NotSelected { why } => (Level::Warn, format!("not selected: {why}")),
+        TargetStatus::Stopped { why } => (Level::Error, format!("stopped: {why}")),
         TargetStatus::Yielded { .. } => (Level::Warn, "left as somebody else has set it".into()),
         other => (Level::Ok, other.name().to_owned()),
     };
     let line = Line::new(source, &parameter.parameter, level, message).value("status", parameter.status.name());
     let line = with_place(line, parameter);
-    match &parameter.value {
+    let line = match &parameter.value {
         Some(value) => line.value("value", value),
+        None => line,
+    };
+    match &parameter.wanted {
+        Some(wanted) => line.value("wanted", wanted),
         None => line,
     }
     .done()

@@ -8,6 +8,7 @@
 mod clock;
 mod context;
 mod control;
+mod costmap_watch;
 mod decisions;
 mod diagnostics;
 mod error;
@@ -22,7 +23,9 @@ mod operator_services;
 mod outlet;
 mod parameter_server;
 mod planner_clients;
+mod planner_diagnostics;
 mod planner_side;
+mod planner_watch;
 mod services;
 mod signals;
 mod spin;
@@ -38,10 +41,12 @@ use std::sync::atomic::AtomicBool;
 use tokio::sync::{mpsc, oneshot};
 
 use self::control::Control;
+use self::costmap_watch::CostmapNews;
 pub use self::error::NodeError;
 use self::graph::GraphFacts;
 use self::intake::ImageInbox;
 use self::logging::RosLogger;
+use self::planner_watch::PlannerWatch;
 use self::services::{Outcome, Request};
 use self::surroundings::SharedSurroundings;
 use vlm_planner_tuner::frame::Stamp;
@@ -78,6 +83,11 @@ enum Input {
     Settings(Box<Settings>),
     /// Who publishes what.
     Graph(GraphFacts),
+    /// Whether the costmaps see anything.
+    Costmaps(CostmapNews),
+    /// A speed limit of the place, or its end.
+    #[cfg_attr(not(nav2_msgs), expect(dead_code, reason = "heard only where there is nav2_msgs"))]
+    SpeedLimit(Option<nav2::SpeedLimit>),
 }
 
 /// What `--help` says.
@@ -176,7 +186,15 @@ fn start(loader: impl FnOnce(&Settings) -> Result<Loader, SettingError>) -> Resu
         let seen = (images.clone(), surroundings.clone(), parameters);
         let control = Control::new(&mut node, settings, planner, mapping, loader, logger, seen, &inputs)?;
         let intake = intake::Intake::subscribe(&mut node, control.settings(), images, surroundings, inputs.clone())?;
-        let spinning = spin::Spinning::start(node, control.settings(), control.planner_nodes(), intake, inputs)?;
+        let watch = PlannerWatch::new(
+            &mut node,
+            control.settings(),
+            control.mapping(),
+            &control.planner_nodes(),
+            inputs.clone(),
+        )?;
+        let planner = control.planner_nodes();
+        let spinning = spin::Spinning::start(node, control.settings(), planner, (intake, watch), inputs)?;
         let ended = control.run(received, &spinning, &stop).await;
         spinning.end();
         ended

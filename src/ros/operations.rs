@@ -85,7 +85,11 @@ impl Control {
     pub(super) fn take_request(&mut self, request: Request, answer: oneshot::Sender<Outcome>) {
         log::info!("the operator asks: {request:?}");
         let outcome = match request {
+            Request::Enable(true) if self.costmaps.blind.is_some() => {
+                Err(self.costmaps.blind.clone().unwrap_or_default() + "; nothing is set until it sees")
+            }
             Request::Enable(enable) => {
+                self.waits_for_sight = false;
                 self.operate(if enable { Operator::Enable } else { Operator::Disable });
                 Ok(if enable { "parameters are set from the next valid decision on" } else { "switched off" }.into())
             }

@@ -98,6 +98,11 @@ impl Outlet {
         lines.into_iter().for_each(|line| drop(self.rosout.publish(&line)));
     }
 
+    /// How many listen to which controller is to be used.
+    pub(super) fn controller_listeners(&self) -> usize {
+        self.controller.get_inter_process_subscription_count().unwrap_or(0)
+    }
+
     /// The controller to use from now on.
     pub(super) fn controller(&self, id: &str) {
         publish("controller_selector", &self.controller, &RosString { data: id.to_owned() });

@@ -14,7 +14,8 @@ use tokio::time::{sleep, timeout};
 use super::{Input, NodeError};
 use vlm_planner_tuner::nav2::{CallId, Command, Event, NodeName, RosValue, SetOutcome, SetService};
 
-/// r2r would wait for ever for a server that died. The sink gives a call up long before.
+/// r2r would wait for ever for a server that died. The sink gives a call up long before. The client stays: r2r cannot drop
+/// one, and it finds a server that comes back by itself.
 const GIVE_UP: Duration = Duration::from_secs(2);
 /// Between two looks whether a server that is there still is.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -84,9 +85,6 @@ impl PlannerClients {
                     values: response.values.iter().map(to_value).collect(),
                 });
             }
-            // r2r cannot drop a client: a new one would leave the old one's DDS endpoints behind, which is far more
-            // than the few bytes of an unanswered request. The old client finds a server that comes back by itself.
-            Command::RebuildClient => log::debug!("{name} left calls unanswered"),
         }
     }
 
@@ -167,7 +165,7 @@ fn to_parameters(values: &[(String, RosValue)]) -> Vec<Parameter> {
     values.iter().map(parameter).collect()
 }
 
-fn to_value(value: &ParameterValue) -> Option<RosValue> {
+pub(super) fn to_value(value: &ParameterValue) -> Option<RosValue> {
     match value.type_ {
         INTEGER => Some(RosValue::Integer(value.integer_value)),
         DOUBLE => Some(RosValue::Double(value.double_value)),

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::control::Control;
+use super::costmap_watch::CostmapNews;
 use super::graph::GraphFacts;
-use vlm_planner_tuner::nav2::{self, NodeName};
+use vlm_planner_tuner::nav2::{self, NodeName, SpeedLimit};
 use vlm_planner_tuner::planner::envelope::Enveloped;
-use vlm_planner_tuner::planner::guard::{Level, Mode};
+use vlm_planner_tuner::planner::guard::{Level, Mode, Operator};
 
 /// How long a planner may take to take its start values back when the node ends.
 const LAST_CALL: Duration = Duration::from_millis(500);
@@ -20,25 +21,29 @@ impl Control {
         self.graph = facts;
         match self.graph.other_tuner.clone() {
             Some(other) if !self.settings.force => self.fail_planner(format!("{other} tunes the same planner")),
-            _ if claimed_now || self.settings.force => self.apply_wanted(),
+            _ if claimed_now || self.settings.force => self.apply_wanted(false),
             _ => {}
         }
     }
 
-    pub(super) fn publish_parameters(&mut self, parameters: &Enveloped, set: bool) {
+    /// Publishes parameters, and sets them if they may be: safe defaults at once, decisions when they are worth it.
+    pub(super) fn publish_parameters(&mut self, parameters: &Enveloped, set: bool, at_once: bool) {
         self.outlet.parameters(parameters.parameters());
         if set {
             self.wanted = Some(parameters.parameters().clone());
-            self.apply_wanted();
+            self.apply_wanted(at_once);
         }
     }
 
     /// Sets what is wanted, unless another tuner may have the planner.
-    pub(super) fn apply_wanted(&mut self) {
+    pub(super) fn apply_wanted(&mut self, at_once: bool) {
         let is_ours = self.graph.claimed || self.settings.force || self.sink.nodes().next().is_none();
         let Some(wanted) = self.wanted.as_ref().filter(|_| is_ours && self.mode == Mode::Active) else { return };
         let now = self.monotonic();
-        let commands = self.sink.apply(now, wanted);
+        let commands = match at_once {
+            true => self.sink.apply_at_once(now, wanted),
+            false => self.sink.apply(now, wanted),
+        };
         self.carry_out(commands);
         let controller = self.sink.controller().filter(|id| Some(*id) != self.controller.as_deref());
         if let Some(id) = controller {
@@ -51,8 +56,41 @@ impl Control {
         commands.into_iter().for_each(|(node, command)| self.clients.carry_out(node, command));
     }
 
+    /// A costmap that sees nothing is no planner to speed up: nothing is set until it sees.
+    pub(super) fn take_costmaps(&mut self, news: CostmapNews) {
+        let before = std::mem::replace(&mut self.costmaps, news);
+        match (before.blind, self.costmaps.blind.clone()) {
+            (was, Some(why)) if was.as_ref() != Some(&why) => {
+                log::error!("{why}");
+                if self.mode == Mode::Active {
+                    // A planner that was given up on stays given up on.
+                    self.waits_for_sight = self.planner_fault.is_none();
+                    self.operate(Operator::Shadow);
+                }
+            }
+            (Some(_), None) => {
+                log::info!("no costmap is known to be blind any more");
+                if std::mem::take(&mut self.waits_for_sight) && self.mode == Mode::Shadow {
+                    self.operate(Operator::Enable);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn take_speed_limit(&mut self, limit: Option<SpeedLimit>) {
+        if limit != self.sink.speed_limit() {
+            log::info!("speed limit: {limit:?}");
+            let commands = self.sink.speed_limited(self.monotonic(), limit);
+            self.carry_out(commands);
+        }
+    }
+
     /// Passes on what the sink has to say.
     pub(super) fn watch_planner(&mut self) {
+        if self.sink.mapping().bank().is_some() {
+            self.sink.selector_is_heard(self.outlet.controller_listeners() > 0);
+        }
         for notice in self.sink.take_notices() {
             match notice.level() {
                 Level::Ok => log::info!("{notice}"),

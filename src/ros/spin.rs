@@ -9,6 +9,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::graph::GraphWatch;
 use super::intake::Intake;
+use super::planner_watch::PlannerWatch;
 use super::{Input, NodeError};
 use vlm_planner_tuner::live::Settings;
 use vlm_planner_tuner::nav2::NodeName;
@@ -27,7 +28,7 @@ impl Spinning {
         mut node: r2r::Node,
         settings: &Settings,
         planner: Vec<NodeName>,
-        mut intake: Intake,
+        (mut intake, mut watch): (Intake, PlannerWatch),
         inputs: Sender<Input>,
     ) -> Result<Self, NodeError> {
         let mut graph = GraphWatch::new(&node, settings, planner, inputs)?;
@@ -37,6 +38,7 @@ impl Spinning {
             while !stopped.load(Ordering::Relaxed) {
                 node.spin_once(SPIN);
                 intake.drain();
+                watch.look(&mut node, Instant::now());
                 graph.look(&mut node, Instant::now());
             }
             // The node goes here, explicitly: peers see it go at once.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vlm_planner_tuner::nav2::{Mapping, MappingKind, RosValue, plan};
+use vlm_planner_tuner::nav2::{Mapping, MappingKind, RosValue, SpeedLimit, plan, plan_under};
 use vlm_planner_tuner::planner::PlannerSpec;
 use vlm_planner_tuner::planner::guard::Moment;
 
@@ -79,8 +79,8 @@ fn mppi_sets_eight_and_all_are_live() {
     assert_eq!(names[..7], expected);
     assert_eq!(names[7], "inflation_layer.inflation_radius");
     assert!(mapping.targets().iter().all(|target| target.is_live()));
-    assert_eq!(found[0].2, RosValue::Double(0.0), "not below vx_min");
-    assert_eq!((found[2].2, found[3].2), (RosValue::Integer(400), RosValue::Integer(20)));
+    assert_eq!(found[0].2, RosValue::Double(0.15), "the robot goes on");
+    assert_eq!((found[2].2, found[3].2), (RosValue::Integer(1800), RosValue::Integer(56)));
     assert!((mapping.targets()[6].value_for(1.0).as_f64() - 0.3).abs() < 1e-12);
 }
 
@@ -244,6 +244,61 @@ fn a_bank_that_cannot_be_is_refused() {
     ];
     for (text, expected) in cases {
         let error = refused(&text);
+        assert!(error.contains(expected), "{error}\nexpected {expected}");
+    }
+}
+
+/// The start values in Nav2's own file for Jazzy.
+#[test]
+fn the_safe_defaults_of_mppi_are_nav2s_start_values() {
+    let mapping = Mapping::named("nav2_mppi", &planner("mppi")).unwrap();
+    let safe = plan(&mapping, &planner("mppi").safe_defaults());
+    let found: Vec<f64> = safe.iter().flat_map(|batch| &batch.values).map(|planned| planned.value.as_f64()).collect();
+    let expected = [0.5, 1.9, 2000.0, 56.0, 0.2, 0.4, 0.3, 0.7];
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-9, "{found} {expected}");
+    }
+}
+
+#[test]
+fn the_noise_on_the_speed_grows_with_its_limit() {
+    let mapping = Mapping::named("nav2_mppi", &planner("mppi")).unwrap();
+    // 2.0 m/s, with the least noise that a policy can ask for.
+    let found = planned(&mapping, &[1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0]);
+    let value = |name: &str| found.iter().find(|(_, ros, _)| ros.ends_with(name)).unwrap().2.as_f64();
+    assert!((value("vx_std") - 0.4 * value("vx_max")).abs() < 1e-9);
+    assert_eq!(value("vx_max"), 2.0);
+}
+
+#[test]
+fn a_speed_limit_caps_what_is_set() {
+    let mapping = Mapping::named("nav2_dwb", &planner("dwa")).unwrap();
+    let fast = planner("dwa").from_action(&[1.0; 7]).unwrap();
+    for (limit, expected) in [
+        (None, 2.0),
+        (Some(SpeedLimit::Percent(50.0)), 1.0),
+        (Some(SpeedLimit::Absolute(0.4)), 0.4),
+        (Some(SpeedLimit::Absolute(9.0)), 2.0),
+    ] {
+        assert_eq!(plan_under(&mapping, &fast, limit)[0].values[0].value, RosValue::Double(expected), "{limit:?}");
+    }
+}
+
+#[test]
+fn rules_that_cannot_be_are_refused() {
+    for (from, to, expected) in [
+        ("apply_rate: 0.5", "apply_rate: 0", "apply: apply_rate is 0, expected 0.01 to 20 Hz"),
+        ("min_change: 0.05", "min_change: .nan", "apply: min_change is NaN"),
+        ("robot_max: 2.0", "robot_max: 0", "speed_limit: robot_max is 0"),
+        ("parameter: max_vel_x, robot", "parameter: max_vel_y, robot", "DWA has no parameter 'max_vel_y'"),
+        (
+            "costmaps: [local_costmap/local",
+            "costmaps: [local costmap/local",
+            "costmaps: a name is 'local costmap/local_costmap'",
+        ),
+    ] {
+        let error = refused(&dwb_with(from, to));
         assert!(error.contains(expected), "{error}\nexpected {expected}");
     }
 }

@@ -6,6 +6,8 @@ in rclcpp's words by rclpy itself. Arguments add faults:
     --swallow               never answers from the first set on
     --die-on N              killed in the N-th set, as by a use-after-free
     --without NAME          does not declare that parameter
+    --costmap sees|blind    publishes a scan with a wall around, and a local costmap that has it or has nothing
+    --state STATE           is a managed node in that state; {"state": ..., "from": ...} on stdin changes it
 Every set is reported as a JSON line on stdout.
 """
 
@@ -18,9 +20,14 @@ import threading
 import time
 
 import rclpy
+from lifecycle_msgs.msg import State, TransitionEvent
+from lifecycle_msgs.srv import GetState
+from nav_msgs.msg import OccupancyGrid
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import LaserScan
 
 CONTROLLER = {
     'FollowPath.max_vel_x': 0.26, 'FollowPath.max_vel_theta': 1.0, 'FollowPath.vx_samples': 20,
@@ -47,6 +54,50 @@ class Server(Node):
             if key not in faults.without:
                 self.declare_parameter(key, value)
         self.add_on_set_parameters_callback(self.on_set)
+        self.state = None
+
+    def manage(self, state):
+        self.state = state
+        self.create_service(GetState, '~/get_state', self.on_get_state)
+        self.transitions = self.create_publisher(TransitionEvent, '~/transition_event', 10)
+
+    def on_get_state(self, _, response):
+        response.current_state.id = self.state
+        return response
+
+    def enter(self, state):
+        event = TransitionEvent(start_state=State(id=self.state), goal_state=State(id=state))
+        self.state = state
+        self.transitions.publish(event)
+
+    def see(self, is_blind):
+        """A wall at 1.5 m all around, on /scan, and in the map unless that listens where nobody publishes."""
+        topic = 'sensors/scan' if is_blind else '/scan'
+        for key, value in [('rolling_window', True), ('obstacle_layer.observation_sources', 'scan'),
+                           ('obstacle_layer.scan.topic', topic)]:
+            self.declare_parameter(key, value)
+        self.create_subscription(LaserScan, topic, lambda _: None, 10)
+        scans = self.create_publisher(LaserScan, '/scan', 10)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        grids = self.create_publisher(OccupancyGrid, 'costmap', latched)
+        cells = [0] * (160 * 160)
+        if not is_blind:
+            for y in range(160):
+                for x in range(160):
+                    if abs(((x - 79.5) ** 2 + (y - 79.5) ** 2) ** 0.5 * 0.05 - 1.5) < 0.05:
+                        cells[y * 160 + x] = 100
+
+        def publish():
+            now = self.get_clock().now().to_msg()
+            scan = LaserScan(angle_min=-3.1, angle_max=3.1, angle_increment=0.0689, range_min=0.1, range_max=20.0,
+                             ranges=[1.5] * 90)
+            scan.header.stamp = now
+            scans.publish(scan)
+            grid = OccupancyGrid(data=cells)
+            grid.header.stamp = now
+            grid.info.resolution, grid.info.width, grid.info.height = 0.05, 160, 160
+            grids.publish(grid)
+        self.create_timer(0.2, publish)
 
     def on_set(self, parameters):
         self.sets += 1
@@ -70,17 +121,24 @@ def main():
     parser.add_argument('--without', action='append', default=[])
     parser.add_argument('--swallow', action='store_true')
     parser.add_argument('--die-on', type=int, default=0)
+    parser.add_argument('--costmap', choices=['sees', 'blind'])
+    parser.add_argument('--state', type=int)
     faults = parser.parse_args()
     rclpy.init()
     controller = Server('controller_server', '/', CONTROLLER, faults)
     costmap = Server('local_costmap', '/local_costmap', COSTMAP, faults)
+    if faults.costmap:
+        costmap.see(faults.costmap == 'blind')
+    if faults.state is not None:
+        controller.manage(faults.state)
     executor = MultiThreadedExecutor(4)
     executor.add_node(controller)
     executor.add_node(costmap)
     report('ready', pid=os.getpid(), at=time.monotonic())
 
     def end_with_test():
-        sys.stdin.read()
+        for line in sys.stdin:
+            controller.enter(json.loads(line)['state'])
         os._exit(0)
     threading.Thread(target=end_with_test, daemon=True).start()
     executor.spin()

@@ -5,6 +5,7 @@ mod faults;
 mod first_users;
 mod harness;
 mod load;
+mod nav2_real;
 mod operator;
 mod planner;
 mod render;

@@ -40,7 +40,7 @@ fn fault_34_live_parameters_are_applied_and_static_ones_stored() {
     assert!(stored["message"].as_str().unwrap().contains("accepted, but not used while driving"), "{stored}");
 
     // In one batch for each node, never one by one, and no top-level parameter among them.
-    nav2.listen(2 * SECOND);
+    nav2.listen(7 * SECOND);
     let sets = nav2.heard("set");
     assert!(!sets.is_empty());
     for set in &sets {
@@ -54,8 +54,8 @@ fn fault_34_live_parameters_are_applied_and_static_ones_stored() {
     assert!(published.iter().any(|message| message["values"][0].as_f64() == Some(found)), "{found}");
     let times: Vec<f64> = sets.iter().filter(|set| set["node"] == "/controller_server").map(at).collect();
     let rate = (times.len() - 1) as f64 / (times.last().unwrap() - times[0]);
-    say(&format!("decisions at 2 Hz, sets on controller_server: {:.2} a second (limit 2)", rate));
-    assert!(rate < 2.2, "{times:?}");
+    say(&format!("decisions at 2 Hz, sets on controller_server: {:.2} a second (limit 0.5)", rate));
+    assert!(rate < 0.55, "{times:?}");
 }
 
 fn at(line: &&Value) -> f64 {
@@ -90,7 +90,8 @@ fn respawns(signal: &str, count: usize) {
     peer.tell(json!({"do": "play", "rate": 4.0, "count": 1000, "transport": "compressed"}));
     peer.decision_with("decision that was carried out", PATIENCE, all_settled);
     peer.tell(json!({"do": "stop"}));
-    nav2.listen(SECOND);
+    // The last decision may wait for its turn.
+    nav2.listen(3 * SECOND);
     let wanted = last_set(&nav2).unwrap();
     let mut took = Vec::new();
     for _ in 0..count {

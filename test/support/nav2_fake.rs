@@ -109,7 +109,6 @@ pub struct World {
     pub nodes: BTreeMap<String, FakeNode>,
     pub now_ms: u64,
     pub notices: Vec<Notice>,
-    pub rebuilds: usize,
     in_flight: BTreeMap<String, u64>,
 }
 
@@ -123,7 +122,36 @@ impl World {
     }
 
     pub fn with(limits: ApplierLimits) -> Self {
-        let mapping = Mapping::named("nav2_dwb", &PlannerSpec::builtin("dwa").unwrap()).unwrap();
+        // Tests of everything but the price of a set do not wait for it.
+        let brisk = include_str!("../../config/nav2/nav2_dwb.yaml")
+            .replace("apply_rate: 0.5 ", "apply_rate: 20.0 ")
+            .replace("min_change: 0.05 ", "min_change: 0.0 ");
+        Self::with_mapping(&brisk, limits)
+    }
+
+    /// A world with the shipped MPPI mapping, and Nav2's start values.
+    pub fn mppi() -> Self {
+        let mapping = Mapping::named("nav2_mppi", &PlannerSpec::builtin("mppi").unwrap()).unwrap();
+        let mut world = Self::with(ApplierLimits::default());
+        world.sink = PlannerSink::new(mapping, ApplierLimits::default()).unwrap();
+        let (double, integer) = (RosValue::Double, RosValue::Integer);
+        let start = [
+            ("vx_max", double(0.5)),
+            ("wz_max", double(1.9)),
+            ("batch_size", integer(2000)),
+            ("time_steps", integer(56)),
+            ("vx_std", double(0.2)),
+            ("wz_std", double(0.4)),
+            ("temperature", double(0.3)),
+        ];
+        world.server().values = start.iter().map(|(name, v)| (format!("FollowPath.{name}"), *v)).collect();
+        world.nodes.get_mut(COSTMAP).unwrap().values.insert(INFLATION.to_owned(), double(0.7));
+        world
+    }
+
+    /// A world for this DWB mapping.
+    pub fn with_mapping(text: &str, limits: ApplierLimits) -> Self {
+        let mapping = Mapping::from_yaml(text, "nav2_dwb.yaml", &PlannerSpec::builtin("dwa").unwrap()).unwrap();
         let double = RosValue::Double;
         let server = FakeNode::new(&[
             ("FollowPath.max_vel_x", double(0.26)),
@@ -136,7 +164,7 @@ impl World {
         let costmap = FakeNode::new(&[("inflation_layer.inflation_radius", double(0.7))]);
         let nodes = [(SERVER.to_owned(), server), (COSTMAP.to_owned(), costmap)].into();
         let sink = PlannerSink::new(mapping, limits).unwrap();
-        Self { sink, nodes, now_ms: 0, notices: Vec::new(), rebuilds: 0, in_flight: BTreeMap::new() }
+        Self { sink, nodes, now_ms: 0, notices: Vec::new(), in_flight: BTreeMap::new() }
     }
 
     pub fn server(&mut self) -> &mut FakeNode {
@@ -149,6 +177,12 @@ impl World {
 
     pub fn apply(&mut self, action: f32) {
         let commands = self.sink.apply(self.now(), &dwa(action));
+        self.carry_out(commands);
+    }
+
+    /// Decides on parameters of any planner.
+    pub fn decide(&mut self, parameters: &PlannerParameters) {
+        let commands = self.sink.apply(self.now(), parameters);
         self.carry_out(commands);
     }
 
@@ -184,10 +218,6 @@ impl World {
             assert!(fake.looks_available, "a call to a node that is not there: {command:?}");
             let lost_at = self.in_flight.get(node.as_str()).copied();
             let answer = match command {
-                Command::RebuildClient => {
-                    self.rebuilds += 1;
-                    None
-                }
                 Command::Set { call, service, values } => {
                     assert!(lost_at.is_none_or(|at| now_ms >= at + 300), "two calls in flight");
                     fake.sets.push((now_ms, service, values.clone()));
@@ -199,7 +229,7 @@ impl World {
                         }
                     }
                     let answers = fake.alive && !fake.swallows_sets;
-                    Some(answers.then(|| Event::SetResult { call, results: fake.set(&values, service) }))
+                    answers.then(|| Event::SetResult { call, results: fake.set(&values, service) })
                 }
                 Command::Get { call, names } => {
                     assert!(lost_at.is_none_or(|at| now_ms >= at + 300), "two calls in flight");
@@ -211,16 +241,15 @@ impl World {
                             fake.kill();
                         }
                     }
-                    Some(fake.alive.then(|| Event::GetResult { call, values: fake.get(&names) }))
+                    fake.alive.then(|| Event::GetResult { call, values: fake.get(&names) })
                 }
             };
             match answer {
-                Some(Some(event)) => {
+                Some(event) => {
                     self.in_flight.remove(node.as_str());
                     commands.extend(self.sink.handle(self.now(), &node, event));
                 }
-                Some(None) => drop(self.in_flight.insert(node.to_string(), now_ms)),
-                None => {}
+                None => drop(self.in_flight.insert(node.to_string(), now_ms)),
             }
             self.notices.extend(self.sink.take_notices());
         }

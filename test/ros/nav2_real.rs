@@ -1,0 +1,125 @@
+//! The node beside Nav2 as it was measured: others' sets, clean ends, states, blind costmaps.
+
+use serde_json::json;
+
+use crate::harness::{PATIENCE, Peer, Process, Ros, SECOND, status_of};
+
+const ACTIVE: [&str; 3] = ["mapping:=nav2_dwb", "mode:=active", "slew_rate:=0.0"];
+const ACTIVE_STATE: &str = "3";
+
+fn start(ros: &Ros) -> (Process, Peer) {
+    let node = ros.stub_node("{}", &ACTIVE);
+    let mut peer = ros.peer();
+    peer.tell(json!({"do": "play", "rate": 4.0, "count": 2000}));
+    peer.state("Nominal", PATIENCE);
+    (node, peer)
+}
+
+fn applied(peer: &mut Peer) {
+    peer.decision_with("decision that was carried out", PATIENCE, |line| status_of(line, "max_vel_x") == "applied");
+}
+
+fn said(node: &mut Process, part: &str) -> usize {
+    node.talk().iter().filter(|line| line.contains(part)).count()
+}
+
+#[test]
+fn four_foreign_sets_while_values_change_are_kept_and_told_of() {
+    let Some(ros) = Ros::find() else { return };
+    let mut nav2 = ros.nav2(&[]);
+    let (mut node, mut peer) = start(&ros);
+    applied(&mut peer);
+    let names =
+        ["FollowPath.max_vel_x", "FollowPath.max_vel_theta", "FollowPath.PathDist.scale", "FollowPath.GoalDist.scale"];
+    for name in names {
+        peer.tell(json!({"do": "set", "node": "/controller_server", "values": {name: 0.111}}));
+        assert_eq!(peer.answer("set_parameters")["results"][0][0], true);
+        nav2.listen(3 * SECOND);
+    }
+    peer.tell(json!({"do": "get", "node": "/controller_server", "names": names}));
+    assert_eq!(peer.answer("get_parameters")["values"], json!([0.111, 0.111, 0.111, 0.111]));
+    assert_eq!(said(&mut node, "somebody changed"), 4, "{:?}", node.said);
+    let line = peer.0.wait_for("the conflicts in the diagnostics", PATIENCE, |line| {
+        line["event"] == "diagnostics"
+            && line["lines"].as_array().unwrap().iter().any(|line| line["values"]["conflicts"] == "4")
+    });
+    assert!(line.to_string().contains("somebody changed FollowPath.GoalDist.scale"), "{line}");
+}
+
+#[test]
+fn three_clean_restarts_are_no_deaths_and_two_kills_are() {
+    let Some(ros) = Ros::find() else { return };
+    let mut nav2 = ros.nav2(&[]);
+    let (mut node, mut peer) = start(&ros);
+    applied(&mut peer);
+    for _ in 0..3 {
+        nav2.event("set", PATIENCE);
+        nav2.signal("-INT");
+        nav2.wait(PATIENCE).expect("it ends");
+        nav2 = ros.nav2(&[]);
+    }
+    nav2.event("set", PATIENCE);
+    assert_eq!(said(&mut node, "went away right after"), 0, "{:?}", node.said);
+    for _ in 0..2 {
+        nav2.signal("-KILL");
+        nav2.wait(PATIENCE).expect("it ends");
+        nav2 = ros.nav2(&[]);
+        nav2.try_for(8 * SECOND, |line| line["event"] == "set");
+    }
+    peer.reason("planner_failing", PATIENCE);
+    assert_eq!(said(&mut node, "went away right after"), 2, "{:?}", node.said);
+}
+
+#[test]
+fn applied_means_that_the_node_is_active() {
+    let Some(ros) = Ros::find() else { return };
+    let mut nav2 = ros.nav2(&["--state", ACTIVE_STATE]);
+    let (mut node, mut peer) = start(&ros);
+    applied(&mut peer);
+    // Deactivated and cleaned up.
+    for state in [14, 2, 11, 1] {
+        nav2.tell(json!({"state": state}));
+    }
+    peer.decision_with("decision that is not in use", PATIENCE, |line| status_of(line, "max_vel_x") == "not_in_use");
+    nav2.listen(SECOND);
+    let sets = nav2.heard("set").len();
+    nav2.listen(4 * SECOND);
+    let quiet = nav2.heard("set").iter().filter(|set| set["node"] == "/controller_server").count();
+    assert!(quiet <= sets, "nothing is set on a node that is not configured");
+    for state in [10, 2, 13, 3] {
+        nav2.tell(json!({"state": state}));
+    }
+    peer.decision_with("decision that is in use again", PATIENCE, |line| status_of(line, "max_vel_x") == "applied");
+    assert!(said(&mut node, "which was only stored, is in use now") > 0, "{:?}", node.said);
+    assert_eq!(said(&mut node, "went away right after"), 0);
+}
+
+#[test]
+fn a_blind_costmap_is_an_error_and_nothing_is_set() {
+    let Some(ros) = Ros::find() else { return };
+    let _nav2 = ros.nav2(&["--costmap", "blind"]);
+    let (mut node, mut peer) = start(&ros);
+    let status = peer.state("Shadow", PATIENCE);
+    assert!(said(&mut node, "the costmap is blind") > 0, "{status} {:?}", node.said);
+    let line = peer.0.wait_for("costmaps in the diagnostics", PATIENCE, |line| {
+        let is_blind =
+            |line: &serde_json::Value| line["level"] == 2 && line.to_string().contains("the costmap is blind");
+        line["event"] == "diagnostics" && line["lines"].as_array().unwrap().iter().any(is_blind)
+    });
+    assert!(line.to_string().contains("/local_costmap/sensors/scan"), "{line}");
+    peer.tell(json!({"do": "switch", "service": "enable", "on": true}));
+    let answer = peer.answer("enable");
+    assert_eq!(answer["success"], false, "{answer}");
+}
+
+#[test]
+fn a_costmap_that_sees_is_none() {
+    let Some(ros) = Ros::find() else { return };
+    let _nav2 = ros.nav2(&["--costmap", "sees"]);
+    let (mut node, mut peer) = start(&ros);
+    applied(&mut peer);
+    peer.0.wait_for("a costmap that sees", PATIENCE, |line| {
+        line["event"] == "diagnostics" && line.to_string().contains("has obstacles where the scan has returns")
+    });
+    assert_eq!(said(&mut node, "the costmap is blind"), 0, "{:?}", node.said);
+}

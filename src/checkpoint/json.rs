@@ -1,6 +1,7 @@
 //! Small JSON files, read with a bound on their size.
 
 use super::error::CheckpointError;
+use super::stand_in::stand_in;
 use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::io::Read as _;
@@ -26,6 +27,9 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, CheckpointErro
     file.take(MAX_BYTES).read_to_end(&mut text).map_err(io())?;
     if text.is_empty() {
         return Err(wrong("it is empty".into()));
+    }
+    if let Some(found) = stand_in(&text) {
+        return Err(wrong(found));
     }
     serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))
 }

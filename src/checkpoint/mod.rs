@@ -16,12 +16,14 @@ mod error;
 mod file_set;
 mod history_config;
 mod json;
+mod lora_config;
 mod normalization;
 pub mod npy;
 mod pickle;
 mod policy;
 mod safetensors_file;
 mod sharded;
+mod stand_in;
 mod state_dict;
 mod supervised;
 mod tensor_source;
@@ -29,16 +31,18 @@ mod tensor_table;
 mod torch_pickle;
 mod torch_zip;
 
-pub use adapter::{Adapter, LoraConfig};
+pub use adapter::Adapter;
 pub use error::CheckpointError;
 pub use file_set::{FileSet, SetFile};
 pub use history_config::HistoryConfig;
+pub use lora_config::{LoraConfig, ModulePatterns};
 pub use normalization::Normalization;
 pub use pickle::PickleError;
 pub use policy::{
     DPT_HEAD, Fingerprint, HISTORY_ENCODER, HeadsPolicy, LocatedPolicy, PolicyCheckpoint, PolicyForm, PolicyManifest,
     PolicyOrigin, PolicySet, SavedPolicy, StoredPolicy, VlmInfo, locate_live, sha256_of,
 };
+pub(crate) use stand_in::stand_in;
 pub use state_dict::StateDict;
 pub use supervised::{AdapterRequirement, Heads, SupervisedCheckpoint};
 pub use tensor_source::TensorMeta;

@@ -3,6 +3,7 @@
 //! The format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
 use super::error::CheckpointError;
+use super::stand_in::stand_in;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -51,7 +52,7 @@ fn parse(bytes: &[u8]) -> Result<Vec<f32>, Fault> {
         return Err(Fault::NotNpy(match bytes {
             [] => "the file is empty".into(),
             zeros if zeros.iter().all(|&byte| byte == 0) => format!("its {} bytes are all zero", zeros.len()),
-            _ => "it does not begin with \\x93NUMPY".into(),
+            other => stand_in(other).unwrap_or_else(|| "it does not begin with \\x93NUMPY".into()),
         }));
     };
     let (header_start, header_length) = match *rest {

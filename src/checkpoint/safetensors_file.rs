@@ -1,6 +1,7 @@
 //! The safetensors format: an 8-byte length, a JSON header of that length, then the numbers.
 
 use super::error::CheckpointError;
+use super::stand_in::{STAND_IN_BYTES, stand_in};
 use super::tensor_source::{Layout, Source, TensorEntry, TensorMeta};
 use candle_core::DType;
 use safetensors::tensor::{Dtype, Metadata};
@@ -37,6 +38,11 @@ pub(super) fn open(path: &Path) -> Result<Vec<(String, TensorEntry)>, Checkpoint
         )));
     }
     if header_length > MAX_HEADER {
+        let mut start = vec![0; length.min(STAND_IN_BYTES) as usize];
+        file.read_exact_at(&mut start, 0).map_err(io())?;
+        if let Some(found) = stand_in(&start) {
+            return Err(wrong(found));
+        }
         return Err(wrong(format!("its header claims {header_length} bytes, the format allows {MAX_HEADER}")));
     }
     let data_start = 8 + header_length;

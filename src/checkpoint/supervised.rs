@@ -1,8 +1,9 @@
 //! The folder that supervised training leaves: adapter, regression head, history encoder, statistics.
 
-use super::adapter::{Adapter, LoraConfig};
+use super::adapter::Adapter;
 use super::error::CheckpointError;
 use super::history_config::HistoryConfig;
+use super::lora_config::LoraConfig;
 use super::normalization::Normalization;
 use super::tensor_table::TensorTable;
 use std::path::{Path, PathBuf};
@@ -45,7 +46,7 @@ pub struct SupervisedCheckpoint {
     pub normalization: Normalization,
     /// `prompt.json`, where the checkpoint brings its own wording.
     pub prompt_json: Option<PathBuf>,
-    /// `preprocessor_config.json`, where the checkpoint overrides fields of the base model's.
+    /// `preprocessor_config.json` (or `processor_config.json`), where the checkpoint overrides fields of the base model's.
     pub preprocessor_config: Option<PathBuf>,
 }
 
@@ -122,7 +123,7 @@ impl SupervisedCheckpoint {
             history_config,
             normalization: Normalization::open(folder)?,
             prompt_json: if_there("prompt.json"),
-            preprocessor_config: if_there("preprocessor_config.json"),
+            preprocessor_config: if_there("preprocessor_config.json").or_else(|| if_there("processor_config.json")),
         })
     }
 }

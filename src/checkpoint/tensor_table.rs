@@ -1,6 +1,7 @@
 //! The named tensors of one or several files: known at once, read one by one.
 
 use super::error::CheckpointError;
+use super::stand_in::{STAND_IN_BYTES, stand_in};
 use super::tensor_source::{TensorEntry, TensorMeta, Zeros};
 use super::{safetensors_file, sharded, torch_pickle, torch_zip};
 use candle_core::{Device, Tensor};
@@ -28,11 +29,27 @@ impl TensorTable {
         if path.is_dir() {
             return Self::open_sharded(path);
         }
-        match sniff(path)? {
+        let table = match sniff(path)? {
             TensorFormat::Safetensors => Self::open_safetensors(&[path.to_path_buf()]),
             TensorFormat::TorchZip => Self::open_torch(path),
             TensorFormat::Pickle => Self::open_policy_pickle(path),
+        }?;
+        Ok(table.without_wrappers(path))
+    }
+
+    /// The tensors under the names they have in the module itself, where it was saved inside of one that
+    /// `torch.compile` or data-parallel training had put around it.
+    fn without_wrappers(self, path: &Path) -> Self {
+        let (names, wrappers) = unwrapped_names(self.entries.keys());
+        if wrappers.is_empty() {
+            return self;
         }
+        let wrappers = wrappers.join("' and '");
+        log::info!(
+            "{}: the module was saved inside a wrapper, its tensors are read without '{wrappers}'",
+            path.display()
+        );
+        Self { entries: names.into_iter().zip(self.entries.into_values()).collect() }
     }
 
     /// Opens safetensors files as one table. A tensor that two of them hold is an error.
@@ -174,6 +191,33 @@ impl TensorTable {
     }
 }
 
+/// Names without `_orig_mod.`, which is `torch.compile`'s own, and without a `module.` that all of them begin with; and
+/// what was taken away. Nothing is, where two names would become one.
+fn unwrapped_names<'a>(names: impl Iterator<Item = &'a String>) -> (Vec<String>, Vec<&'static str>) {
+    const COMPILED: &str = "_orig_mod.";
+    const PARALLEL: &str = "module.";
+    let original: Vec<&String> = names.collect();
+    let mut wrappers = Vec::new();
+    let without = |name: &str| {
+        let parts = name.split('.').filter(|part| *part != COMPILED.trim_end_matches('.'));
+        parts.collect::<Vec<_>>().join(".")
+    };
+    let mut names: Vec<String> = original.iter().map(|name| without(name)).collect();
+    if names.iter().zip(&original).any(|(name, original)| name != *original) {
+        wrappers.push(COMPILED);
+    }
+    while !names.is_empty() && names.iter().all(|name| name.starts_with(PARALLEL)) {
+        names.iter_mut().for_each(|name| drop(name.drain(..PARALLEL.len())));
+        if !wrappers.contains(&PARALLEL) {
+            wrappers.push(PARALLEL);
+        }
+    }
+    if names.iter().collect::<BTreeSet<_>>().len() < names.len() {
+        return (original.into_iter().cloned().collect(), Vec::new());
+    }
+    (names, wrappers)
+}
+
 /// The kinds of tensor file that are read here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TensorFormat {
@@ -207,10 +251,14 @@ fn sniff(path: &Path) -> Result<TensorFormat, CheckpointError> {
     let file = File::open(path).map_err(io())?;
     let length = file.metadata().map_err(io())?.len();
     let mut start = Vec::new();
-    file.take(9).read_to_end(&mut start).map_err(io())?;
+    file.take(STAND_IN_BYTES).read_to_end(&mut start).map_err(io())?;
+    let expected = "a tensor file (safetensors, torch zip or pickle)";
+    if let Some(found) = stand_in(&start) {
+        return Err(CheckpointError::WrongFormat { path: path.into(), expected, found });
+    }
     if let Some((header, rest)) = start.split_first_chunk::<8>()
         && u64::from_le_bytes(*header) <= length
-        && rest == b"{"
+        && rest.starts_with(b"{")
     {
         return Ok(TensorFormat::Safetensors);
     }
@@ -228,8 +276,29 @@ fn sniff(path: &Path) -> Result<TensorFormat, CheckpointError> {
         zeros if zeros.iter().all(|&byte| byte == 0) => {
             format!("its {length} bytes begin with zeros, as an interrupted copy leaves them; copy it again")
         }
-        other => format!("its {length} bytes begin with {other:02x?}"),
+        other => format!("its {length} bytes begin with {:02x?}", other.get(..9).unwrap_or(other)),
     };
-    let expected = "a tensor file (safetensors, torch zip or pickle)";
     Err(CheckpointError::WrongFormat { path: path.into(), expected, found })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unwrapped_names;
+
+    fn unwrapped(names: &[&str]) -> Vec<String> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        unwrapped_names(names.iter()).0
+    }
+
+    #[test]
+    fn wrappers_go_and_names_of_the_module_stay() {
+        assert_eq!(unwrapped(&["_orig_mod.a.weight", "_orig_mod.b"]), ["a.weight", "b"]);
+        assert_eq!(unwrapped(&["module._orig_mod.a", "module._orig_mod.b"]), ["a", "b"]);
+        assert_eq!(unwrapped(&["fc.weight", "head._orig_mod.mlp.0.weight"]), ["fc.weight", "head.mlp.0.weight"]);
+        assert_eq!(unwrapped(&["module.a", "module.module.b"]), ["a", "module.b"]);
+        // Only some begin with it: that is the module's own name.
+        assert_eq!(unwrapped(&["module.a", "b"]), ["module.a", "b"]);
+        // Two would become one.
+        assert_eq!(unwrapped(&["_orig_mod.a", "a"]), ["_orig_mod.a", "a"]);
+    }
 }

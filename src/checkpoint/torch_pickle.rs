@@ -2,6 +2,7 @@
 
 use super::error::CheckpointError;
 use super::pickle::{self, Budget, Container, Object, Pickle, Span, Storage, StorageBytes, Value};
+use super::stand_in::stand_in;
 use super::tensor_source::{Layout, Source, TensorEntry, TensorMeta};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -35,6 +36,22 @@ pub(super) fn open(path: &Path) -> Result<BTreeMap<String, TensorEntry>, Checkpo
     })
 }
 
+/// Says so, if one entry of a dict is itself a dict of tensors: a training script's checkpoint with the network inside.
+fn nested_state_dict(pickle: &Pickle<'_>, items: &[(Value, Value)]) -> Option<String> {
+    let is_state_dict = |value: &Value| {
+        let inner = pickle.dict(*value).unwrap_or_default();
+        let is_tensor = |value: &Value| matches!(pickle.object(*value), Some(Object::Tensor(_)));
+        !inner.is_empty() && inner.iter().all(|(_, value)| is_tensor(value))
+    };
+    let name = items.iter().find(|(_, value)| is_state_dict(value)).and_then(|(key, _)| pickle.text(*key))?;
+    let name = name.escape_debug();
+    Some(format!(
+        "it is a training checkpoint of {} entries with the state dict in its entry '{name}', expected the state dict \
+         itself; save it with torch.save(checkpoint['{name}'], path)",
+        items.len()
+    ))
+}
+
 /// A small pickle that holds a plain value: a number, or a dict of settings.
 pub(super) fn read_value<T>(
     path: &Path,
@@ -43,7 +60,7 @@ pub(super) fn read_value<T>(
     let buffer = read_whole(path)?;
     let span = Span { start: 0, len: buffer.len() };
     let pickle =
-        pickle::run(&buffer, span, Container::Plain, &mut Budget::new()).map_err(CheckpointError::pickle(path))?;
+        pickle::run(&buffer, span, Container::Settings, &mut Budget::new()).map_err(CheckpointError::pickle(path))?;
     nothing_follows(&pickle, buffer.len(), path)?;
     interpret(&pickle)
 }
@@ -62,6 +79,9 @@ pub(super) fn state_dict(
     for &(key, value) in items {
         let name = pickle.text(key).ok_or_else(|| wrong(format!("a tensor is named {}", pickle.describe(key))))?;
         let Some(Object::Tensor(tensor)) = pickle.object(value) else {
+            if let Some(what) = nested_state_dict(pickle, items) {
+                return Err(wrong(what));
+            }
             return Err(wrong(format!("'{name}' is {}, expected a tensor", pickle.describe(value))));
         };
         let source = locate(&tensor.storage)?;
@@ -84,19 +104,14 @@ pub(super) fn state_dict(
     Ok(entries)
 }
 
-/// A number, whether it was pickled as a float or an int.
-pub(super) fn number(value: Value) -> Option<f64> {
-    match value {
-        Value::Float(value) => Some(value),
-        Value::Int(value) => Some(value as f64),
-        _ => None,
-    }
-}
-
 fn read_whole(path: &Path) -> Result<Vec<u8>, CheckpointError> {
     let io = || CheckpointError::io(path);
     let file = File::open(path).map_err(io())?;
     let length = file.metadata().map_err(io())?.len();
+    if length == 0 {
+        let found = "the file is empty; copy or download it again".into();
+        return Err(CheckpointError::WrongFormat { path: path.into(), expected: "a pickle", found });
+    }
     if length > MAX_BYTES {
         let found = format!("it has {length} bytes, more than the {MAX_BYTES} that are read of a pickle");
         return Err(CheckpointError::WrongFormat { path: path.into(), expected: "a policy or head", found });
@@ -105,6 +120,9 @@ fn read_whole(path: &Path) -> Result<Vec<u8>, CheckpointError> {
     file.take(MAX_BYTES).read_to_end(&mut buffer).map_err(io())?;
     if buffer.iter().all(|&byte| byte == 0) {
         let found = format!("its {length} bytes are all zero, as an interrupted copy leaves them; copy it again");
+        return Err(CheckpointError::WrongFormat { path: path.into(), expected: "a pickle", found });
+    }
+    if let Some(found) = stand_in(&buffer) {
         return Err(CheckpointError::WrongFormat { path: path.into(), expected: "a pickle", found });
     }
     Ok(buffer)

@@ -41,7 +41,7 @@ pub use log_folder::{LogFolderError, try_log_folder};
 pub use log_levels::LogLevels;
 pub use measured::{Expected, Measured, MessageProblem};
 pub use names::Names;
-pub use parameter_files::{NodeParameters, ParameterFileError, read_parameters};
+pub use parameter_files::{NodeParameters, ParameterFileError, overrides, read_parameters};
 pub use ros_arguments::{ParameterSource, RosArguments};
 pub use setting_value::{Accepted, Change, Declaration, SettingError, SettingValue};
 pub use settings::Settings;

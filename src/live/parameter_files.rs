@@ -5,10 +5,11 @@
 //! stand; of several that match a node, the one that was first named anywhere comes first, and later ones win.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use log::Level;
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::ros_arguments::ParameterSource;
 use super::{SettingError, SettingValue, Settings};
@@ -89,7 +90,8 @@ enum Value {
     List,
 }
 
-/// A name of nodes with all that was given to it.
+/// A name of nodes with all that was given to it. rcl compares names as they are written: `tuner` and `/tuner` mean the
+/// same node and are two sections, each in its own place.
 #[derive(Debug, Clone, PartialEq)]
 struct Section {
     nodes: String,
@@ -104,18 +106,40 @@ struct Section {
 /// # Errors
 /// [`ParameterFileError`] with file and line, or with the parameter.
 pub fn read_parameters(sources: &[ParameterSource], node: &str) -> Result<NodeParameters, ParameterFileError> {
+    settle(&read_sections(sources)?, node)
+}
+
+/// All that `sources` give to the node of this full name, by any name and unchecked; lists are left out.
+///
+/// # Errors
+/// [`ParameterFileError`] with file and line.
+pub fn overrides(
+    sources: &[ParameterSource],
+    node: &str,
+) -> Result<BTreeMap<String, SettingValue>, ParameterFileError> {
+    let sections = read_sections(sources)?;
+    let given = sections.into_iter().filter(|section| matches(&section.nodes, node)).flat_map(|section| section.given);
+    let single = given.filter_map(|given| match given.value {
+        Value::One(value) => Some((given.name, value)),
+        Value::List => None,
+    });
+    // The later of two stays.
+    Ok(single.collect())
+}
+
+fn read_sections(sources: &[ParameterSource]) -> Result<Vec<Section>, ParameterFileError> {
     let mut sections = Vec::new();
     for source in sources {
         match source {
             ParameterSource::File(path) => read_file(path, &mut sections)?,
             ParameterSource::Rule { node, name, value } => {
-                let nodes = node.as_deref().map_or(EVERY_NODE.to_owned(), rooted);
-                let value = Value::One(scalar(value, ScalarStyle::Plain));
+                let nodes = node.as_deref().unwrap_or(EVERY_NODE).to_owned();
+                let value = rule_value(value);
                 add(&mut sections, nodes, Given { origin: Origin::CommandLine, name: name.clone(), value });
             }
         }
     }
-    settle(&sections, node)
+    Ok(sections)
 }
 
 fn settle(sections: &[Section], node: &str) -> Result<NodeParameters, ParameterFileError> {
@@ -172,7 +196,7 @@ fn remark_on(file: &str, sections: &[Section], node: &str) -> (Level, String) {
     let (taken, other): (Vec<&Section>, Vec<&Section>) =
         sections.iter().filter(in_file).partition(|section| matches(&section.nodes, node));
     let names =
-        |sections: &[&Section]| sections.iter().map(|section| section.nodes.as_str()).collect::<Vec<_>>().join(", ");
+        |sections: &[&Section]| sections.iter().map(|section| rooted(&section.nodes)).collect::<Vec<_>>().join(", ");
     match (taken.as_slice(), other.as_slice()) {
         ([], other) => {
             let other = names(other);
@@ -190,7 +214,7 @@ impl Origin {
     fn name(&self, nodes: &str) -> String {
         match self {
             Self::CommandLine => "-p".to_owned(),
-            Self::File(file) => format!("{file}, section {nodes}"),
+            Self::File(file) => format!("{file}, section {}", rooted(nodes)),
         }
     }
 }
@@ -291,7 +315,8 @@ impl<'t, I: Iterator<Item = Result<(Event<'t>, Span), ScanError>>> Walk<'_, I> {
             match self.next()? {
                 (Event::MappingStart(..), _) if is_parameters => self.parameters(namespace, "", depth)?,
                 (Event::MappingStart(..), _) => {
-                    self.nodes(&format!("{namespace}/{}", key.trim_matches('/')), depth + 1)?;
+                    let name = if namespace.is_empty() { key.into_owned() } else { format!("{namespace}/{key}") };
+                    self.nodes(&name, depth + 1)?;
                 }
                 // `name:` with nothing below it gives nothing.
                 (Event::Scalar(value, ..), _) if value.is_empty() || value == "~" || value == "null" => {}
@@ -315,7 +340,7 @@ impl<'t, I: Iterator<Item = Result<(Event<'t>, Span), ScanError>>> Walk<'_, I> {
                     self.parameters(nodes, &name, depth + 1)?;
                     continue;
                 }
-                (Event::Scalar(value, style, ..), _) => Value::One(scalar(&value, style)),
+                (Event::Scalar(value, style, _, tag), _) => Value::One(scalar(&value, style, tag.as_deref())),
                 (Event::SequenceStart(..), _) => {
                     self.skip_list()?;
                     Value::List
@@ -342,13 +367,13 @@ impl<'t, I: Iterator<Item = Result<(Event<'t>, Span), ScanError>>> Walk<'_, I> {
     }
 }
 
-/// A value as rcl_yaml_param_parser types it: what is quoted is text.
-fn scalar(text: &str, style: ScalarStyle) -> SettingValue {
+/// A value as rcl_yaml_param_parser types it: what is quoted, or tagged `!!str`, is text.
+fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> SettingValue {
     const TRUE: [&str; 11] = ["Y", "y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"];
     const FALSE: [&str; 11] = ["N", "n", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"];
-    let as_text = || SettingValue::Text(text.to_owned());
-    if style != ScalarStyle::Plain {
-        return as_text();
+    let is_text = tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
+    if style != ScalarStyle::Plain || is_text {
+        return SettingValue::Text(text.to_owned());
     }
     match text {
         _ if TRUE.contains(&text) => SettingValue::Bool(true),
@@ -356,21 +381,46 @@ fn scalar(text: &str, style: ScalarStyle) -> SettingValue {
         ".nan" | ".NaN" | ".NAN" => SettingValue::Double(f64::NAN),
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => SettingValue::Double(f64::INFINITY),
         "-.inf" | "-.Inf" | "-.INF" => SettingValue::Double(f64::NEG_INFINITY),
-        _ => {
-            let unquoted = match text.as_bytes() {
-                // `-p name:="'text'"`: the quotes came through the shell.
-                [quote @ (b'"' | b'\''), .., end] if quote == end && text.len() > 1 => text.get(1..text.len() - 1),
-                _ => None,
-            };
-            let looks_numeric = text.starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first));
-            match (unquoted, text.parse::<i64>(), text.parse::<f64>()) {
-                (Some(inner), ..) => SettingValue::Text(inner.to_owned()),
-                (None, Ok(value), _) => SettingValue::Integer(value),
-                (None, Err(_), Ok(value)) if looks_numeric && value.is_finite() => SettingValue::Double(value),
-                _ => as_text(),
-            }
-        }
+        _ => match (integer(text), double(text)) {
+            (Some(value), _) => SettingValue::Integer(value),
+            (None, Some(value)) => SettingValue::Double(value),
+            (None, None) => SettingValue::Text(text.to_owned()),
+        },
     }
+}
+
+/// A whole number as C's `strtoll` reads it: `0x` is hexadecimal, a leading zero octal.
+fn integer(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.as_bytes().first()? {
+        b'-' => ("-", text.get(1..)?),
+        b'+' => ("", text.get(1..)?),
+        _ => ("", text),
+    };
+    let (digits, radix) = match digits.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (digits.get(2..)?, 16),
+        [b'0', _, ..] => (digits.get(1..)?, 8),
+        _ => (digits, 10),
+    };
+    // A second sign is none.
+    let digits = Some(digits).filter(|digits| digits.starts_with(|first: char| first.is_ascii_hexdigit()))?;
+    i64::from_str_radix(&format!("{sign}{digits}"), radix).ok()
+}
+
+/// Any other number, as C's `strtod` reads it; one that is too large for a double is text.
+fn double(text: &str) -> Option<f64> {
+    let is_word = text.trim_start_matches(['+', '-']).starts_with(|first: char| first.is_ascii_alphabetic());
+    text.parse().ok().filter(|value: &f64| is_word || value.is_finite())
+}
+
+/// What `-p` gives: one value in YAML, quotes and tags included. What is no single value has been refused by rcl.
+fn rule_value(text: &str) -> Value {
+    let mut events = Parser::new_from_str(text);
+    let first = events.find_map(|event| match event {
+        Ok((Event::Scalar(value, style, _, tag), _)) => Some(Value::One(scalar(&value, style, tag.as_deref()))),
+        Ok((Event::SequenceStart(..) | Event::MappingStart(..), _)) => Some(Value::List),
+        _ => None,
+    });
+    first.unwrap_or_else(|| Value::One(SettingValue::Text(text.to_owned())))
 }
 
 #[cfg(test)]
@@ -454,7 +504,7 @@ mod tests {
 
     #[test]
     fn values_have_the_types_that_rcl_gives_them() {
-        let plain = |text| scalar(text, ScalarStyle::Plain);
+        let plain = |text| scalar(text, ScalarStyle::Plain, None);
         for (text, value) in [
             ("on", SettingValue::Bool(true)),
             ("No", SettingValue::Bool(false)),
@@ -463,16 +513,32 @@ mod tests {
             ("0.5", SettingValue::Double(0.5)),
             ("1e-3", SettingValue::Double(1e-3)),
             (".inf", SettingValue::Double(f64::INFINITY)),
-            ("inf", SettingValue::Text("inf".into())),
-            ("nan", SettingValue::Text("nan".into())),
-            ("'7'", SettingValue::Text("7".into())),
+            ("inf", SettingValue::Double(f64::INFINITY)),
+            ("infinite", SettingValue::Text("infinite".into())),
+            ("010", SettingValue::Integer(8)),
+            ("08", SettingValue::Double(8.0)),
+            ("0x10", SettingValue::Integer(16)),
+            ("-0x10", SettingValue::Integer(-16)),
+            ("+3", SettingValue::Integer(3)),
+            ("+-3", SettingValue::Text("+-3".into())),
+            ("5.", SettingValue::Double(5.0)),
+            ("99999999999999999999", SettingValue::Double(1e20)),
+            ("1e400", SettingValue::Text("1e400".into())),
+            ("1_000", SettingValue::Text("1_000".into())),
+            ("tRue", SettingValue::Text("tRue".into())),
+            ("null", SettingValue::Text("null".into())),
             ("cuda:0", SettingValue::Text("cuda:0".into())),
             ("", SettingValue::Text(String::new())),
         ] {
             assert_eq!(plain(text), value, "{text}");
         }
-        assert_eq!(scalar("7", ScalarStyle::DoubleQuoted), SettingValue::Text("7".into()));
-        assert_eq!(scalar("true", ScalarStyle::SingleQuoted), SettingValue::Text("true".into()));
+        assert!(matches!(plain("nan"), SettingValue::Double(value) if value.is_nan()));
+        assert_eq!(scalar("7", ScalarStyle::DoubleQuoted, None), SettingValue::Text("7".into()));
+        assert_eq!(scalar("true", ScalarStyle::SingleQuoted, None), SettingValue::Text("true".into()));
+        for (rule, value) in [("'7'", "7"), ("\"on\"", "on"), ("!!str 5", "5")] {
+            assert_eq!(rule_value(rule), Value::One(SettingValue::Text(value.into())), "{rule}");
+        }
+        assert_eq!((rule_value("5"), rule_value("[5]")), (Value::One(SettingValue::Integer(5)), Value::List));
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl SceneIntake {
         {
             let names = Names::new(std::env::args(), &node.namespace()?, &node.name()?);
             for name in names.transform_topics(usual, &["odometry", "scan"]) {
-                let messages = Box::pin(node.subscribe(&name, qos.clone())?);
+                let messages: Messages<r2r::tf2_msgs::msg::TFMessage> = Box::pin(node.subscribe(&name, qos.clone())?);
                 transforms.push(TransformTopic { name, messages, is_static, is_heard: false });
             }
         }

@@ -23,7 +23,7 @@ use crate::checkpoint::{
 use crate::planner::PlannerSpec;
 use crate::tuner::{Head, TunerOptions};
 use crate::vision_language::Quantize;
-use crate::vision_language::processor::{PixelBudget, PromptTemplate};
+use crate::vision_language::processor::{PixelBudget, PreprocessorConfig, PromptTemplate};
 
 /// Why files could not be told apart.
 #[derive(Debug, thiserror::Error)]
@@ -150,11 +150,22 @@ fn model_parts(
     for name in ["config.json", "tokenizer.json", "preprocessor_config.json"] {
         parts.insert(format!("base {name}"), file_digest_if_there(&origin.base.join(name))?);
     }
+    // Named only where they are: models that are known by the other files keep their number.
+    for (whose, folder) in [("base", &origin.base), ("checkpoint", &origin.checkpoint)] {
+        let nested = folder.join(PreprocessorConfig::NESTED_FILE);
+        if nested.exists() {
+            parts.insert(format!("{whose} {}", PreprocessorConfig::NESTED_FILE), file_digest_if_there(&nested)?);
+        }
+    }
     parts.insert("base weights".into(), table_files(&TensorTable::open_sharded(&origin.base)?)?);
     let adapter = policy.and_then(|policy| policy.lora_adapter.as_ref()).or(checkpoint.adapter.as_ref());
     if let Some(adapter) = adapter {
         parts.insert("adapter".into(), file_digest(&adapter.path)?);
         parts.insert("adapter scale".into(), adapter.config.scale().to_string());
+        let (ranks, alphas) = (&adapter.config.rank_pattern, &adapter.config.alpha_pattern);
+        if !ranks.is_empty() || !alphas.is_empty() {
+            parts.insert("adapter patterns".into(), format!("{ranks:?} {alphas:?}"));
+        }
     }
     // What is said, not how it is written: a checkpoint without a prompt.json has the built-in wording.
     let has_prompt = origin.checkpoint.join(PromptTemplate::FILE).exists();

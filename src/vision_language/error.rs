@@ -42,6 +42,19 @@ pub enum ModelError {
         /// Number of image tokens.
         image_tokens: usize,
     },
+    /// A prompt that is longer than the configuration allows without a feature that is not implemented.
+    #[error(
+        "the prompt has {length} tokens, config.json allows {longest}: {reason}, which is not implemented; use a shorter \
+         prompt, a smaller --max-pixels, or a base model without it"
+    )]
+    TooLong {
+        /// Tokens in all.
+        length: usize,
+        /// Tokens up to which the feature changes nothing.
+        longest: usize,
+        /// The field, and what it would do.
+        reason: &'static str,
+    },
     /// A token that the embedding table does not have.
     #[error("token id {id} is beyond the embedding table of {vocab_size} rows; tokenizer and model do not fit")]
     TokenId {

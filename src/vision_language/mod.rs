@@ -23,7 +23,7 @@ mod swiglu;
 pub mod text;
 pub mod vision;
 
-pub use config::{ModelConfig, TextConfig, VisionConfig};
+pub use config::{LongestText, ModelConfig, Rope, TextConfig, VisionConfig};
 pub use error::ModelError;
 pub use hidden_states::{HiddenStates, KnownRows};
 pub use linear::Linear;

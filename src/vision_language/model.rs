@@ -159,6 +159,10 @@ impl VisionLanguageModel {
     }
 
     fn geometries(&self, prompt: &TokenizedPrompt, grid: GridThw) -> Result<Arc<Geometries>, ModelError> {
+        if let Some(longest) = self.config.text.longest.as_ref().filter(|longest| prompt.len() > longest.tokens) {
+            let (length, longest, reason) = (prompt.len(), longest.tokens, longest.reason);
+            return Err(ModelError::TooLong { length, longest, reason });
+        }
         let shape = SequenceShape { length: prompt.len(), image_start: prompt.image_start, grid };
         self.sequence_geometries.get_or_make(shape, || {
             let positions =

@@ -20,6 +20,14 @@ impl RotaryTable {
         Ok(Self { cos: angles.cos()?.to_device(device)?, sin: angles.sin()?.to_device(device)? })
     }
 
+    /// Cosines and sines by a factor, as scalings of the frequencies ask for.
+    pub fn scaled(self, factor: f64) -> Result<Self> {
+        if factor == 1.0 {
+            return Ok(self);
+        }
+        Ok(Self { cos: (self.cos * factor)?, sin: (self.sin * factor)? })
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> Result<usize> {
         self.cos.dim(0)

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::names::canonical;
+use super::names::{canonical, is_language_head, without_wrappers};
+use super::shortened_list;
 use super::{WeightError, WeightSource};
 use crate::checkpoint::{LoraConfig, TensorTable};
 
@@ -15,7 +16,6 @@ use crate::checkpoint::{LoraConfig, TensorTable};
 pub struct LoraAdapter {
     table: TensorTable,
     pairs: BTreeMap<String, LoraPair>,
-    scale: f64,
 }
 
 #[derive(Debug)]
@@ -23,48 +23,73 @@ struct LoraPair {
     a: String,
     b: String,
     shape: [usize; 2],
+    scale: f64,
+}
+
+/// One layer's tensors by the names the file gives them, `A` and `B`, and the layer's own name in the file.
+#[derive(Default)]
+struct Halves<'t> {
+    tensors: [Option<&'t str>; 2],
+    module: &'t str,
 }
 
 impl LoraAdapter {
-    /// Pairs up the tensors and checks their ranks.
+    /// Pairs up the tensors and checks their ranks. What adapts `lm_head` is left out: hidden states do not depend on it.
     ///
     /// # Errors
     /// [`WeightError::Adapter`] for an `A` without its `B`, a rank that is not the configured one, or a tensor that is
     /// neither; all of them in one message.
     pub fn new(config: &LoraConfig, table: TensorTable) -> Result<Self, WeightError> {
-        let mut halves: BTreeMap<String, [Option<String>; 2]> = BTreeMap::new();
+        let mut layers: BTreeMap<String, Halves<'_>> = BTreeMap::new();
         let mut problems = Vec::new();
+        let mut of_the_head = 0;
         for name in table.names() {
+            if is_language_head(name) {
+                of_the_head += 1;
+                continue;
+            }
             let Some((module, half)) = split(name) else {
                 problems.push(format!("{name} is neither lora_A.weight nor lora_B.weight"));
                 continue;
             };
-            let weight = format!("{}.weight", canonical(module));
-            let slot = halves.entry(weight).or_default().get_mut(half);
-            if slot.is_some_and(|slot| slot.replace(name.to_string()).is_some()) {
+            let halves = layers.entry(format!("{}.weight", canonical(module))).or_default();
+            halves.module = without_wrappers(module);
+            if halves.tensors.get_mut(half).is_some_and(|slot| slot.replace(name).is_some()) {
                 problems.push(format!("{name} stands for a layer that another tensor already adapts"));
             }
         }
+        if of_the_head > 0 {
+            let adapter = table.describe();
+            log::info!(
+                "{adapter}: its {of_the_head} tensors of lm_head are left out, hidden states do not depend on them"
+            );
+        }
         let mut pairs = BTreeMap::new();
-        for (weight, halves) in halves {
-            let [Some(a), Some(b)] = halves else {
+        for (weight, halves) in layers {
+            let [Some(a), Some(b)] = halves.tensors else {
                 problems.push(format!("{weight} has only one of lora_A and lora_B"));
                 continue;
             };
-            match (shape2(&table, &a), shape2(&table, &b)) {
-                (Some([rank_a, input]), Some([output, rank_b])) if rank_a == config.rank && rank_b == rank_a => {
-                    pairs.insert(weight, LoraPair { a, b, shape: [output, input] });
+            let (rank, scale) = config.of_module(halves.module);
+            match (shape2(&table, a), shape2(&table, b)) {
+                (Some([rank_a, input]), Some([output, rank_b])) if rank_a == rank && rank_b == rank_a => {
+                    let (a, b) = (a.to_owned(), b.to_owned());
+                    pairs.insert(weight, LoraPair { a, b, shape: [output, input], scale });
                 }
                 (shape_a, shape_b) => problems.push(format!(
                     "{weight}: expected lora_A [{rank}, in] and lora_B [out, {rank}], found {shape_a:?} and {shape_b:?}",
-                    rank = config.rank
                 )),
             }
         }
         if !problems.is_empty() {
-            return Err(WeightError::Adapter { adapter: table.describe(), reason: problems.join("\n") });
+            return Err(WeightError::Adapter { adapter: table.describe(), reason: shortened_list(&problems) });
         }
-        Ok(Self { table, pairs, scale: config.scale() })
+        if pairs.is_empty() {
+            let reason =
+                "it adapts lm_head alone, which hidden states do not depend on; save the adapter of the layers";
+            return Err(WeightError::Adapter { adapter: table.describe(), reason: reason.into() });
+        }
+        Ok(Self { table, pairs })
     }
 
     /// Values in all matrices of the adapter.
@@ -89,7 +114,7 @@ impl LoraAdapter {
         if problems.is_empty() {
             return Ok(());
         }
-        Err(WeightError::Adapter { adapter: self.table.describe(), reason: problems.join("\n") })
+        Err(WeightError::Adapter { adapter: self.table.describe(), reason: shortened_list(&problems) })
     }
 
     /// Whether the adapter changes this weight.
@@ -105,7 +130,7 @@ impl LoraAdapter {
         let Some(pair) = self.pairs.get(name) else { return Ok(None) };
         let half =
             |name: &str| -> Result<Tensor, WeightError> { Ok(self.table.read(name, device)?.to_dtype(DType::F32)?) };
-        let delta = (half(&pair.b)?.matmul(&half(&pair.a)?)? * self.scale)?; // [out, in]
+        let delta = (half(&pair.b)?.matmul(&half(&pair.a)?)? * pair.scale)?; // [out, in]
         Ok(Some((weight.to_dtype(DType::F32)? + delta)?))
     }
 }

@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::names::{canonical, is_unused};
 use super::nf4::{StoredNf4, companion_of};
+use super::quantised::refuse_unread_methods;
 use super::{LoraAdapter, WeightError, WeightSource};
 use crate::checkpoint::TensorTable;
 
@@ -26,9 +27,10 @@ impl MergedWeights {
     /// Canonicalises the names and checks that the adapter fits.
     ///
     /// # Errors
-    /// [`WeightError::Ambiguous`] when two names mean one tensor, [`WeightError::Adapter`] when the adapter is for
+    /// [`WeightError::Quantised`] for a base in fewer bits that is not read, [`WeightError::Ambiguous`] when two names mean one tensor, [`WeightError::Adapter`] when the adapter is for
     /// another model.
     pub fn new(table: TensorTable, adapter: Option<LoraAdapter>) -> Result<Self, WeightError> {
+        refuse_unread_methods(&table)?;
         let mut stored_names = BTreeMap::new();
         let mut stored_nf4: BTreeMap<String, StoredNf4> = BTreeMap::new();
         for stored in table.names() {

@@ -8,6 +8,7 @@ mod merged;
 mod names;
 pub mod nf4;
 mod panel_source;
+mod quantised;
 mod random;
 mod source;
 mod strict;
@@ -15,6 +16,7 @@ mod survey;
 
 pub use budget::MemoryBudget;
 pub use error::WeightError;
+pub(crate) use error::shortened_list;
 pub use lora::LoraAdapter;
 pub use merged::MergedWeights;
 pub use panel_source::{Bf16Matrix, DenseMatrix, F32Matrix, PANEL, PanelRow, PanelSource, Widen};

@@ -67,24 +67,24 @@ impl LoadPlan {
     /// Compares with what a source holds.
     ///
     /// # Errors
-    /// [`WeightError::Mismatch`] with every missing, extra and mis-shaped tensor.
+    /// [`WeightError::Mismatch`] with the missing, extra and mis-shaped tensors.
     pub fn check(&self, source: &dyn WeightSource) -> Result<(), WeightError> {
-        let mut differences = Vec::new();
+        let mut unmet = Vec::new();
         for (name, wanted) in &self.wanted {
             match source.shape(name) {
-                None => differences.push(format!("  missing    {name}, expected shape {:?}", wanted.shape)),
+                None => unmet.push(format!("  missing    {name}, expected shape {:?}", wanted.shape)),
                 Some(found) if found != wanted.shape => {
-                    differences.push(format!("  mis-shaped {name}, expected shape {:?}, found {found:?}", wanted.shape))
+                    unmet.push(format!("  mis-shaped {name}, expected shape {:?}, found {found:?}", wanted.shape))
                 }
                 Some(_) => {}
             }
         }
         let extra = source.names().into_iter().filter(|name| !self.wanted.contains_key(name));
-        differences.extend(extra.map(|name| format!("  extra      {name}, expected no such tensor")));
-        if differences.is_empty() {
+        let extra: Vec<_> = extra.map(|name| format!("  extra      {name}, expected no such tensor")).collect();
+        if unmet.is_empty() && extra.is_empty() {
             return Ok(());
         }
-        Err(WeightError::Mismatch { what: source.describe(), differences })
+        Err(WeightError::Mismatch { what: source.describe(), unmet, extra })
     }
 }
 
@@ -92,7 +92,7 @@ impl LoadPlan {
 /// get every tensor it asks for: nothing is ever initialised at random.
 ///
 /// # Errors
-/// [`WeightError::Mismatch`] with every difference; otherwise what reading or building failed with.
+/// [`WeightError::Mismatch`] with the differences; otherwise what reading or building failed with.
 pub fn load_strictly<T>(
     source: Arc<dyn WeightSource>,
     dtype: DType,

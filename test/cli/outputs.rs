@@ -154,7 +154,7 @@ fn r23_ctrl_c_keeps_what_a_replay_has_done() {
     assert_eq!(names(folder.path()), ["d.mcap", "d.png", "logs"]);
     let file = std::fs::read(folder.path().join("d.mcap")).unwrap();
     assert_eq!(mcap::MessageStream::new(&file).unwrap().count(), 2 * decided);
-    let log = logs_in(&folder.path().join("logs")).unwrap().episodes[0].read().unwrap();
+    let log = logs_in(folder.path().join("logs")).unwrap().episodes[0].read().unwrap();
     assert!(log.steps.len() == decided && log.damage.is_empty(), "{} steps", log.steps.len());
 }
 

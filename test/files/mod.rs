@@ -1,5 +1,6 @@
 //! Checkpoints, policies and what else comes from disk: strict, hostile and cut files.
 
+mod as_users_have_them;
 mod checkpoint;
 mod hostile_folders;
 mod hostile_pickle;

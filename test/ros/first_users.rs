@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use vlm_planner_tuner::live::{RosArguments, SettingValue, overrides};
+
 use crate::harness::{PATIENCE, Peer, Process, Ros, SECOND, status_of};
 use crate::support::say;
 
@@ -79,6 +81,73 @@ fn r02_and_r09_parameter_files_in_every_form() {
     told(&mut node, "parameters from /**; not for /planner_tuner: /amcl");
     let mut peer = ros.peer();
     assert_eq!(value_of(&mut peer, "hold_timeout"), json!(4.0));
+}
+
+/// Forms of sections and values, each giving another parameter, so that one of them missing shows.
+const EVERY_FORM: &str = "
+planner_tuner:
+  ros__parameters: {device: bare, dtype: '1', mode: bare}
+/**:
+  ros__parameters: {mode: all, good_frames: 010, log_reward: !!str 5}
+j100_0001:
+  planner_tuner:
+    ros__parameters: {planner: nested, mode: nested}
+j100_0001/planner_tuner:
+  ros__parameters: {policy: joined}
+/planner_tuner:
+  ros__parameters: {mode: rooted, threads: 0x10}
+/j100_0001/planner_tuner:
+  ros__parameters: {base: rooted, min_pixels: 12, assume_stationary: on}
+/*/planner_tuner:
+  ros__parameters: {checkpoint: one}
+/**/planner_tuner:
+  ros__parameters: {head: any, force: Yes, decision_rate: 4}
+/j100_0001/*:
+  ros__parameters: {mapping: within, hold_timeout: 1e1}
+/*:
+  ros__parameters: {quantize: root_only}
+";
+
+#[test]
+fn r02_parameters_are_those_that_rclpy_reads() {
+    let Some(ros) = Ros::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name).display().to_string()
+    };
+    let forms = file("forms.yaml", EVERY_FORM);
+    let later = file("later.yaml", "/**:\n  ros__parameters: {mode: later, base: later, apply_rate: 1.5}\n");
+    for namespace in ["/", "/j100_0001"] {
+        for given in [
+            vec!["--params-file", &forms],
+            vec!["--params-file", &forms, "--params-file", &later],
+            vec!["--params-file", &later, "--params-file", &forms],
+            vec!["-p", "mode:=first", "--params-file", &forms, "-p", "planner_tuner:planner:='7'"],
+        ] {
+            let namespaced = format!("__ns:={namespace}");
+            let arguments = [&["--ros-args", "-r", &namespaced], &given[..]].concat();
+            let output = ros.python("overrides.py").args(&arguments).output().unwrap();
+            let line = String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default().to_owned();
+            let rclpy: Value = serde_json::from_str(&line)
+                .unwrap_or_else(|_| panic!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)));
+            let sources =
+                RosArguments::read(std::iter::once("node").chain(arguments.iter().copied()).map(str::to_owned));
+            let ours = overrides(&sources.parameters, rclpy["node"].as_str().unwrap()).unwrap();
+            let ours: serde_json::Map<String, Value> =
+                ours.into_iter().map(|(name, value)| (name, as_json(value))).collect();
+            assert_eq!(Value::Object(ours), rclpy["values"], "{arguments:?}");
+        }
+    }
+}
+
+fn as_json(value: SettingValue) -> Value {
+    match value {
+        SettingValue::Bool(value) => json!(value),
+        SettingValue::Integer(value) => json!(value),
+        SettingValue::Double(value) => json!(value),
+        SettingValue::Text(value) => json!(value),
+    }
 }
 
 #[test]

@@ -5,8 +5,9 @@
 pub enum PickleError {
     /// The pickle names a Python object outside the few that rebuild tensors.
     #[error(
-        "the pickle asks for '{name}' at byte {offset}; only OrderedDict and torch's tensor-rebuild calls are \
-         understood, nothing was executed; do not use this file unless you know who made it"
+        "the pickle asks for '{name}' at byte {offset}; only plain values and torch's tensor-rebuild calls are \
+         understood, nothing was executed; {}",
+        advice(name)
     )]
     ForbiddenGlobal {
         /// `module.name` as the pickle spells it.
@@ -54,6 +55,19 @@ pub enum PickleError {
         /// Where.
         offset: usize,
     },
+}
+
+/// What to do about a name that is refused. Files of one's own hold numpy's and torch's objects by oversight.
+fn advice(name: &str) -> &'static str {
+    match name.split('.').next() {
+        Some("numpy") => "it is a numpy object: write float(x), or a tensor, in its place and save the file again",
+        Some("pathlib") => "it is a path: write str(path) in its place and save the file again",
+        Some("torch") => "write a state dict of plain tensors, or plain numbers and strings, and save the file again",
+        _ => {
+            "do not use this file unless you know who made it; one of your own can be saved again with plain values in \
+             place of this object (module.state_dict() in place of a module)"
+        }
+    }
 }
 
 /// A name out of a file, shortened and escaped so that it can stand in a message.

@@ -38,6 +38,8 @@ impl Budget {
 pub enum Container {
     /// Nothing: tensors carry their numbers as embedded legacy torch files.
     Plain,
+    /// Nothing, and no tensors are expected: a number, or a dict of settings.
+    Settings,
     /// A torch container (zip or legacy): persistent ids name its storages.
     Torch,
 }
@@ -152,7 +154,7 @@ impl Machine<'_> {
             Op::Build => self.build(offset)?,
             Op::PersistentId => {
                 let id = self.pop(offset)?;
-                if self.container == Container::Plain {
+                if self.container != Container::Torch {
                     return Err(PickleError::ForbiddenOpcode {
                         opcode: "BINPERSID".into(),
                         offset,
@@ -168,7 +170,7 @@ impl Machine<'_> {
 
     fn global(&mut self, module: Span, name: Span, offset: usize) -> Result<(), PickleError> {
         let (module, name) = (module.of(self.pickle.buffer), name.of(self.pickle.buffer));
-        match Known::look_up(module, name) {
+        match Known::look_up(self.container, module, name) {
             Some(known) => self.push(Value::Known(known), offset),
             None => Err(PickleError::ForbiddenGlobal { name: format!("{}.{}", shown(module), shown(name)), offset }),
         }
@@ -182,6 +184,14 @@ impl Machine<'_> {
             return Err(malformed(offset, format!("REDUCE with {}", self.pickle.describe(arguments))));
         };
         let result = match (callable, fields) {
+            (Value::Known(Known::NumpyScalar), fields) => {
+                let number = self.pickle.numpy_scalar(fields, offset)?;
+                return self.push(number, offset);
+            }
+            (Value::Known(Known::NumpyType), fields) => self.pickle.numpy_type(fields, offset)?,
+            (Value::Known(Known::NumpyReconstruct), [Value::Known(Known::NumpyArray), ..]) => Object::NumpyArray(None),
+            (Value::Known(Known::Encode), fields) => self.pickle.encoded(fields, offset)?,
+            (Value::Known(Known::Path(separator)), parts) => self.pickle.path(parts, separator, offset)?,
             (Value::Known(Known::OrderedDict), []) => Object::Dict { items: Vec::new(), ordered: true },
             (Value::Known(Known::RebuildTensor), fields) => Object::Tensor(self.pickle.tensor(fields, offset)?),
             (Value::Known(Known::RebuildParameter), [data, ..]) => match self.pickle.object(*data) {
@@ -189,7 +199,7 @@ impl Machine<'_> {
                 _ => return Err(malformed(offset, format!("a parameter over {}", self.pickle.describe(*data)))),
             },
             // Only the outermost pickle may embed a torch file: an embedded one never embeds another.
-            (Value::Known(Known::LoadFromBytes), [Value::Bytes(blob)]) if self.container == Container::Plain => {
+            (Value::Known(Known::LoadFromBytes), [Value::Bytes(blob)]) if self.container != Container::Torch => {
                 Object::Storage(read_storage_blob(self.pickle.buffer, *blob, budget)?)
             }
             (callable, fields) => {
@@ -200,10 +210,15 @@ impl Machine<'_> {
         self.push_object(result, offset)
     }
 
-    /// The one BUILD that torch writes: `_metadata` (module versions) onto a state dict. It is dropped.
+    /// The one BUILD that torch writes: `_metadata` (module versions) onto a state dict. It is dropped. In settings, those
+    /// of numpy, too.
     fn build(&mut self, offset: usize) -> Result<(), PickleError> {
         let state = self.pop(offset)?;
         let target = self.top(offset)?;
+        if let Some(object) = self.pickle.numpy_state(target, state, offset)? {
+            *self.top_object(offset)? = object;
+            return Ok(());
+        }
         let is_state_dict = matches!(self.pickle.object(target), Some(Object::Dict { ordered: true, .. }));
         let is_metadata = self
             .pickle

@@ -2,7 +2,8 @@
 //!
 //! A pickle is a program for a small stack machine that may call any Python function. Here it is read by a machine
 //! that knows containers, numbers, strings and the handful of calls that rebuild a torch tensor; everything else is
-//! refused by name and byte offset before anything is built from it.
+//! refused by name and byte offset before anything is built from it. In settings, numpy's numbers and paths count as the
+//! plain values that they stand for.
 //!
 //! The machine keeps its objects in one flat list and passes indices around, so that a pickle which refers to itself,
 //! nests a million lists or repeats one object without end costs no more memory than its own opcodes, and dropping it
@@ -19,6 +20,7 @@ mod legacy_torch;
 mod machine;
 mod opcode;
 mod parsed;
+mod plain_object;
 mod tensor;
 mod value;
 mod write;

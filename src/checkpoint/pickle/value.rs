@@ -1,5 +1,7 @@
 //! What a pickle can hold, as far as we read it.
 
+use super::machine::Container;
+use super::plain_object::NumpyType;
 use super::tensor::{Storage, TensorRecord};
 use candle_core::DType;
 
@@ -37,11 +39,45 @@ pub enum Known {
     LoadFromBytes,
     /// `torch.FloatStorage` and its siblings
     StorageOf(DType),
+    /// `numpy.core.multiarray.scalar`
+    NumpyScalar,
+    /// `numpy.dtype`
+    NumpyType,
+    /// `numpy.core.multiarray._reconstruct`
+    NumpyReconstruct,
+    /// `numpy.ndarray`
+    NumpyArray,
+    /// `_codecs.encode`
+    Encode,
+    /// `pathlib.PosixPath` and its siblings, with the separator between their parts
+    Path(char),
 }
 
 impl Known {
-    /// The allow-list. Anything it does not know is refused at once, called or not.
-    pub fn look_up(module: &[u8], name: &[u8]) -> Option<Self> {
+    /// The allow-list of a container. Anything it does not know is refused at once, called or not.
+    pub fn look_up(container: Container, module: &[u8], name: &[u8]) -> Option<Self> {
+        let of_settings = (container == Container::Settings).then(|| Self::of_settings(module, name)).flatten();
+        of_settings.or_else(|| Self::of_tensors(module, name))
+    }
+
+    /// What else a dict of settings may hold.
+    fn of_settings(module: &[u8], name: &[u8]) -> Option<Self> {
+        Some(match (module, name) {
+            (b"numpy.core.multiarray" | b"numpy._core.multiarray", b"scalar") => Self::NumpyScalar,
+            (b"numpy.core.multiarray" | b"numpy._core.multiarray", b"_reconstruct") => Self::NumpyReconstruct,
+            (b"numpy", b"dtype") => Self::NumpyType,
+            (b"numpy", b"ndarray") => Self::NumpyArray,
+            (b"_codecs", b"encode") => Self::Encode,
+            // Python 3.13 has the classes in a module of their own.
+            (b"pathlib" | b"pathlib._local", b"PosixPath" | b"PurePosixPath" | b"Path" | b"PurePath") => {
+                Self::Path('/')
+            }
+            (b"pathlib" | b"pathlib._local", b"WindowsPath" | b"PureWindowsPath") => Self::Path('\\'),
+            _ => return None,
+        })
+    }
+
+    fn of_tensors(module: &[u8], name: &[u8]) -> Option<Self> {
         Some(match (module, name) {
             (b"collections", b"OrderedDict") => Self::OrderedDict,
             (b"torch._utils", b"_rebuild_tensor_v2") => Self::RebuildTensor,
@@ -103,6 +139,14 @@ pub enum Object {
     Storage(Storage),
     /// A tensor over a storage.
     Tensor(TensorRecord),
+    /// How a numpy number lies in its bytes.
+    NumpyType(NumpyType),
+    /// A numpy array, as soon as its state is known with its one number.
+    NumpyArray(Option<Value>),
+    /// Bytes that were spelt as text.
+    Encoded(Vec<u8>),
+    /// A path, put together.
+    Path(String),
 }
 
 impl Object {
@@ -115,6 +159,10 @@ impl Object {
             Self::Dict { ordered: true, .. } => "an OrderedDict",
             Self::Storage(_) => "a torch storage",
             Self::Tensor(_) => "a tensor",
+            Self::NumpyType(_) => "a numpy type",
+            Self::NumpyArray(_) => "a numpy array",
+            Self::Encoded(_) => "bytes",
+            Self::Path(_) => "a path",
         }
     }
 }

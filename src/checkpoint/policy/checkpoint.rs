@@ -8,7 +8,7 @@ use crate::checkpoint::adapter::Adapter;
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::file_set::FileSet;
 use crate::checkpoint::tensor_table::TensorTable;
-use crate::checkpoint::torch_pickle::{number, read_value};
+use crate::checkpoint::torch_pickle::read_value;
 use std::path::{Path, PathBuf};
 
 /// A policy checkpoint: the files that share a prefix such as `policy_step_1000` or `policy`.
@@ -130,11 +130,11 @@ impl Files<'_> {
 /// A pickled number from 0.
 pub(super) fn read_noise(path: &Path) -> Result<f64, CheckpointError> {
     read_value(path, |pickle| {
-        number(pickle.root).filter(|noise| noise.is_finite() && *noise >= 0.0).ok_or_else(|| {
+        pickle.number(pickle.root).filter(|noise| noise.is_finite() && *noise >= 0.0).ok_or_else(|| {
             let found = pickle.describe(pickle.root);
             CheckpointError::malformed(
                 path,
-                format!("it holds {found}, expected the exploration noise, a number from 0"),
+                format!("it holds {found}, expected the exploration noise, a number from 0; write float(noise)"),
             )
         })
     })

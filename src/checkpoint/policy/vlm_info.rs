@@ -44,8 +44,8 @@ impl VlmInfo {
             log_unknown(pickle, items, &known, path);
             Ok(Self {
                 checkpoint_path: field("checkpoint_path")
-                    .and_then(|value| pickle.text(value))
-                    .ok_or_else(|| wrong("checkpoint_path", "a string"))?
+                    .and_then(|value| pickle.text_or_path(value))
+                    .ok_or_else(|| wrong("checkpoint_path", "a string or a path"))?
                     .to_string(),
                 use_4bit: flag("use_4bit")?,
                 use_history: flag("use_history")?,

@@ -18,7 +18,7 @@ use hf_hub::{
 
 use super::{
     HubEnvironment, HubModel,
-    model_files::{INDEX, SETTINGS, WEIGHTS, shards},
+    model_files::{IMAGE_SETTINGS, INDEX, SETTINGS, WEIGHTS, shards},
 };
 
 /// A Hub that cannot be reached should not keep a robot waiting; `hf-hub` itself would wait as long as the system does.
@@ -53,7 +53,10 @@ pub(super) fn download(model: &HubModel, cache_folder: &Path, environment: &HubE
 
     let published: BTreeSet<&str> = info.siblings.iter().map(|file| file.rfilename.as_str()).collect();
     let weights = if published.contains(WEIGHTS) { WEIGHTS } else { INDEX };
-    let wanted = SETTINGS.into_iter().chain([weights]);
+    let image_settings: Vec<&str> = IMAGE_SETTINGS.into_iter().filter(|name| published.contains(name)).collect();
+    // Where neither is published, the usual one is named as absent.
+    let image_settings = if image_settings.is_empty() { IMAGE_SETTINGS[..1].to_vec() } else { image_settings };
+    let wanted = SETTINGS.into_iter().chain(image_settings).chain([weights]);
     let absent: Vec<&str> = wanted.clone().filter(|name| !published.contains(name)).collect();
     if !absent.is_empty() {
         return Err(format!("the Hub's model has no {}", absent.join(", ")));

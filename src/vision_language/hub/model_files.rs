@@ -8,9 +8,12 @@ use std::{
 use serde_json::Value;
 
 use super::{HubError, read_bounded};
+use crate::vision_language::processor::PreprocessorConfig;
 
 /// Read besides the weights.
-pub(super) const SETTINGS: [&str; 3] = ["config.json", "preprocessor_config.json", "tokenizer.json"];
+pub(super) const SETTINGS: [&str; 2] = ["config.json", "tokenizer.json"];
+/// The image processor's settings, in one of these.
+pub(super) const IMAGE_SETTINGS: [&str; 2] = [PreprocessorConfig::FILE, PreprocessorConfig::NESTED_FILE];
 /// Weights in one file.
 pub(super) const WEIGHTS: &str = "model.safetensors";
 /// The list of shards, when the weights are in several.
@@ -24,6 +27,9 @@ const MAX_INDEX_BYTES: u64 = 64 << 20;
 pub(super) fn missing_files(folder: &Path) -> Result<Vec<String>, HubError> {
     let is_missing = |name: &str| !folder.join(name).is_file();
     let mut missing: Vec<String> = SETTINGS.into_iter().filter(|name| is_missing(name)).map(str::to_owned).collect();
+    if IMAGE_SETTINGS.into_iter().all(is_missing) {
+        missing.push(IMAGE_SETTINGS.join(" (or ") + ")");
+    }
     if is_missing(WEIGHTS) {
         if is_missing(INDEX) {
             missing.push(format!("{WEIGHTS} (or {INDEX} with its shards)"));

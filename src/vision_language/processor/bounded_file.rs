@@ -6,10 +6,13 @@ use std::{
     path::Path,
 };
 
+use crate::checkpoint::stand_in;
+
 /// The bytes of a file of at most `limit` bytes.
 ///
 /// # Errors
-/// What the file system says, or "holds more than ... bytes"; the caller adds the path.
+/// What the file system says, "holds more than ... bytes", or what lies there in the file's place, such as a Git LFS
+/// pointer; the caller adds the path.
 pub(crate) fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // Reading one byte beyond the limit also catches what has no length of its own, such as a pipe.
@@ -17,7 +20,10 @@ pub(crate) fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     if bytes.len() as u64 > limit {
         return Err(io::Error::other(format!("holds more than the {limit} bytes that such a file may have")));
     }
-    Ok(bytes)
+    match stand_in(&bytes) {
+        Some(found) => Err(io::Error::other(found)),
+        None => Ok(bytes),
+    }
 }
 
 #[cfg(test)]

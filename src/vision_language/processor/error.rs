@@ -38,6 +38,17 @@ pub enum ProcessorError {
         /// What is accepted.
         expected: String,
     },
+    /// Two files for the same settings, with different ones.
+    #[error("{folder}: {one} and {other} do not say the same of the image processor; remove the one that is wrong",
+        folder = folder.display())]
+    TwoFiles {
+        /// The folder of both.
+        folder: PathBuf,
+        /// The file for the image processor alone.
+        one: &'static str,
+        /// The file for all parts of the processor.
+        other: &'static str,
+    },
     /// The fewest pixels are more than the most.
     #[error(
         "min_pixels {min_pixels} ({min_origin}) is larger than max_pixels {max_pixels} ({max_origin}); change one of them"

@@ -1,4 +1,5 @@
-//! `preprocessor_config.json`: from the base model, from the supervised checkpoint, and from the command line.
+//! `preprocessor_config.json`, or the same in `processor_config.json`: from the base model, from the supervised
+//! checkpoint, and from the command line.
 
 use std::path::Path;
 
@@ -35,8 +36,10 @@ pub struct PreprocessorConfig {
 impl PreprocessorConfig {
     /// Name of the file in both folders.
     pub const FILE: &str = "preprocessor_config.json";
+    /// Where transformers 5 writes the same settings, as the field `image_processor`, and then no [`Self::FILE`].
+    pub const NESTED_FILE: &str = "processor_config.json";
 
-    /// Reads the base model's file; a file of that name in the supervised checkpoint's folder wins field by field, and
+    /// Reads the base model's file; such a file in the supervised checkpoint's folder wins field by field, and
     /// `budget` over both. A field that is set nowhere has the default of HF's `Qwen2VLImageProcessor`.
     ///
     /// # Errors
@@ -45,11 +48,28 @@ impl PreprocessorConfig {
     /// right.
     pub fn load(base: &Path, checkpoint: Option<&Path>, budget: PixelBudget) -> Result<Self, ProcessorError> {
         let mut layers = vec![Layer::from(budget)];
-        let own = checkpoint.map(|folder| folder.join(Self::FILE)).filter(|path| path.exists());
-        for path in own.into_iter().chain([base.join(Self::FILE)]) {
-            layers.push(Layer::read(&path)?);
-        }
+        layers.extend(checkpoint.map(Self::of_folder).transpose()?.flatten());
+        layers.push(match Self::of_folder(base)? {
+            Some(layer) => layer,
+            // That it is not there, reading says.
+            None => Layer::read(&base.join(Self::FILE))?,
+        });
         Self::from_layers(&layers)
+    }
+
+    /// What a folder says, if it says anything. Two files have to say the same, since releases of transformers differ in
+    /// which of them they read.
+    fn of_folder(folder: &Path) -> Result<Option<Layer>, ProcessorError> {
+        let there = |name: &str| Some(folder.join(name)).filter(|path| path.exists());
+        let plain = there(Self::FILE).map(|path| Layer::read(&path)).transpose()?;
+        let nested = there(Self::NESTED_FILE).map(|path| Layer::read_nested(&path)).transpose()?.flatten();
+        if let (Some(plain), Some(nested)) = (&plain, &nested)
+            && Self::from_layers(std::slice::from_ref(plain))? != Self::from_layers(std::slice::from_ref(nested))?
+        {
+            let folder = folder.to_owned();
+            return Err(ProcessorError::TwoFiles { folder, one: Self::FILE, other: Self::NESTED_FILE });
+        }
+        Ok(plain.or(nested))
     }
 
     /// From the text of one file; `origin` names it in errors.
@@ -173,6 +193,28 @@ mod tests {
         let err = load(PixelBudget { min_pixels: Some(240_001), max_pixels: None }).unwrap_err().to_string();
         assert!(err.starts_with("min_pixels 240001 (command line) is larger than max_pixels 240000 ("), "{err}");
         assert!(err.contains("preprocessor_config.json"), "{err}");
+    }
+
+    #[test]
+    fn processor_config_json_is_read_in_its_place_and_must_not_contradict_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, json: &str| std::fs::write(folder.path().join(name), json).unwrap();
+        let load = || PreprocessorConfig::load(folder.path(), None, PixelBudget::default());
+        write("processor_config.json", r#"{"image_processor": {"size": {"longest_edge": 7056}, "merge_size": 3}}"#);
+        let config = load().unwrap();
+        assert_eq!((config.min_pixels(), config.max_pixels(), config.merge_size()), (3136, 7056, 3));
+        write("preprocessor_config.json", r#"{"max_pixels": 7056, "merge_size": 3}"#);
+        assert_eq!(load().unwrap(), config);
+        write("preprocessor_config.json", r#"{"max_pixels": 7057, "merge_size": 3}"#);
+        let err = load().unwrap_err().to_string();
+        assert!(err.contains("preprocessor_config.json and processor_config.json do not say the same"), "{err}");
+        // Transformers 4 has a file of that name with nothing of the image processor in it.
+        write("processor_config.json", r#"{"processor_class": "Qwen2_5_VLProcessor"}"#);
+        assert_eq!(load().unwrap().max_pixels(), 7057);
+        write("processor_config.json", r#"{"image_processor": {"do_resize": false}}"#);
+        std::fs::remove_file(folder.path().join("preprocessor_config.json")).unwrap();
+        let err = load().unwrap_err().to_string();
+        assert!(err.contains("processor_config.json: field 'do_resize' is false"), "{err}");
     }
 
     #[test]

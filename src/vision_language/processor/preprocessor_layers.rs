@@ -69,6 +69,22 @@ impl Layer {
         Self::parse(&path.display().to_string(), &json)
     }
 
+    /// The field `image_processor` of transformers 5's processor_config.json; `None` for a file without one.
+    pub(super) fn read_nested(path: &Path) -> Result<Option<Self>, ProcessorError> {
+        #[derive(Deserialize)]
+        struct Processor {
+            image_processor: Option<Fields>,
+        }
+        let json = read_bounded(path, MAX_FILE_BYTES).map_err(|source| ProcessorError::Read {
+            path: path.to_owned(),
+            what: "the processor's settings, published beside the base model's weights",
+            source,
+        })?;
+        let processor: Processor =
+            serde_json::from_slice(&json).map_err(|source| ProcessorError::Json { path: path.into(), source })?;
+        Ok(processor.image_processor.map(|fields| Self { origin: path.display().to_string(), fields }))
+    }
+
     pub(super) fn parse(origin: &str, json: &[u8]) -> Result<Self, ProcessorError> {
         let fields =
             serde_json::from_slice(json).map_err(|source| ProcessorError::Json { path: origin.into(), source })?;

@@ -24,9 +24,8 @@ impl SequenceGeometry {
         let [time, height, width] = positions.axes();
         let seq = time.len();
         let half = config.head_dim / 2;
-        let [time_section, height_section, _] = config.mrope_section;
-        let inverse_frequencies: Vec<f32> =
-            (0..half).map(|i| 1.0 / (config.rope_theta as f32).powf((2 * i) as f32 / config.head_dim as f32)).collect();
+        let [time_section, height_section, _] = config.rope.section();
+        let inverse_frequencies = config.rope.inverse_frequencies(config.head_dim);
         let angles = time
             .iter()
             .zip(height)
@@ -46,7 +45,7 @@ impl SequenceGeometry {
             .flat_map(|row| (0..seq).map(move |col| if col <= row { 0.0 } else { f32::NEG_INFINITY }))
             .collect();
         Ok(Self {
-            rotary: RotaryTable::new(angles, seq, half, device)?,
+            rotary: RotaryTable::new(angles, seq, half, device)?.scaled(config.rope.attention_factor())?,
             causal_mask: Tensor::from_vec(mask, (1, seq, seq), device)?,
         })
     }

@@ -83,7 +83,8 @@ impl Ros {
         command
     }
 
-    fn python(&self, script: &str) -> Command {
+    /// A script of this folder.
+    pub fn python(&self, script: &str) -> Command {
         let mut command = self.command(&self.python);
         if self.network == Network::AsOnARobot {
             command.env_remove("FASTRTPS_DEFAULT_PROFILES_FILE");

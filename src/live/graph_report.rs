@@ -30,6 +30,8 @@ pub struct GraphReport {
     pub clocks: Vec<String>,
     /// Who publishes transforms, where images are drawn with them.
     pub transforms: Option<Vec<String>>,
+    /// The costmaps that the robot would drive by.
+    pub costmaps: CostmapsReport,
     /// What is expected of images.
     pub expected: Expected,
 }
@@ -58,6 +60,15 @@ pub struct TopicReport {
 
 /// Topics that are offered in place of one, at most.
 const OFFERED: usize = 3;
+
+/// Whether the costmaps see anything.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CostmapsReport {
+    /// Why one is blind.
+    pub blind: Option<String>,
+    /// Each costmap's node, and what is known of it.
+    pub known: Vec<(String, String)>,
+}
 
 impl GraphReport {
     /// ROS arguments with which the node would hear what others publish, ready to be pasted.
@@ -304,6 +315,7 @@ mod tests {
                 use_sim_time: false,
                 clocks: Vec::new(),
                 transforms: None,
+                costmaps: CostmapsReport::default(),
                 expected: Expected {
                     image_size: None,
                     decision_rate_hz: 2.0,

@@ -31,8 +31,8 @@ pub use decider::{Decider, LoadError};
 pub use driving_time::DrivingTime;
 pub use follower::{POLL_INTERVAL, PolicyFollower, Refusal, policy_at_start};
 pub use graph_report::{
-    FoundParameter, GraphReport, PlannerParameterReport, PlannerReport, PublishedTopic, Publisher, TopicProblem,
-    TopicReport,
+    CostmapsReport, FoundParameter, GraphReport, PlannerParameterReport, PlannerReport, PublishedTopic, Publisher,
+    TopicProblem, TopicReport,
 };
 pub use heard::{Delivery, Heard, HeardTopic};
 pub use intake::{ArrivalCounts, Arrived, LatestSlot};

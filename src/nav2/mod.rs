@@ -33,6 +33,7 @@ mod slot;
 mod speed_limit;
 mod target;
 mod topic_name;
+mod use_after_free;
 
 pub use applier::{Applier, Counts};
 pub use applier_limits::{ApplierLimits, ApplierLimitsError, OnConflict};
@@ -53,3 +54,4 @@ pub use slot::TargetStatus;
 pub use speed_limit::{SpeedLimit, SpeedLimitRule};
 pub use target::{NodeName, RosType, RosValue, Target};
 pub use topic_name::{observation_topics, resolved_topic};
+pub use use_after_free::use_after_free;

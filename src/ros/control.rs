@@ -23,7 +23,7 @@ use super::surroundings::{Painter, SharedSurroundings};
 use super::{Input, NodeError};
 use vlm_planner_tuner::live::inference::{self, Loader, Order};
 use vlm_planner_tuner::live::{Arrived, ClockWatch, DrivingTime, Latencies, NodeLog, Settings};
-use vlm_planner_tuner::nav2::{Mapping, NodeName, PlannerSink};
+use vlm_planner_tuner::nav2::{Mapping, NodeName, PlannerSink, use_after_free};
 use vlm_planner_tuner::planner::envelope::Envelope;
 use vlm_planner_tuner::planner::guard::{Action, ClockEvent, Guard, Level, Mode, Moment, Operator, Reaction};
 use vlm_planner_tuner::planner::{PlannerParameters, PlannerSpec};
@@ -196,6 +196,9 @@ impl Control {
         let images = Arc::clone(&self.images);
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        if let Some(danger) = use_after_free(self.sink.mapping(), std::env::var("ROS_DISTRO").ok().as_deref()) {
+            log::warn!("{danger}");
+        }
         log::info!(
             "{}: loading the model for {}, mapping {}",
             self.name,

@@ -16,7 +16,7 @@ use super::clock::stamp;
 use super::intake::{Messages, next};
 use super::planner_watch::Question;
 use super::{Input, NodeError};
-use vlm_planner_tuner::live::{Names, Settings};
+use vlm_planner_tuner::live::Names;
 use vlm_planner_tuner::nav2::{
     CostmapWatch, Mapping, MappingKind, ObservationSource, RollingGrid, ScanReturns, Sight, sight,
 };
@@ -39,7 +39,6 @@ pub(super) struct CostmapsWatch {
     begin: Instant,
     next: Instant,
     told: Option<CostmapNews>,
-    inputs: Sender<Input>,
 }
 
 /// What is known of the costmaps.
@@ -52,13 +51,7 @@ pub(super) struct CostmapNews {
 }
 
 impl CostmapsWatch {
-    pub(super) fn new(
-        node: &mut r2r::Node,
-        _settings: &Settings,
-        mapping: &Mapping,
-        names: &Names,
-        inputs: Sender<Input>,
-    ) -> Result<Self, NodeError> {
+    pub(super) fn new(node: &mut r2r::Node, mapping: &Mapping, names: &Names) -> Result<Self, NodeError> {
         let watched = match mapping.kind() {
             MappingKind::SetParameters => mapping.costmaps(),
             MappingKind::Topic | MappingKind::Shadow => &[],
@@ -72,13 +65,21 @@ impl CostmapsWatch {
             false => Some(Box::pin(node.subscribe("scan", QosProfile::sensor_data())?)),
         };
         let begin = Instant::now();
-        Ok(Self { costmaps, scans, scan: ScanReturns::default(), begin, next: begin, told: None, inputs })
+        Ok(Self { costmaps, scans, scan: ScanReturns::default(), begin, next: begin, told: None })
     }
 
-    /// Takes what has come, and asks. Call after every spin.
-    pub(super) fn look(&mut self, node: &mut r2r::Node, now: Instant) {
+    /// Takes what has come, asks, and passes on what is new. Call after every spin.
+    pub(super) fn look(&mut self, node: &mut r2r::Node, now: Instant, inputs: &Sender<Input>) {
+        let Some(news) = self.observe(node, now).filter(|news| self.told.as_ref() != Some(news)) else { return };
+        if inputs.try_send(Input::Costmaps(news.clone())).is_ok() {
+            self.told = Some(news);
+        }
+    }
+
+    /// Takes what has come, and asks; tells once a second what is known.
+    pub(super) fn observe(&mut self, node: &mut r2r::Node, now: Instant) -> Option<CostmapNews> {
         if self.costmaps.is_empty() {
-            return;
+            return None;
         }
         let moment = Moment::from_start(now.saturating_duration_since(self.begin));
         while let Some(scan) = next(&mut self.scans) {
@@ -90,7 +91,7 @@ impl CostmapsWatch {
             costmap.ask(now);
         }
         if now < self.next {
-            return;
+            return None;
         }
         self.next = now + EVERY;
         // The names in the graph: one that nobody listens to and nobody publishes is not among them.
@@ -108,9 +109,7 @@ impl CostmapsWatch {
             news.lines.push((costmap.name.clone(), word));
             news.blind = news.blind.take().or(blind);
         }
-        if self.told.as_ref() != Some(&news) && self.inputs.try_send(Input::Costmaps(news.clone())).is_ok() {
-            self.told = Some(news);
-        }
+        Some(news)
     }
 }
 

@@ -186,13 +186,7 @@ fn start(loader: impl FnOnce(&Settings) -> Result<Loader, SettingError>) -> Resu
         let seen = (images.clone(), surroundings.clone(), parameters);
         let control = Control::new(&mut node, settings, planner, mapping, loader, logger, seen, &inputs)?;
         let intake = intake::Intake::subscribe(&mut node, control.settings(), images, surroundings, inputs.clone())?;
-        let watch = PlannerWatch::new(
-            &mut node,
-            control.settings(),
-            control.mapping(),
-            &control.planner_nodes(),
-            inputs.clone(),
-        )?;
+        let watch = PlannerWatch::new(&mut node, control.mapping(), &control.planner_nodes(), inputs.clone())?;
         let planner = control.planner_nodes();
         let spinning = spin::Spinning::start(node, control.settings(), planner, (intake, watch), inputs)?;
         let ended = control.run(received, &spinning, &stop).await;

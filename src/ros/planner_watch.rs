@@ -15,7 +15,7 @@ use super::costmap_watch::CostmapsWatch;
 use super::intake::{Messages, next};
 use super::planner_clients::to_value;
 use super::{Input, NodeError};
-use vlm_planner_tuner::live::{Names, Settings};
+use vlm_planner_tuner::live::Names;
 use vlm_planner_tuner::nav2::{Event, LifecycleState, Mapping, NodeName};
 
 /// Between two questions for a node's state. Its own word usually comes first.
@@ -97,7 +97,6 @@ pub(super) struct PlannerWatch {
 impl PlannerWatch {
     pub(super) fn new(
         node: &mut r2r::Node,
-        settings: &Settings,
         mapping: &Mapping,
         planner: &[NodeName],
         inputs: Sender<Input>,
@@ -136,7 +135,7 @@ impl PlannerWatch {
             events,
             #[cfg(nav2_msgs)]
             limits,
-            costmaps: CostmapsWatch::new(node, settings, mapping, &names, inputs.clone())?,
+            costmaps: CostmapsWatch::new(node, mapping, &names)?,
             inputs,
         })
     }
@@ -171,7 +170,7 @@ impl PlannerWatch {
             let limit = vlm_planner_tuner::nav2::SpeedLimit::from_message(limit.percentage, limit.speed_limit);
             self.tell(Input::SpeedLimit(limit));
         }
-        self.costmaps.look(node, now);
+        self.costmaps.look(node, now, &self.inputs);
     }
 
     fn tell(&self, input: Input) {

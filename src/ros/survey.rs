@@ -12,13 +12,14 @@ use r2r::QosProfile;
 use r2r::qos::{DurabilityPolicy, ReliabilityPolicy};
 use r2r::rcl_interfaces::srv::GetParameters;
 
+use super::costmap_watch::CostmapsWatch;
 use super::graph::{answers_topic, claim_topic, name};
 use super::planner_clients::{DOUBLE, INTEGER};
 use super::{NODE_NAME, NodeError, context};
 use tally::{Clock, Tally};
 use vlm_planner_tuner::live::{
-    Expected, FoundParameter, GraphReport, Heard, HeardTopic, Names, PlannerParameterReport, PlannerReport,
-    PublishedTopic, Publisher, RosArguments, TopicReport, read_parameters,
+    CostmapsReport, Expected, FoundParameter, GraphReport, Heard, HeardTopic, Names, PlannerParameterReport,
+    PlannerReport, PublishedTopic, Publisher, RosArguments, TopicReport, read_parameters,
 };
 use vlm_planner_tuner::nav2::{Mapping, Target};
 
@@ -48,11 +49,16 @@ pub(super) fn run() -> Result<(), NodeError> {
         }
     }
 
+    let mut costmaps = CostmapsWatch::new(&mut node, &mapping, &names)?;
+    let mut seen = CostmapsReport::default();
     let mut spin = |node: &mut r2r::Node, time: Duration, tallies: &mut [Tally]| {
         let end = Instant::now() + time;
         while Instant::now() < end {
             node.spin_once(SPIN);
             planner.iter_mut().for_each(|questions| questions.go_on(node));
+            if let Some(news) = costmaps.observe(node, Instant::now()) {
+                seen = CostmapsReport { blind: news.blind, known: news.lines };
+            }
             tallies.iter_mut().for_each(Tally::take);
         }
     };
@@ -95,6 +101,7 @@ pub(super) fn run() -> Result<(), NodeError> {
         use_sim_time: settings.use_sim_time,
         clocks: nodes(&["/clock"]),
         transforms: settings.draws_images().then(|| nodes(&["/tf", "/tf_static"])),
+        costmaps: seen,
         expected: Expected {
             image_size: settings.expected_size(),
             decision_rate_hz: settings.decision_rate,

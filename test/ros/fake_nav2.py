@@ -24,7 +24,7 @@ from lifecycle_msgs.msg import State, TransitionEvent
 from lifecycle_msgs.srv import GetState
 from nav_msgs.msg import OccupancyGrid
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import LaserScan
@@ -141,7 +141,14 @@ def main():
             controller.enter(json.loads(line)['state'])
         os._exit(0)
     threading.Thread(target=end_with_test, daemon=True).start()
-    executor.spin()
+    try:
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    # As Nav2's nodes end: all of them leave the graph.
+    for node in (controller, costmap):
+        node.destroy_node()
+    rclpy.try_shutdown()
 
 
 main()

@@ -67,7 +67,7 @@ fn three_clean_restarts_are_no_deaths_and_two_kills_are() {
         nav2.try_for(8 * SECOND, |line| line["event"] == "set");
     }
     peer.reason("planner_failing", PATIENCE);
-    assert_eq!(said(&mut node, "went away right after"), 2, "{:?}", node.said);
+    assert_eq!(said(&mut node, "controller_server went away right after"), 2, "{:?}", node.said);
 }
 
 #[test]

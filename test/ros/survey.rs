@@ -138,3 +138,16 @@ fn what_the_node_would_refuse_is_told() {
     let found = doctor(&ros, &["--", "-p", "hold_timeout:=-1.0"]);
     assert_found(&found, "ROS graph", "error", "parameter 'hold_timeout' is -1");
 }
+
+#[test]
+fn a_blind_costmap_is_found_and_one_that_sees_is_not() {
+    let Some(ros) = Ros::find() else { return };
+    let mut nav2 = ros.nav2(&["--costmap", "blind"]);
+    let found = doctor(&ros, &["--mapping", "nav2_dwb"]);
+    assert_found(&found, "costmap", "error", "/local_costmap/local_costmap: the costmap is blind");
+    assert_found(&found, "use after free", "warn", "navigation2#5706");
+    nav2.kill();
+    let _nav2 = ros.nav2(&["--costmap", "sees"]);
+    let found = doctor(&ros, &["--mapping", "nav2_dwb"]);
+    assert_found(&found, "costmap", "ok", "/local_costmap/local_costmap has obstacles where the scan has returns");
+}

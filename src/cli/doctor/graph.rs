@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use super::environment::in_force;
 use super::finding::Finding;
 use crate::live::{
-    FoundParameter, GraphReport, Heard, MessageProblem, PlannerReport, Settings, TopicProblem, TopicReport,
+    CostmapsReport, FoundParameter, GraphReport, Heard, MessageProblem, PlannerReport, Settings, TopicProblem,
+    TopicReport,
 };
 
 /// The node's program, beside this one in every installation.
@@ -18,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 const GRAPH: &str = "ROS graph";
 const TOPIC: &str = "topic";
+const COSTMAP: &str = "costmap";
 const PLANNER: &str = "planner node";
 const PARAMETER: &str = "planner parameter";
 const TUNER: &str = "other tuner";
@@ -90,12 +92,27 @@ fn judge(report: &GraphReport) -> Vec<Finding> {
     findings.extend(clock(report));
     findings.extend(transforms(report));
     findings.extend(report.planner.iter().flat_map(planner));
+    findings.extend(costmaps(report));
     let others = report.tuners.iter().map(|tuner| {
         let remedy = "end it before another is started, or set force; the second one sets nothing";
         Finding::warn(TUNER, format!("{tuner} tunes the planner already"), remedy)
     });
     findings.extend(others);
     findings
+}
+
+/// A costmap that is not there is told of as a planner's node.
+fn costmaps(report: &GraphReport) -> Vec<Finding> {
+    let CostmapsReport { blind, known } = &report.costmaps;
+    let seen = known.iter().map(|(costmap, word)| match blind {
+        Some(why) if why == word => {
+            let remedy = "give its observation sources full topic names, or start Nav2 with nav2.launch.py; nothing is set \
+                          until it sees";
+            Finding::error(COSTMAP, format!("{costmap}: {why}"), remedy)
+        }
+        _ => Finding::ok(COSTMAP, format!("{costmap} {word}")),
+    });
+    seen.collect()
 }
 
 fn judge_topic(report: &GraphReport, topic: &TopicReport) -> Vec<Finding> {

@@ -2,7 +2,7 @@
 
 use super::super::model_args::{ModelArgs, planner_named};
 use super::finding::Finding;
-use crate::nav2::{Mapping, MappingKind};
+use crate::nav2::{Mapping, MappingKind, use_after_free};
 use crate::planner::PlannerSpec;
 
 /// The planner file, the mapping, and a line for each parameter that a mapping sets.
@@ -27,6 +27,11 @@ fn targets(mapping: &Mapping, planner: &PlannerSpec) -> Vec<Finding> {
         MappingKind::Shadow => "computes and publishes, and sets nothing",
     };
     let mut findings = vec![Finding::ok("mapping", format!("{} {sets}", mapping.name()))];
+    if let Some(found) = use_after_free(mapping, std::env::var("ROS_DISTRO").ok().as_deref()) {
+        let remedy =
+            "use a bank, or MPPI; with this mapping leave Nav2's composition off, so that a crash takes one server";
+        findings.push(Finding::warn("use after free", found, remedy));
+    }
     for target in mapping.targets() {
         let place = format!("{} -> {} {}", target.parameter(), target.node().as_str(), target.ros_parameter());
         findings.push(match (target.is_live(), target.remedy()) {

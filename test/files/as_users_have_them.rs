@@ -246,7 +246,10 @@ fn awq_base_blames_adapter() {
 fn head_of_a_compiled_module() {
     for wrapper in ["_orig_mod.", "module.", "module._orig_mod."] {
         let talk = head(|name| format!("{wrapper}{name}"), |dict| dict).is_as_the_fixture();
-        assert!(talk.contains("pytorch_model.bin") && wrapper.split_inclusive('.').all(|part| talk.contains(part)), "{talk}");
+        assert!(
+            talk.contains("pytorch_model.bin") && wrapper.split_inclusive('.').all(|part| talk.contains(part)),
+            "{talk}"
+        );
     }
 }
 

@@ -84,7 +84,11 @@ fn fault_03_stale_frames_hold_then_safe() {
     assert_eq!(scene.state(), State::Safe);
     assert_eq!(scene.safe_defaults().len(), 1);
     let status = scene.guard.status(scene.now());
-    assert!(status.reason.to_string().contains("the newest image is stamped 0.80 s before ROS time"), "{}", status.reason);
+    assert!(
+        status.reason.to_string().contains("the newest image is stamped 0.80 s before ROS time"),
+        "{}",
+        status.reason
+    );
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::support::checkpoint_files::{op, torch_zip};
 use crate::support::{expect, own_fixture_set};
 
 /// A copy of the fixture that may be changed.
-struct Copy(TempDir);
+pub(super) struct Copy(TempDir);
 
 impl Copy {
     fn new() -> Self {
@@ -25,7 +25,7 @@ impl Copy {
         Self(copy)
     }
 
-    fn with(change: impl FnOnce(&Path)) -> Self {
+    pub(super) fn with(change: impl FnOnce(&Path)) -> Self {
         let copy = Self::new();
         change(copy.0.path());
         copy
@@ -50,7 +50,7 @@ impl Copy {
 
     /// Reads it as the fixture itself is read, and returns what was said.
     #[track_caller]
-    fn is_as_the_fixture(&self) -> String {
+    pub(super) fn is_as_the_fixture(&self) -> String {
         let (feature, talk) = self.feature();
         assert_eq!(feature, Self::new().feature().0);
         talk
@@ -199,6 +199,47 @@ fn lora_pissa() {
     copy.is_refused_with(&["adapter_config.json", "init_lora_weights", "pissa", "merge"]);
 }
 
+/// Ranks and alphas by module, written so that every module keeps the pair and the scale that it has.
+#[test]
+fn lora_patterns_by_module() {
+    let adapter = |change: &dyn Fn(&mut Map<String, Value>)| {
+        Copy::with(|folder| edit_json(&folder.join("checkpoint/adapter_config.json"), |fields| change(fields)))
+    };
+    let same = adapter(&|fields| {
+        fields["r"] = json!(16);
+        fields["lora_alpha"] = json!(1);
+        fields["rank_pattern"] = json!({"[a-z_]*proj": 4, r"attn\.(qkv|proj)": 4, r"mlp\.\d": 4});
+        fields["alpha_pattern"] =
+            json!({"visual.blocks": 3, r".*\.layers\.0\.mlp\.down_proj": 8, "q_proj": 8, ".*": 8});
+    });
+    same.is_as_the_fixture();
+    // One module at another scale is another feature.
+    let other = adapter(&|fields| fields["alpha_pattern"] = json!({r"layers\.0\.mlp\.down_proj": 80}));
+    assert_ne!(other.feature().0, Copy::new().feature().0);
+    let rank = adapter(&|fields| fields["rank_pattern"] = json!({"q_proj": 8}));
+    rank.is_refused_with(&["adapter_model.safetensors", "q_proj", "expected lora_A [8, in]"]);
+    let broken = adapter(&|fields| fields["alpha_pattern"] = json!({"q_proj(": 8}));
+    broken.is_refused_with(&["adapter_config.json", "alpha_pattern", "q_proj("]);
+}
+
+/// The adapter under the names of the model that it was trained beside: the inner one, wrapped, under PEFT's own names.
+#[test]
+fn lora_names_of_the_inner_model() {
+    let renamed = |rename: &dyn Fn(&str) -> String| {
+        Copy::with(|folder| {
+            let path = folder.join("checkpoint/adapter_model.safetensors");
+            let tensors: HashMap<String, Tensor> = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+            let tensors: HashMap<String, Tensor> =
+                tensors.into_iter().map(|(name, tensor)| (rename(&name), tensor)).collect();
+            candle_core::safetensors::save(&tensors, &path).unwrap();
+        })
+    };
+    let inner = |name: &str| name.replacen("base_model.model.model.", "base_model.model.", 1);
+    renamed(&inner).is_as_the_fixture();
+    renamed(&|name| name.replace(".weight", ".default.weight")).is_as_the_fixture();
+    renamed(&|name| format!("module.{name}")).is_as_the_fixture();
+}
+
 #[test]
 fn lora_on_lm_head() {
     let copy = Copy::with(|folder| {
@@ -271,6 +312,25 @@ fn noise_as_numpy_number() {
         let number = op::call(module, "scalar", &[kind, op::bytes(&0.05_f64.to_le_bytes())]);
         policy_file("noise", &op::pickle(&number)).is_as_the_fixture();
     }
+    // An array of one number, and the bytes as protocol 2 spells them.
+    let kind = || {
+        let kind = op::call("numpy", "dtype", &[op::text("f8"), b"\x89".to_vec(), b"\x88".to_vec()]);
+        let state = [op::int(3), op::text(">"), b"NNN".to_vec(), op::int(-1), op::int(-1), op::int(0)];
+        [kind, op::tuple(&state), b"b".to_vec()].concat()
+    };
+    let text: String = 0.05_f64.to_be_bytes().iter().map(|byte| char::from(*byte)).collect();
+    let bytes = || op::call("_codecs", "encode", &[op::text(&text), op::text("latin1")]);
+    let array = |shape: &[Vec<u8>]| {
+        let empty = [op::global("numpy", "ndarray"), op::tuple(&[op::int(0)]), op::bytes(b"b")];
+        let state = [op::int(1), op::tuple(shape), kind(), b"\x89".to_vec(), bytes()];
+        [op::call("numpy.core.multiarray", "_reconstruct", &empty), op::tuple(&state), b"b".to_vec()].concat()
+    };
+    let scalar = op::call("numpy.core.multiarray", "scalar", &[kind(), bytes()]);
+    for number in [scalar, array(&[op::int(1)]), array(&[])] {
+        policy_file("noise", &op::pickle(&number)).is_as_the_fixture();
+    }
+    let several = op::pickle(&array(&[op::int(2)]));
+    policy_file("noise", &several).is_refused_with(&["policy_step_1000_noise", "numpy array", "float(x)"]);
     let other = op::call("numpy.random", "RandomState", &[]);
     policy_file("noise", &op::pickle(&other)).is_refused_with(&["policy_step_1000_noise", "numpy.random.RandomState"]);
 }

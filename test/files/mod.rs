@@ -8,4 +8,5 @@ mod hostile_tensors;
 mod hub;
 mod policy_files;
 mod policy_kills;
+mod saved_again;
 mod strict_loading;

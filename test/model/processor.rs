@@ -104,10 +104,18 @@ fn fixture_pixel_values_from_the_stored_image() {
         .into_iter()
         .flat_map(|kind| set.numbered("frame", &format!(".resized_u8_{kind}")).into_iter().map(move |(k, _)| (kind, k)))
     {
-        let tensor = |name: &str| &set.tensors[&format!("frame{k}.{name}_{kind}")];
-        let image = processor.cut(&frame_of_planes(tensor("resized_u8"))).unwrap();
-        let expected = tensor("pixel_values").to_vec2::<f32>().unwrap();
-        let rows: Vec<i64> = set.tensors[&format!("frame{k}.pixel_values_{kind}.rows")].to_vec1().unwrap();
+        let tensor = |name: &str| set.tensors.get(&format!("frame{k}.{name}_{kind}"));
+        let image = processor.cut(&frame_of_planes(tensor("resized_u8").unwrap())).unwrap();
+        let Some(expected) = tensor("pixel_values") else {
+            support::say(&format!("skipped: no tensor frame{k}.pixel_values_{kind} in {}", set.root.display()));
+            continue;
+        };
+        let expected = expected.to_vec2::<f32>().unwrap();
+        // A set may hold some of the rows, and then says which.
+        let rows: Vec<i64> = match set.tensors.get(&format!("frame{k}.pixel_values_{kind}.rows")) {
+            Some(rows) => rows.to_vec1().unwrap(),
+            None => (0..image.grid().patches() as i64).collect(),
+        };
         assert!(!rows.is_empty() && rows.len() == expected.len());
 
         let row_len = expected[0].len();

@@ -6,6 +6,7 @@ pub mod episode;
 pub mod guard_scene;
 pub mod nav2_fake;
 pub mod scene_bag;
+pub mod set_planner;
 pub mod sick_store;
 pub mod slow_painter;
 pub mod small_bag;

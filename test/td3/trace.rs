@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::support;
+use crate::support::set_planner::planner_of_set;
 use crate::support::{Expected, Report, max_difference, max_relative_difference};
 use serde_json::Value;
 use vlm_planner_tuner::planner::PlannerSpec;
@@ -38,7 +39,7 @@ impl Traced {
             clamp_next_action: false,
             ..TrainConfig::default()
         };
-        let planner = PlannerSpec::builtin(trace["algorithm"].as_str().unwrap()).unwrap();
+        let planner = planner_of_set(trace["algorithm"].as_str().unwrap(), &trace["action_ranges"], None);
         let [mean, std] = ["param_mean", "param_std"].map(|name| inputs.values(name));
         let space = ActionSpace::from_statistics(&planner, &mean, &std).unwrap();
         let scales: Vec<f32> = space.axes().iter().flat_map(|axis| [axis.scale, axis.bias]).collect();

@@ -330,3 +330,117 @@ impl Said {
         Ok(Self { name, kind, scaling, theta, section })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn rope(scaling: Value) -> Result<Rope, String> {
+        let mut fields = json!({"rope_scaling": scaling, "rope_theta": 1e6});
+        fields["rope_scaling"]["mrope_section"] = json!([2, 3, 3]);
+        Rope::read(&Part::new("", fields.as_object().unwrap()), 128_000)
+    }
+
+    /// The numbers are those of `modeling_rope_utils.py` of transformers 5.24.0, its functions run as they stand.
+    #[test]
+    fn frequencies_are_those_of_transformers() {
+        let plain = [1.0, 0.177_827_9, 0.031_622_78, 0.005_623_413, 0.001, 0.000_177_827_9, 3.162_278e-5, 5.623_413e-6];
+        for (scaling, factor, expected) in [
+            (json!({"type": "mrope"}), 1.0, plain),
+            (json!({"rope_type": "default", "type": "mrope"}), 1.0, plain),
+            (json!({"type": "dynamic", "factor": 4.0}), 1.0, plain),
+            (
+                json!({"type": "linear", "factor": 4.0}),
+                1.0,
+                [0.25, 0.044_456_98, 0.007_905_695, 0.001_405_853, 0.000_25, 4.445_699e-5, 7.905_694e-6, 1.405_853e-6],
+            ),
+            (
+                json!({"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}),
+                1.138_629_436_111_989,
+                [1.0, 0.177_827_9, 0.031_622_78, 0.004_217_56, 0.000_5, 4.445_699e-5, 7.905_694e-6, 1.405_853e-6],
+            ),
+            (
+                json!({"type": "yarn", "factor": 8.0, "original_max_position_embeddings": 4096, "beta_fast": 16,
+                    "beta_slow": 2, "truncate": false, "mscale": 1.0, "mscale_all_dim": 0.5}),
+                1.094_179_988_101_349,
+                [1.0, 0.177_827_9, 0.031_622_78, 0.002_136_701, 0.000_125, 2.222_849e-5, 3.952_847e-6, 7.029_267e-7],
+            ),
+            (
+                json!({"type": "yarn", "factor": 2.0, "attention_factor": 1.25}),
+                1.25,
+                [
+                    1.0,
+                    0.177_827_9,
+                    0.031_622_78,
+                    0.005_623_413,
+                    0.000_833_333_4,
+                    0.000_118_552,
+                    1.581_139e-5,
+                    2.811_707e-6,
+                ],
+            ),
+            (
+                json!({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                    "original_max_position_embeddings": 64}),
+                1.0,
+                [
+                    1.0,
+                    0.064_309_87,
+                    0.003_952_847,
+                    0.000_702_926_7,
+                    0.000_125,
+                    2.222_849e-5,
+                    3.952_847e-6,
+                    7.029_267e-7,
+                ],
+            ),
+        ] {
+            let rope = rope(scaling.clone()).unwrap();
+            assert!((rope.attention_factor() - factor).abs() < 1e-12, "{scaling}");
+            for (found, expected) in rope.inverse_frequencies(16).into_iter().zip(expected) {
+                let off = (f64::from(found) - expected).abs() / expected;
+                assert!(off < 5e-6, "{scaling}: {found} instead of {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_honoured_is_refused_by_name() {
+        for (scaling, words) in [
+            (json!({"type": "longrope", "factor": 4.0}), ["type 'longrope'", "yarn"]),
+            (json!({"type": "proportional"}), ["type 'proportional'", "yarn"]),
+            (json!({"type": "mrope", "rope_type": "yarn"}), ["rope_scaling.rope_type", "rope_scaling.type"]),
+            (json!({"type": "mrope", "factor": 4.0}), ["rope_scaling.factor", "default"]),
+            (json!({"type": "linear"}), ["rope_scaling.factor", "missing"]),
+            (json!({"type": "yarn", "factor": -1.0}), ["rope_scaling.factor", "above 0"]),
+            (json!({"type": "yarn", "factor": 4.0, "beta_middle": 3}), ["rope_scaling.beta_middle", "yarn"]),
+            (json!({"type": "mrope", "partial_rotary_factor": 0.5}), ["partial_rotary_factor", "not 1"]),
+            (json!({"type": "mrope", "mrope_interleaved": true}), ["mrope_interleaved", "default"]),
+            (json!({"type": "mrope", "rope_theta": 1e4}), ["rope_scaling.rope_theta", "1000000"]),
+            (json!({"type": 3}), ["rope_scaling.type", "a string"]),
+        ] {
+            let reason = rope(scaling.clone()).unwrap_err();
+            assert!(words.iter().all(|word| reason.contains(word)), "{scaling}: {reason}");
+        }
+        // What says nothing may be there.
+        rope(json!({"type": "mrope", "factor": null, "mrope_interleaved": false})).unwrap();
+    }
+
+    #[test]
+    fn two_dicts_have_to_say_the_same() {
+        let both = |one: Value, other: Value| {
+            let fields = json!({"rope_scaling": one, "rope_parameters": other});
+            Rope::read(&Part::new("", fields.as_object().unwrap()), 128_000)
+        };
+        let yarn = || json!({"type": "yarn", "factor": 4.0, "mrope_section": [2, 3, 3], "rope_theta": 1e6});
+        both(yarn(), json!({"rope_type": "yarn", "factor": 4.0})).unwrap();
+        let reason = both(yarn(), json!({"rope_type": "yarn", "factor": 2.0})).unwrap_err();
+        assert!(reason.contains("rope_scaling") && reason.contains("rope_parameters"), "{reason}");
+        assert!(both(yarn(), json!({"rope_type": "default"})).is_err());
+        assert!(both(yarn(), json!({"rope_type": "yarn", "factor": 4.0, "rope_theta": 1e4})).is_err());
+        assert!(both(yarn(), json!({"rope_type": "yarn", "factor": 4.0, "mrope_section": [3, 3, 2]})).is_err());
+    }
+}

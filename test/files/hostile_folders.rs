@@ -112,7 +112,23 @@ fn adapter_features_that_change_the_numbers_are_refused_by_name() {
         ("init_lora_weights", "\"pissa\""),
         ("init_lora_weights", "\"olora\""),
         ("init_lora_weights", "\"loftq\""),
+        ("init_lora_weights", "\"corda\""),
+        ("init_lora_weights", "\"pissa_niter_16\""),
+        ("init_lora_weights", "\"lora_ga\""),
+        ("init_lora_weights", "\"of the future\""),
         ("target_parameters", "[\"mlp.experts\"]"),
+        ("lora_bias", "true"),
+        ("use_qalora", "true"),
+        ("use_bdlora", "{\"nblocks\":2}"),
+        ("layer_replication", "[[0,4],[2,5]]"),
+        ("trainable_token_indices", "[1,2]"),
+        ("alora_invocation_tokens", "[3]"),
+        ("arrow_config", "{\"top_k\":2}"),
+        ("kasa_config", "{\"beta\":0.1}"),
+        ("monteclora_config", "{\"num_samples\":8}"),
+        ("megatron_config", "{\"hidden\":1}"),
+        ("peft_type", "\"ADALORA\""),
+        ("peft_type", "\"LOHA\""),
         ("a_field_of_the_future", "3"),
         ("r", "0"),
         ("lora_alpha", "\"eight\""),
@@ -129,6 +145,42 @@ fn adapter_features_that_change_the_numbers_are_refused_by_name() {
                 || message.contains(&format!("'{field}' is {value}")),
             "{field}: {message}"
         );
+    }
+}
+
+/// What PEFT 0.7 to 0.21 write beside it: notes, training's own settings, and features that are off.
+#[test]
+fn adapter_fields_that_change_nothing_are_allowed() {
+    for (field, value) in [
+        ("init_lora_weights", "true"),
+        ("init_lora_weights", "false"),
+        ("init_lora_weights", "\"gaussian\""),
+        ("init_lora_weights", "\"eva\""),
+        ("init_lora_weights", "\"orthogonal\""),
+        ("modules_to_save", "[\"lm_head\"]"),
+        ("eva_config", "{\"rho\": 2.0}"),
+        ("loftq_config", "{\"loftq_bits\": 4}"),
+        ("task_type", "\"CAUSAL_LM\""),
+        ("peft_version", "\"0.21.2\""),
+        ("auto_mapping", "{\"base_model_class\": \"Qwen2_5_VLForConditionalGeneration\"}"),
+        ("layers_to_transform", "[0, 1]"),
+        ("layers_pattern", "\"layers\""),
+        ("exclude_modules", "[\"lm_head\"]"),
+        ("megatron_core", "\"megatron.core\""),
+        ("qalora_group_size", "16"),
+        ("ensure_weight_tying", "true"),
+        ("lora_dropout", "0.1"),
+        ("runtime_config", "{\"ephemeral_gpu_offload\": false}"),
+        ("velora_config", "{\"rank\": 1}"),
+        ("a_field_of_the_future", "false"),
+        ("another_field_of_the_future", "{}"),
+    ] {
+        let folder = checkpoint();
+        let mut config: serde_json::Value = serde_json::from_str(ADAPTER_CONFIG).unwrap();
+        config[field] = serde_json::from_str(value).unwrap();
+        write(folder.path(), "adapter_config.json", config.to_string().as_bytes());
+        let adapter = Adapter::open(folder.path()).unwrap_or_else(|error| panic!("{field} {value}: {error}"));
+        assert_eq!(adapter.config.scale(), 0.5);
     }
 }
 

@@ -201,6 +201,39 @@ fn fixture_hidden_states_without_adapter() {
     report.finish("tiny_vlm: hidden states of the base model, largest difference");
 }
 
+/// Hidden states of the project's own model under YaRN, as transformers 5.24 computed them for the case of that name. The
+/// frequencies alone are compared in the configuration's own tests.
+#[test]
+fn rope_yarn_ignored() {
+    let Some(case) = support::shared_case("rope-yarn-ignored") else { return };
+    let read = |path: &Path| serde_json::from_slice::<Value>(&std::fs::read(path).unwrap()).unwrap();
+    let expected = read(&case.join("expected.json"));
+    let folder = support::own_fixture_set("tiny_vlm");
+    let frames = read(&folder.join("expected.json"))["frames"].as_array().unwrap().clone();
+    let frame = frames.iter().find(|frame| frame["file"].as_str().unwrap().contains("DWA_000022")).unwrap();
+    let base = folder.join("base");
+    let weights = Arc::new(MergedWeights::new(TensorTable::open_sharded(&base).unwrap(), None).unwrap());
+    let config = ModelConfig::load(&case.join("config.json")).unwrap();
+    let model = VisionLanguageModel::load(config, weights, Precision::F32, &Device::Cpu).unwrap();
+    let preprocessor = PreprocessorConfig::load(&base, None, PixelBudget::default()).unwrap();
+    let image =
+        ImageProcessor::new(preprocessor).process(&read_png(&folder.join(frame["file"].as_str().unwrap()))).unwrap();
+    let tokens = model.image_tokens(&image).unwrap();
+    let template = PromptTemplate::load(Some(&folder.join("checkpoint"))).unwrap();
+    let tokenizer = PromptTokenizer::load(&base, model.config().image_token_id).unwrap();
+    let prompt = tokenizer.encode(&template.render(velocity(frame), planner(frame)), tokens.dim(0).unwrap()).unwrap();
+    let states = model.hidden_states(&prompt, &tokens, image.grid()).unwrap();
+    let last = states.states().last().unwrap().clone();
+    let mut report = Report::default();
+    let rows = expected["positions"].as_array().unwrap().iter().zip(expected["last_hidden"].as_array().unwrap());
+    for (position, values) in rows {
+        let expected: Vec<f32> = serde_json::from_value(values.clone()).unwrap();
+        let found = flat(&last.get(position.as_u64().unwrap() as usize).unwrap());
+        report.add("last hidden state under YaRN", max_difference(&found, &expected), 1e-4);
+    }
+    report.finish("rope-yarn-ignored: largest difference");
+}
+
 #[test]
 fn fixture_both_adapter_namings_are_the_same_adapter() {
     let Some(golden) = Golden::open() else { return };

@@ -42,6 +42,11 @@ pub fn shared_data(name: &str) -> Option<PathBuf> {
     first_existing(&[Path::new(ROOT).join("../shared/data")], name)
 }
 
+/// A folder of `../shared/cases`, or `None` (and a line that says so).
+pub fn shared_case(name: &str) -> Option<PathBuf> {
+    first_existing(&[Path::new(ROOT).join("../shared/cases")], name)
+}
+
 fn first_existing(roots: &[PathBuf], name: &str) -> Option<PathBuf> {
     let itself = roots.iter().filter(|root| root.ends_with(name)).cloned();
     let found = roots.iter().map(|root| root.join(name)).chain(itself).find(|path| path.is_dir());

@@ -5,7 +5,7 @@
 //! policy_noise      -> .policy/current/policy_noise
 //! .policy/current   -> set-7                              renamed over: the one step that replaces all files
 //! .policy/set-7/       policy_actor, policy_noise         never changed once it has this name
-//! .policy/set-6/                                          the set before, for readers that are at it; goes next time
+//! .policy/set-6/                                          a set before, for readers that are at it; goes a second later
 //! .policy/partial-8/                                      what a killed writer leaves; goes next time
 //! .policy/lock                                            held by the one writer
 //! ```
@@ -18,11 +18,14 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const CURRENT: &str = "current";
 const LOCK: &str = "lock";
 const SET: &str = "set-";
 const PARTIAL: &str = "partial-";
+/// A set that was replaced is kept for this long: a reader that has found its folder may not have opened a file yet.
+const READERS_MAY_TAKE: Duration = Duration::from_secs(1);
 
 /// The place of a set of files: those of a folder that share a prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +59,7 @@ impl FileSet {
         fs::read_link(self.path(suffix)).is_ok_and(|target| target == self.target(suffix))
     }
 
-    /// The folder of the set of now, if one was saved here: nothing in it changes any more, and all files in it belong
+    /// The folder of the current set, if one was saved here: nothing in it changes any more, and all files in it belong
     /// together. The files have the names that they have outside.
     pub fn current(&self) -> Option<PathBuf> {
         self.store().join(CURRENT).canonicalize().ok()
@@ -115,7 +118,7 @@ impl FileSet {
         written.map_err(CheckpointError::write(&path))
     }
 
-    /// Makes the files of now a set, and links of those that are none. No name changes its contents.
+    /// Moves the plain files that lie here into a set, and leaves links in their place. No name changes its contents.
     fn adopt(&self, family: &[&str]) -> Result<(), CheckpointError> {
         let set = self.fill(|folder| {
             for suffix in family {
@@ -186,19 +189,33 @@ impl FileSet {
         names.collect::<std::io::Result<_>>().map_err(CheckpointError::write(&store))
     }
 
-    /// Removes the set before the current one, and whatever a killed writer left.
+    /// Removes the sets before the current one, once nobody can be reading them, and whatever a killed writer left.
     fn remove_leftovers(&self) -> Result<(), CheckpointError> {
         let current = fs::read_link(self.store().join(CURRENT)).ok();
-        let keep = |name: &str| {
-            let is_current = current.as_deref().and_then(Path::file_name) == Some(OsStr::new(name));
-            is_current || !(name.starts_with(SET) || name.starts_with(PARTIAL))
-        };
-        for name in self.store_entries()?.iter().filter(|name| !keep(name)) {
+        let is_current = |name: &str| current.as_deref().and_then(Path::file_name) == Some(OsStr::new(name));
+        let sets = self.sets()?;
+        for number in sets.iter().copied().filter(|number| !is_current(&format!("{SET}{number}"))) {
+            if self.was_replaced_long_ago(number, &sets) {
+                // In one step: under the name of a set there are all of its files, or none.
+                let (set, aside) = (format!("{SET}{number}"), format!("{PARTIAL}{number}"));
+                let (set, aside) = (self.store().join(set), self.store().join(aside));
+                fs::rename(&set, aside).map_err(CheckpointError::write(&set))?;
+            }
+        }
+        for name in self.store_entries()?.iter().filter(|name| name.starts_with(PARTIAL)) {
             let path = self.store().join(name);
             let removed = if path.is_symlink() { fs::remove_file(&path) } else { fs::remove_dir_all(&path) };
             removed.map_err(CheckpointError::write(&path))?;
         }
         Ok(())
+    }
+
+    /// Whether a set gave way long enough ago: as long as the one behind it has been there. One that has none behind it
+    /// was never in use, and neither it nor one from before a clock was set back is waited for.
+    fn was_replaced_long_ago(&self, number: u64, sets: &[u64]) -> bool {
+        let next = sets.iter().copied().filter(|other| *other > number).min();
+        let made = next.and_then(|next| fs::metadata(self.store().join(format!("{SET}{next}"))).ok()?.modified().ok());
+        made.and_then(|made| made.elapsed().ok()).is_none_or(|age| age > READERS_MAY_TAKE)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use crate::support;
 use candle_core::{DType, Device, Tensor};
@@ -226,7 +227,7 @@ fn every_form_opens_as_the_same_policy() {
 
 /// The form decides which files there are: those of the form before do not stay behind.
 #[test]
-fn saving_again_leaves_one_set_and_the_one_before() {
+fn saving_again_a_while_later_leaves_one_set_and_the_one_before() {
     let folder = tempfile::tempdir().unwrap();
     for (value, form) in (0..6).zip([PolicyForm::Both, PolicyForm::Safetensors, PolicyForm::Pickle].into_iter().cycle())
     {
@@ -236,6 +237,12 @@ fn saving_again_leaves_one_set_and_the_one_before() {
         assert_eq!(contents(&StateDict::read(&opened.actor).unwrap()), contents(&policy.actor));
         assert_eq!(folder.path().join("policy_actor").exists(), form != PolicyForm::Safetensors);
         assert_eq!(folder.path().join("policy_actor.safetensors").exists(), form != PolicyForm::Pickle);
+        // A set that was replaced a moment ago stays for its readers: here a minute passes.
+        let minute_ago = SystemTime::now() - Duration::from_secs(60);
+        for name in names_in(&folder.path().join(".policy")).iter().filter(|name| name.starts_with("set-")) {
+            let set = std::fs::File::open(folder.path().join(".policy").join(name)).unwrap();
+            set.set_modified(minute_ago).unwrap();
+        }
     }
     let store = names_in(&folder.path().join(".policy"));
     assert_eq!(store.iter().filter(|name| name.starts_with("set-")).count(), 2, "{store:?}");

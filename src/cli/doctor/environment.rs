@@ -9,6 +9,8 @@ const KNOWN: [&str; 7] = ["foxy", "galactic", "humble", "iron", "jazzy", "lyrica
 /// Domains beyond it use ports that Linux gives to others, too.
 const LAST_SAFE_DOMAIN: u32 = 101;
 const LAST_DOMAIN: u32 = 232;
+/// What `cargo run` and `cargo test` say ROS's prefix is where no ROS is sourced: .ci/with-ros makes it.
+const PREFIX_OF_THE_PROJECT: &str = "target/ros";
 
 /// Looks at the variables that decide whom the node will talk to; `get` reads one.
 pub(super) fn check(get: impl Fn(&str) -> Option<String>) -> Vec<Finding> {
@@ -41,6 +43,12 @@ fn installation(prefixes: &[&Path]) -> Finding {
         prefixes.iter().filter(|prefix| !prefix.is_dir()).map(|prefix| prefix.display().to_string()).collect();
     if prefixes.is_empty() {
         return Finding::warn(CHECK, "not set: no ROS environment is sourced", "source /opt/ros/jazzy/setup.bash");
+    }
+    if let [only] = missing.as_slice()
+        && Path::new(only).ends_with(PREFIX_OF_THE_PROJECT)
+    {
+        let found = format!("{only} is not made yet; .cargo/config.toml names it for builds where no ROS is sourced");
+        return Finding::warn(CHECK, found, "source /opt/ros/jazzy/setup.bash, or make it: bash .ci/with-ros true");
     }
     if !missing.is_empty() {
         let remedy = "start from a new shell and source ROS and the workspace again";
@@ -220,6 +228,8 @@ mod tests {
         }
         let gone = verdict("AMENT_PREFIX_PATH", &[("AMENT_PREFIX_PATH", "/nowhere/ros")]);
         assert_eq!(gone, (Verdict::Error, "does not exist: /nowhere/ros".into()));
+        let own = verdict("AMENT_PREFIX_PATH", &[("AMENT_PREFIX_PATH", "/nowhere/target/ros")]);
+        assert!(own.0 == Verdict::Warn && own.1.starts_with("/nowhere/target/ros is not made yet"), "{own:?}");
         assert_eq!(verdict("AMENT_PREFIX_PATH", &[("AMENT_PREFIX_PATH", prefix)]).0, Verdict::Warn);
         std::fs::create_dir_all(folder.path().join("share/tf2_msgs")).unwrap();
         assert_eq!(verdict("AMENT_PREFIX_PATH", &[("AMENT_PREFIX_PATH", prefix)]).0, Verdict::Ok);

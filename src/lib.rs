@@ -18,14 +18,19 @@
 
 pub mod checkpoint;
 pub mod cli;
+pub mod drive;
 pub mod export;
 pub mod feature;
 pub mod frame;
+pub mod identity;
 pub mod live;
 pub mod nav2;
+pub mod numbers;
+pub mod origin;
 pub mod picture;
 pub mod planner;
 pub mod policy;
+pub mod random;
 pub mod recording;
 pub mod scene;
 pub mod td3;

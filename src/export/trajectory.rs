@@ -1,6 +1,6 @@
 //! What a learner may take for one episode.
 
-use crate::feature::Feature;
+use crate::numbers::Feature;
 use crate::transition::{Ending, Step};
 
 /// Steps that follow each other without a hole, and the observation after the last of them.

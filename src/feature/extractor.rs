@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use candle_core::{DType, Device, Tensor};
 
-use super::error::finite_values;
-use super::{DptHead, Feature, FeatureError, HistoryEncoder, Pooled};
+use super::error::{finite_values, values};
+use super::{DptHead, FeatureError, HistoryEncoder, Pooled};
+use crate::numbers::Feature;
 use crate::vision_language::HiddenStates;
 
 /// A DPT head with the history encoder it was trained with.
@@ -109,7 +110,7 @@ impl FeatureExtractor {
     /// What the head pools of hidden states: all that a feature takes from the current frame.
     ///
     /// # Errors
-    /// [`FeatureError::NotFinite`] naming the first stage with a NaN or an infinity.
+    /// [`FeatureError::Numbers`] naming the first stage with a NaN or an infinity.
     pub fn pool(&self, hidden_states: &HiddenStates) -> Result<Pooled, FeatureError> {
         let pooled = self.dpt_head.pool(hidden_states)?;
         finite_values("feature", &pooled.feature).map_err(|error| first_bad_stage(hidden_states).unwrap_or(error))?;
@@ -119,13 +120,13 @@ impl FeatureExtractor {
     /// The feature of what was pooled and the encoded previous frames, newest first.
     ///
     /// # Errors
-    /// [`FeatureError::HistoryLength`] for another number of frames than the head wants, [`FeatureError::NotFinite`]
+    /// [`FeatureError::HistoryLength`] for another number of frames than the head wants, [`FeatureError::Numbers`]
     /// for a NaN or an infinity.
     pub fn fuse(&self, pooled: &Pooled, newest_first: &[EncodedFrame]) -> Result<ExtractedFeature, FeatureError> {
         let history = self.history_vector(newest_first)?;
         let fused = self.dpt_head.fuse_history(&pooled.feature, history.as_ref())?;
         Ok(ExtractedFeature {
-            feature: Feature::from_tensor(&fused)?,
+            feature: Feature::from_values(values(&fused)?)?,
             attention: finite_values("attention", &pooled.attention)?,
             pooled: finite_values("pooled feature", &pooled.feature)?,
             history: history.map(|vector| finite_values("history vector", &vector)).transpose()?,
@@ -135,9 +136,9 @@ impl FeatureExtractor {
     /// The supervised regression from a feature: one normalised value for each output.
     ///
     /// # Errors
-    /// [`FeatureError::NotFinite`] when an output is NaN or infinite.
+    /// [`FeatureError::Numbers`] when an output is NaN or infinite.
     pub fn regress(&self, feature: &Feature, device: &Device) -> Result<Vec<f32>, FeatureError> {
-        finite_values("regression", &self.dpt_head.regress(&feature.to_tensor(device)?)?)
+        finite_values("regression", &self.dpt_head.regress(&as_row(feature, device)?)?)
     }
 
     /// The feature `[1, feature]` of hidden states and the pixels `[3, side, side]` of the previous frames, newest first,
@@ -169,6 +170,11 @@ impl FeatureExtractor {
         finite_values("history vector", &vector)?;
         Ok(Some(vector))
     }
+}
+
+/// As `[1, feature]`, f32.
+fn as_row(feature: &Feature, device: &Device) -> candle_core::Result<Tensor> {
+    Tensor::from_slice(feature.values(), (1, feature.values().len()), device)
 }
 
 /// The hidden state in which a NaN or an infinity first shows, if any does.

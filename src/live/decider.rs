@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::feature::{EncodedFrame, FeatureError};
 use crate::frame::{BodyVelocity, Frame};
+use crate::numbers::NumbersError;
 use crate::planner::guard::Failure;
 use crate::policy::PolicyChange;
 use crate::tuner::{Decision, PolicyLoader, StagedPolicy, Tuner, TunerError};
@@ -117,7 +118,7 @@ impl From<TunerError> for LoadError {
 /// What a failed decision means for the guard.
 pub(super) fn failure(error: &TunerError) -> Failure {
     let message = error.to_string();
-    if let TunerError::Feature(FeatureError::NotFinite { stage, .. }) = error {
+    if let TunerError::Feature(FeatureError::Numbers(NumbersError::NotFinite { stage, .. })) = error {
         return Failure::NotFinite { stage: stage_name(stage) };
     }
     if device_lost(error) {

@@ -11,14 +11,14 @@ use super::inference::Decided;
 use super::{SettingError, Settings};
 use crate::cli::model_args::QuantizeChoice;
 use crate::frame::StampedFrame;
+use crate::identity::{ExtractorId, PolicyId};
 use crate::nav2::{ParameterStatus, TargetStatus};
+use crate::origin::{Origin, identify};
 use crate::planner::{PlannerParameters, PlannerSpec};
 use crate::recording::DriveEvent;
-use crate::transition::identity::{Origin, identify};
 use crate::transition::log::{BackgroundLog, FolderStore, LogEntry, LogSettings, LogState, LogStatus, Placement};
 use crate::transition::{
-    EpisodeRecorder, EpisodeRules, Exploration, ExtractorId, MadeDecision, ParameterOutcome, PolicyId, RewardWeights,
-    Session,
+    EpisodeRecorder, EpisodeRules, Exploration, MadeDecision, ParameterOutcome, RewardWeights, Session,
 };
 use crate::tuner::Head;
 use crate::vision_language::hub::{HubEnvironment, ModelSource};
@@ -139,7 +139,8 @@ impl NodeLog {
         let Some(recorder) = &mut self.recorder else { return };
         let ticket = decided.job.ticket;
         let frame = StampedFrame { stamp: ticket.stamp(), frame: Arc::clone(&decided.job.frame) };
-        let made = MadeDecision::new(&frame, ticket.velocity(), &decided.decision, &mut Exploration::NONE.clone());
+        let made =
+            MadeDecision::new(&frame, ticket.velocity(), decided.decision.choice(), &mut Exploration::NONE.clone());
         let entry = match made {
             Ok(mut made) => {
                 let values = sent.into_iter().flat_map(PlannerParameters::iter).map(|(_, value)| value);

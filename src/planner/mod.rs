@@ -5,6 +5,7 @@
 //! leaves this folder towards a robot. On the way out they pass the [`envelope`] (how fast and how far they may change)
 //! and the [`guard`] (whether they may leave at all, and what happens when they may not).
 
+mod choice;
 mod entry;
 pub mod envelope;
 mod error;
@@ -14,6 +15,7 @@ mod parameters;
 mod scaling;
 mod spec;
 
+pub use choice::Choice;
 pub use entry::InvalidParameter;
 pub use error::PlannerError;
 pub use parameter_spec::{ParameterSpec, Prediction, Unit};

@@ -1,10 +1,10 @@
 //! The actor head.
 
-use candle_core::{Device, Module};
+use candle_core::{Device, Module, Tensor};
 use candle_nn::{Linear, VarBuilder, linear};
 
-use super::Action;
-use crate::feature::{Feature, FeatureError};
+use crate::feature::{FeatureError, values};
+use crate::numbers::{Action, Feature};
 
 /// `action = tanh(fc(feature))`.
 #[derive(Debug)]
@@ -25,8 +25,9 @@ impl Actor {
     /// The action without exploration noise.
     ///
     /// # Errors
-    /// [`FeatureError::NotFinite`] when a weight made an output NaN.
+    /// [`FeatureError::Numbers`] when a weight made an output NaN.
     pub fn act(&self, feature: &Feature) -> Result<Action, FeatureError> {
-        Action::from_tensor(&self.fc.forward(&feature.to_tensor(&self.device)?)?.tanh()?)
+        let row = Tensor::from_slice(feature.values(), (1, feature.values().len()), &self.device)?; // [1, feature]
+        Ok(Action::clamped(values(&self.fc.forward(&row)?.tanh()?)?)?)
     }
 }

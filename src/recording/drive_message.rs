@@ -3,9 +3,9 @@
 use super::cdr::{CdrError, CdrReader};
 use super::message::stamp_and_frame;
 use super::scene_message::pose;
+use crate::drive::Position;
 use crate::frame::Stamp;
 use crate::frame::render::LaserScan;
-use crate::transition::Position;
 
 /// `action_msgs/msg/GoalStatusArray`.
 pub(super) const GOAL_STATUS: &str = "action_msgs/msg/GoalStatusArray";

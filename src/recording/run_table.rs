@@ -12,8 +12,8 @@ use std::path::Path;
 
 use super::image_folder::{RowOutline, outline, read_table, table_of};
 use super::{DriveEvent, RecordingError};
+use crate::drive::EpisodeEvent;
 use crate::frame::Stamp;
-use crate::transition::EpisodeEvent;
 
 /// Name of the table of runs.
 pub(super) const RUNS: &str = "runs.csv";

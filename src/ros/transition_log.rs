@@ -11,11 +11,11 @@ use super::control::Control;
 use super::intake::{Messages, next, subscribe};
 use super::messages::Line;
 use super::{Input, NodeError};
+use vlm_planner_tuner::drive::{EpisodeEvent, Position};
 use vlm_planner_tuner::live::{Heard, Settings, log_needs_attention};
 use vlm_planner_tuner::nav2::ParameterStatus;
 use vlm_planner_tuner::planner::guard::{Level, Mode};
 use vlm_planner_tuner::recording::{DriveEvent, nearest_laser_of, pose_of};
-use vlm_planner_tuner::transition::{EpisodeEvent, Position};
 
 /// What the log hears: subscriptions that it alone needs, and what [`super::intake`] hands on.
 pub(super) struct LogIntake {

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::identity::{ExtractorId, PolicyId};
 use crate::planner::PlannerSpec;
-use crate::transition::{ExtractorId, PolicyId, RewardWeights, Session};
+use crate::transition::{RewardWeights, Session};
 
 /// Whether logs of several policies, extractors or rewards are taken together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use candle_core::{Result, bail};
 
-use crate::policy::Random;
+use crate::random::Random;
 use crate::vision_language::kernels::gemm::{Matrix, MatrixMut, multiply};
 
 /// Linear layers, a ReLU between two of them, none after the last.

@@ -33,7 +33,7 @@ mod saved_training;
 mod training;
 mod update;
 
-pub use crate::policy::Random;
+pub use crate::random::Random;
 pub use action_space::{ActionSpace, Axis};
 pub use batch::Batch;
 pub use comparison::{ActorOn, ParameterChange, compare_actors};

@@ -1,7 +1,7 @@
 //! Exploration noise that can be drawn again.
 
-use crate::feature::FeatureError;
-use crate::policy::{Action, SplitMix};
+use crate::numbers::{Action, NumbersError};
+use crate::random::SplitMix;
 
 /// Gaussian noise on actions. The same seed gives the same noise.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ impl Exploration {
     ///
     /// # Errors
     /// None for an action: its numbers are finite, and so is the noise.
-    pub fn explore(&mut self, action: &Action) -> Result<(Vec<f32>, Action), FeatureError> {
+    pub fn explore(&mut self, action: &Action) -> Result<(Vec<f32>, Action), NumbersError> {
         let noise: Vec<f32> = action.values().iter().map(|_| self.draw()).collect();
         let explored = action.values().iter().zip(&noise).map(|(value, noise)| (value + noise).clamp(-1.0, 1.0));
         let explored = Action::from_values(explored.collect())?;

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use super::{Exploration, ParameterOutcome, SentParameter};
-use crate::feature::{Feature, FeatureError};
 use crate::frame::{BodyVelocity, Frame, Stamp, StampedFrame};
-use crate::planner::{PlannerError, PlannerParameters};
-use crate::policy::Action;
-use crate::tuner::{Decision, HeadOutput};
+use crate::numbers::{Action, Feature, NumbersError};
+use crate::planner::{Choice, PlannerError, PlannerParameters};
 
 /// A decision, with what is known when it is made.
 #[derive(Debug, Clone)]
@@ -35,14 +33,14 @@ pub struct MadeDecision {
 pub enum DecisionError {
     /// An action is not one.
     #[error(transparent)]
-    Action(#[from] FeatureError),
+    Action(#[from] NumbersError),
     /// An action does not fit the planner.
     #[error(transparent)]
     Planner(#[from] PlannerError),
 }
 
 impl MadeDecision {
-    /// What a tuner decided for a frame, explored further by this noise. Where the regression decided, the action is the
+    /// What was chosen for a frame, explored further by this noise. Where the regression decided, the action is the
     /// one that leads to its parameters.
     ///
     /// # Errors
@@ -50,18 +48,18 @@ impl MadeDecision {
     pub fn new(
         frame: &StampedFrame,
         velocity: BodyVelocity,
-        decision: &Decision,
+        choice: Choice<'_>,
         exploration: &mut Exploration,
     ) -> Result<Self, DecisionError> {
-        let action = match &decision.output {
-            HeadOutput::Actor { action, .. } => action.clone(),
-            HeadOutput::Regression { values, .. } => action_for(&values.parameters)?,
+        let action = match choice.action {
+            Some(action) => action.clone(),
+            None => action_for(choice.parameters)?,
         };
         let (noise, explored) = exploration.explore(&action)?;
         let parameters = if explored == action {
-            decision.parameters().clone()
+            choice.parameters.clone()
         } else {
-            decision.parameters().spec().from_action(explored.values())?
+            choice.parameters.spec().from_action(explored.values())?
         };
         let sent = parameters.iter().map(|(parameter, value)| SentParameter {
             name: parameter.name().to_owned(),
@@ -72,7 +70,7 @@ impl MadeDecision {
             stamp: frame.stamp,
             frame: Arc::clone(&frame.frame),
             velocity,
-            feature: decision.extracted.feature.clone(),
+            feature: choice.feature.clone(),
             action,
             noise,
             explored,
@@ -82,7 +80,7 @@ impl MadeDecision {
 }
 
 /// The action that leads to these values.
-fn action_for(parameters: &PlannerParameters) -> Result<Action, FeatureError> {
+fn action_for(parameters: &PlannerParameters) -> Result<Action, NumbersError> {
     let values = parameters.iter().map(|(parameter, value)| {
         let (min, max) = (parameter.min(), parameter.max());
         ((value - (max + min) / 2.0) / ((max - min) / 2.0)).clamp(-1.0, 1.0) as f32

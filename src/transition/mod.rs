@@ -2,8 +2,6 @@
 
 mod error;
 mod exploration;
-mod file_digest;
-pub mod identity;
 pub mod log;
 mod made_decision;
 mod recorder;
@@ -17,8 +15,8 @@ pub use error::TransitionError;
 pub use exploration::Exploration;
 pub use log::{Damage, EpisodeFiles, EpisodeWriter, LogFolder, LogHead, LoggedEpisode, Refusal, logs_in};
 pub use made_decision::{DecisionError, MadeDecision};
-pub use recorder::{EpisodeEvent, EpisodeRecorder, EpisodeRules};
+pub use recorder::{EpisodeRecorder, EpisodeRules};
 pub use reward::{RewardError, RewardWeights};
 pub use reward_terms::RewardTerms;
-pub use session::{ExtractorId, PolicyId, Session};
-pub use step::{Ending, FrameNumber, ParameterOutcome, Pose, Position, SentParameter, Step, Truncation};
+pub use session::Session;
+pub use step::{Ending, FrameNumber, ParameterOutcome, SentParameter, Step, Truncation};

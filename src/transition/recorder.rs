@@ -5,26 +5,11 @@ use std::time::Duration;
 
 use super::log::LogEntry;
 use super::{
-    Ending, FrameNumber, LogHead, MadeDecision, ParameterOutcome, Pose, Position, RewardTerms, RewardWeights, Session,
-    Step, Truncation,
+    Ending, FrameNumber, LogHead, MadeDecision, ParameterOutcome, RewardTerms, RewardWeights, Session, Step, Truncation,
 };
-use crate::feature::Feature;
+use crate::drive::{EpisodeEvent, Pose, Position};
 use crate::frame::Stamp;
-
-/// What ends an episode between two decisions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EpisodeEvent {
-    /// The goal is reached.
-    Success,
-    /// The robot hit something.
-    Collision,
-    /// The time for the episode was over, as the recording says.
-    TimeOut,
-    /// The goal was given up or replaced, or the operator wished it.
-    Aborted,
-    /// What follows lies somewhere else: the recording goes on with another run.
-    Cut,
-}
+use crate::numbers::Feature;
 
 /// How decisions become episodes.
 #[derive(Debug, Clone, PartialEq)]

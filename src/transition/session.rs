@@ -1,16 +1,6 @@
 //! What all steps of a log have in common. Steps of different sessions are not mixed by accident.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
-/// SHA-256 of the actor's file, hexadecimal.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PolicyId(pub String);
-
-/// SHA-256 over all that a feature depends on: base model, adapter, DPT head, history encoder, prompt; hexadecimal.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ExtractorId(pub String);
+use crate::identity::{ExtractorId, PolicyId};
 
 /// The head of a log: who decided, about what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,16 +17,4 @@ pub struct Session {
     pub policy: PolicyId,
     /// Who looked.
     pub extractor: ExtractorId,
-}
-
-impl fmt::Display for PolicyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for ExtractorId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }

@@ -1,9 +1,10 @@
 //! One step of an episode.
 
 use super::RewardTerms;
-use crate::feature::Feature;
+use crate::drive::{Pose, Position};
 use crate::frame::{BodyVelocity, Stamp};
-use crate::policy::Action;
+use crate::numbers::Action;
+use crate::numbers::Feature;
 
 /// A decision, and what came of it until the next one. Known in full only then, so it is logged one decision late.
 ///
@@ -46,24 +47,6 @@ pub struct Step {
 /// Number of a frame in its log, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FrameNumber(pub u64);
-
-/// Position in the plane, metres (REP-105: in `map` or `odom`, whichever the log's [`Pose`]s are in).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Position {
-    /// Metres.
-    pub x: f64,
-    /// Metres.
-    pub y: f64,
-}
-
-/// Position and heading in the plane.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pose {
-    /// Where.
-    pub position: Position,
-    /// Heading, rad, counter-clockwise from x.
-    pub yaw: f64,
-}
 
 /// Whether an episode goes on after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

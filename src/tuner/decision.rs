@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::feature::{AttentionMap, ExtractedFeature};
-use crate::planner::{PlannerParameters, Regression};
-use crate::policy::Action;
+use crate::numbers::Action;
+use crate::planner::{Choice, PlannerParameters, Regression};
 
 /// Planner parameters for one frame, and all that led to them.
 #[derive(Debug, Clone)]
@@ -56,6 +56,15 @@ impl Decision {
     /// The planner parameters, in range.
     pub fn parameters(&self) -> &PlannerParameters {
         self.output.parameters()
+    }
+
+    /// The numbers behind it, for a log.
+    pub fn choice(&self) -> Choice<'_> {
+        let action = match &self.output {
+            HeadOutput::Actor { action, .. } => Some(action),
+            HeadOutput::Regression { .. } => None,
+        };
+        Choice { feature: &self.extracted.feature, action, parameters: self.parameters() }
     }
 
     /// The policy's output in [-1, 1]; `None` when the regression decided.

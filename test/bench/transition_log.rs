@@ -11,8 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use vlm_planner_tuner::feature::Feature;
 use vlm_planner_tuner::frame::{Frame, Stamp};
+use vlm_planner_tuner::numbers::Feature;
 use vlm_planner_tuner::transition::log::{BackgroundLog, FolderStore, LogEntry, LogSettings, Placement, Rotation};
 use vlm_planner_tuner::transition::{Ending, EpisodeWriter, FrameNumber, LogHead, Step, logs_in};
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::episode::{frame, head, stamp, step};
+use vlm_planner_tuner::drive::{EpisodeEvent, Pose, Position};
 use vlm_planner_tuner::frame::Stamp;
 use vlm_planner_tuner::transition::log::LogEntry;
 use vlm_planner_tuner::transition::{
-    Ending, EpisodeEvent, EpisodeRecorder, EpisodeRules, MadeDecision, ParameterOutcome, Pose, Position, RewardWeights,
-    Step, Truncation,
+    Ending, EpisodeRecorder, EpisodeRules, MadeDecision, ParameterOutcome, RewardWeights, Step, Truncation,
 };
 
 fn recorder(time_out: Option<f64>) -> EpisodeRecorder {

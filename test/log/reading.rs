@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::support::episode::{frame, head, step, steps, write, writer};
 use crate::support::say;
 use proptest::prelude::*;
-use vlm_planner_tuner::feature::Feature;
+use vlm_planner_tuner::numbers::Feature;
 use vlm_planner_tuner::transition::log::Rotation;
 use vlm_planner_tuner::transition::{
     Damage, Ending, FrameNumber, LoggedEpisode, Refusal, TransitionError, Truncation, logs_in,

@@ -14,11 +14,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use candle_core::{Device, Tensor};
-use vlm_planner_tuner::feature::{AttentionMap, EncodedFrame, ExtractedFeature, Feature};
+use vlm_planner_tuner::feature::{AttentionMap, EncodedFrame, ExtractedFeature, FeatureError};
 use vlm_planner_tuner::frame::{BodyVelocity, Frame};
 use vlm_planner_tuner::live::{Decider, LoadError};
+use vlm_planner_tuner::numbers::{Action, Feature};
 use vlm_planner_tuner::planner::PlannerSpec;
-use vlm_planner_tuner::policy::Action;
 use vlm_planner_tuner::tuner::{Decision, HeadOutput, StageTimes, TunerError};
 
 #[derive(Debug, Clone, Default, serde::Deserialize)]
@@ -64,9 +64,9 @@ impl Decider for Stub {
         let wander = ((number as f32) * 0.7).sin() * 0.8;
         let value = if self.behaviour.nan.contains(&number) { f32::NAN } else { wander };
         let values = vec![value; self.planner.parameters().len()];
-        let action = Action::from_tensor(&Tensor::new(values, &Device::Cpu)?)?;
+        let action = Action::clamped(values).map_err(FeatureError::from)?;
         let parameters = self.planner.from_action(action.values())?;
-        let feature = Feature::from_tensor(&Tensor::new(&[[wander; 256]], &Device::Cpu)?)?;
+        let feature = Feature::from_values(vec![wander; 256]).map_err(FeatureError::from)?;
         let attention = vec![1.0 / 294.0; 294];
         Ok(Decision {
             extracted: ExtractedFeature { feature, attention: attention.clone(), pooled: Vec::new(), history: None },

@@ -4,13 +4,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use vlm_planner_tuner::feature::Feature;
+use vlm_planner_tuner::drive::{Pose, Position};
 use vlm_planner_tuner::frame::{BodyVelocity, Frame, Stamp};
-use vlm_planner_tuner::policy::Action;
+use vlm_planner_tuner::identity::{ExtractorId, PolicyId};
+use vlm_planner_tuner::numbers::Action;
+use vlm_planner_tuner::numbers::Feature;
 use vlm_planner_tuner::transition::log::{FolderStore, Placement, Rotation};
 use vlm_planner_tuner::transition::{
-    Ending, EpisodeWriter, ExtractorId, FrameNumber, LogHead, ParameterOutcome, PolicyId, Pose, Position, RewardTerms,
-    RewardWeights, SentParameter, Session, Step,
+    Ending, EpisodeWriter, FrameNumber, LogHead, ParameterOutcome, RewardTerms, RewardWeights, SentParameter, Session,
+    Step,
 };
 
 pub const FEATURE: usize = 5;

@@ -1,13 +1,14 @@
 //! A problem whose best action is known: the reward is minus the squared distance to a hidden function of the feature.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, dead_code)]
 
-use vlm_planner_tuner::feature::Feature;
 use vlm_planner_tuner::frame::{BodyVelocity, Stamp};
+use vlm_planner_tuner::identity::{ExtractorId, PolicyId};
+use vlm_planner_tuner::numbers::Action;
+use vlm_planner_tuner::numbers::Feature;
 use vlm_planner_tuner::planner::{ParameterSpec, PlannerSpec};
-use vlm_planner_tuner::policy::Action;
 use vlm_planner_tuner::td3::{ActionSpace, Activations, Mlp, Random, ReplayBuffer};
 use vlm_planner_tuner::transition::{
-    Ending, ExtractorId, FrameNumber, ParameterOutcome, PolicyId, RewardTerms, SentParameter, Session, Step, Truncation,
+    Ending, FrameNumber, ParameterOutcome, RewardTerms, SentParameter, Session, Step, Truncation,
 };
 
 /// Logged steps of the problem.

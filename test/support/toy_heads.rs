@@ -10,6 +10,7 @@ use candle_nn::{VarBuilder, VarMap};
 use vlm_planner_tuner::checkpoint::{HistoryConfig, StateDict};
 use vlm_planner_tuner::feature::{DptHead, DptSizes, FeatureExtractor, HistoryEncoder, HistorySizes};
 use vlm_planner_tuner::frame::{Frame, HistoryRing, Stamp};
+use vlm_planner_tuner::identity::{ExtractorId, PolicyId};
 use vlm_planner_tuner::td3::heads::{
     FrameRef, HeadTraining, HeadsOrigin, LearningHeads, ObservationSource, ObservationTable, Observed, Seen,
 };
@@ -18,7 +19,7 @@ use vlm_planner_tuner::td3::{
     Training, actor_of, read_logs_with_frames, trained_policy,
 };
 use vlm_planner_tuner::transition::log::{FolderStore, Placement, Rotation};
-use vlm_planner_tuner::transition::{EpisodeWriter, ExtractorId, FrameNumber, LogHead, PolicyId, RewardWeights, Step};
+use vlm_planner_tuner::transition::{EpisodeWriter, FrameNumber, LogHead, RewardWeights, Step};
 use vlm_planner_tuner::vision_language::HiddenStates;
 
 use super::toy::Toy;

@@ -174,9 +174,9 @@ fn fixture_a_traced_run_gives_the_numbers_of_pytorch() {
 }
 
 mod n_step_returns {
-    use vlm_planner_tuner::feature::Feature;
     use vlm_planner_tuner::frame::{BodyVelocity, Stamp};
-    use vlm_planner_tuner::policy::Action;
+    use vlm_planner_tuner::numbers::Action;
+    use vlm_planner_tuner::numbers::Feature;
     use vlm_planner_tuner::td3::ReplayBuffer;
     use vlm_planner_tuner::transition::{Ending, FrameNumber, RewardTerms, Step, Truncation};
 

@@ -286,7 +286,7 @@ fn logs_that_do_not_fit_end_with_both_names() {
     assert!(code == 1 && talk.contains("planner TEB") && talk.contains(&teb.path()), "{talk}");
 
     let mut session = dwa.toy.session("other");
-    session.extractor = vlm_planner_tuner::transition::ExtractorId("c".repeat(64));
+    session.extractor = vlm_planner_tuner::identity::ExtractorId("c".repeat(64));
     let other = tempfile::tempdir().unwrap();
     write_log(other.path(), session, &dwa.toy.episode(&mut Random::new(9)));
     let logs = [dwa.path(), other.path().display().to_string()];

@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use crate::support::say;
 use crate::support::toy::Toy;
+use vlm_planner_tuner::identity::{ExtractorId, PolicyId};
 use vlm_planner_tuner::planner::PlannerSpec;
 use vlm_planner_tuner::td3::{
     Batch, CurvePoint, LogGate, MixedLogs, Mixing, Mlp, Random, ReplayBuffer, SavedTraining, Skipped, StartPolicy,
     StepRefused, TrainConfig, TrainError, Training, changes_of,
 };
-use vlm_planner_tuner::transition::{Ending, ExtractorId, PolicyId, RewardWeights};
+use vlm_planner_tuner::transition::{Ending, RewardWeights};
 
 fn quick() -> TrainConfig {
     TrainConfig { gamma: 0.3, n_step: 1, actor_lr: 1e-3, critic_lr: 1e-3, tau: 0.02, ..TrainConfig::default() }

@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::{ReplayArgs, ReplayedDecision};
+use crate::drive::EpisodeEvent;
 use crate::frame::Stamp;
+use crate::origin::{Origin, identify, short_digest};
 use crate::recording::{Drive, DriveEvent, RecordedFrame, Recording};
-use crate::transition::identity::{Origin, identify, short_digest};
 use crate::transition::log::{FolderStore, LogEntry, LogStore, Placement, Rotation};
 use crate::transition::{
-    Ending, EpisodeEvent, EpisodeRecorder, EpisodeRules, EpisodeWriter, Exploration, MadeDecision, Session,
-    TransitionError,
+    Ending, EpisodeRecorder, EpisodeRules, EpisodeWriter, Exploration, MadeDecision, Session, TransitionError,
 };
 use crate::tuner::Tuner;
 
@@ -104,7 +104,7 @@ impl Transitions {
     /// When the log cannot be written.
     pub fn add(&mut self, replayed: &ReplayedDecision) -> anyhow::Result<()> {
         let ReplayedDecision { frame, velocity, decision, .. } = replayed;
-        let made = MadeDecision::new(frame, *velocity, decision, &mut self.exploration)?;
+        let made = MadeDecision::new(frame, *velocity, decision.choice(), &mut self.exploration)?;
         self.output.take(self.recorder.decided(made))
     }
 

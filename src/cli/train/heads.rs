@@ -4,9 +4,9 @@ use super::args::TrainArgs;
 use super::run::BasePolicy;
 use crate::checkpoint::SupervisedCheckpoint;
 use crate::cli::progress::counting_bar;
+use crate::origin::{Origin, identify, identify_model};
 use crate::td3::heads::{HeadTraining, HeadsOrigin, LearningHeads, LogObserver, ObservationTable};
 use crate::td3::{LogGate, LogSummary, ReplayBuffer, StartPolicy, read_logs_with_frames};
-use crate::transition::identity::{Origin, identify, identify_model};
 use crate::tuner::TunerOptions;
 use crate::vision_language::Precision;
 

@@ -7,13 +7,13 @@ use super::heads::{HeadsInput, open_heads};
 use super::{LIVE, same_settings, step_name};
 use crate::checkpoint::{HISTORY_ENCODER, Normalization, PolicyCheckpoint, PolicySet, SavedPolicy, VlmInfo, sha256_of};
 use crate::cli::model_args::missing;
+use crate::identity::{ExtractorId, PolicyId};
+use crate::origin::{Origin, identify_extractor};
 use crate::planner::PlannerSpec;
 use crate::td3::{
     ActionSpace, LogGate, LogSummary, Mixing, ReplayBuffer, SavedTraining, StartPolicy, TrainConfig, TrainError,
     Training, actor_of, trained_policy,
 };
-use crate::transition::identity::{Origin, identify_extractor};
-use crate::transition::{ExtractorId, PolicyId};
 
 /// A training with what it was made of.
 pub struct Run {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::feature::Feature;
 use crate::frame::{BodyVelocity, FrameError, HistoryRing};
+use crate::numbers::Feature;
 use crate::td3::ReplayBuffer;
 use crate::td3::n_step::Observation;
 use crate::transition::log::LoggedFrames;

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{LearningHeads, ObservationSource, ObservationTable, Observed, Seen};
+use crate::identity::{ExtractorId, PolicyId};
 use crate::td3::learner::Heads;
 use crate::td3::n_step::Observation;
 use crate::td3::optimizer::{AdamStep, Moments, square_sum};
 use crate::td3::{Batch, NamedTensor, ReplayBuffer, TrainError};
-use crate::transition::{ExtractorId, PolicyId};
 
 /// Observations that are compared at the end of a training, at most.
 const COMPARED: usize = 512;

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::check::Refusal;
-use crate::feature::Feature;
+use crate::drive::{Pose, Position};
 use crate::frame::{BodyVelocity, Stamp};
-use crate::policy::Action;
+use crate::numbers::Action;
+use crate::numbers::Feature;
 use crate::transition::{
-    Ending, FrameNumber, LogHead, ParameterOutcome, Pose, Position, RewardTerms, SentParameter, Session, Step,
-    Truncation,
+    Ending, FrameNumber, LogHead, ParameterOutcome, RewardTerms, SentParameter, Session, Step, Truncation,
 };
 
 /// The fields in the order they are written.

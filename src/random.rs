@@ -44,16 +44,18 @@ impl Random {
 
 /// SplitMix64 by Steele, Lea and Flood: one number of state, enough for the noise of a drive and for seeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SplitMix {
+pub struct SplitMix {
     state: u64,
 }
 
 impl SplitMix {
-    pub(crate) const fn new(seed: u64) -> Self {
+    /// A generator for a seed.
+    pub const fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 
-    pub(crate) fn bits(&mut self) -> u64 {
+    /// The next 64 bits.
+    pub fn bits(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -61,7 +63,7 @@ impl SplitMix {
     }
 
     /// Normal with mean 0 and standard deviation 1.
-    pub(crate) fn normal(&mut self) -> f64 {
+    pub fn normal(&mut self) -> f64 {
         normal([self.bits(), self.bits()])
     }
 }

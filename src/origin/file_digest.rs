@@ -9,7 +9,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use super::identity::IdentityError;
+use super::IdentityError;
 
 /// Largest file that is hashed as a whole.
 const SMALL: u64 = 64 << 20;

@@ -8,18 +8,20 @@
 //! tensors, not their file, so that an actor that was trained on frozen heads keeps the extractor's id. The device and
 //! the format of the weights, which round differently, do not count.
 
+mod file_digest;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use candle_core::{DType, Device, Tensor};
 use sha2::{Digest as _, Sha256};
 
-pub use super::file_digest::short_digest;
-use super::file_digest::{digest, file_digest, file_digest_if_there, hex};
-use super::{ExtractorId, PolicyId};
+pub use self::file_digest::short_digest;
+use self::file_digest::{digest, file_digest, file_digest_if_there, hex};
 use crate::checkpoint::{
     CheckpointError, DPT_HEAD, HISTORY_ENCODER, PolicyCheckpoint, StateDict, SupervisedCheckpoint, TensorTable,
 };
+use crate::identity::{ExtractorId, PolicyId};
 use crate::planner::PlannerSpec;
 use crate::tuner::{Head, TunerOptions};
 use crate::vision_language::Quantize;

@@ -10,7 +10,7 @@ use zip::write::SimpleFileOptions;
 
 use super::array::Array;
 use super::{ExportError, Mixed, Trajectory};
-use crate::picture;
+use crate::frame::PngEffort;
 use crate::transition::{LoggedEpisode, Session, Step};
 
 /// Writes a dataset, episode by episode. It gets its name when it is complete; dropped before that, it is removed.
@@ -188,7 +188,7 @@ impl DatasetExport {
             let path = folder.join(format!("{:06}.png", number.0));
             match log.frame(number) {
                 Ok(frame) => {
-                    fs::write(&path, picture::frame_to_png(&frame)?).map_err(io(&path))?;
+                    fs::write(&path, frame.to_png(PngEffort::Small)?).map_err(io(&path))?;
                     self.report.frames += 1;
                 }
                 Err(error) => {

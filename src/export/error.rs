@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::picture::PictureError;
+use crate::frame::EncodeError;
 use crate::transition::TransitionError;
 
 /// What can go wrong with an export as a whole.
@@ -42,7 +42,7 @@ pub enum ExportError {
     },
     /// A frame cannot be written.
     #[error(transparent)]
-    Picture(#[from] PictureError),
+    Frame(#[from] EncodeError),
     /// A log cannot be read.
     #[error(transparent)]
     Log(#[from] TransitionError),

@@ -9,6 +9,7 @@ mod history;
 mod image_codec;
 mod image_file;
 mod jpeg_end;
+mod png_encoder;
 pub mod render;
 mod velocity;
 
@@ -17,4 +18,5 @@ pub use encoding::{PixelEncoding, RawImage};
 pub use error::FrameError;
 pub use frame::{Frame, Stamp, StampedFrame};
 pub use history::{HistoryRing, ResetReason};
+pub use png_encoder::{EncodeError, PngEffort};
 pub use velocity::BodyVelocity;

@@ -2,22 +2,12 @@
 
 use std::path::PathBuf;
 
-use crate::frame::FrameError;
+use crate::frame::{EncodeError, FrameError};
 
 /// Why a picture was not made or not written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
-    /// The PNG encoder gave up.
-    #[error("cannot encode a picture of {width}x{height} pixels as PNG: {source}")]
-    Encode {
-        /// Width, pixels.
-        width: u32,
-        /// Height, pixels.
-        height: u32,
-        /// What the encoder said.
-        source: image::ImageError,
-    },
     /// The picture cannot be written where it was wanted.
     #[error("cannot write picture {path}: {source}; check that the folder exists and is writable")]
     Write {
@@ -43,4 +33,7 @@ pub enum PictureError {
     /// The picture was refused as a frame.
     #[error(transparent)]
     Frame(#[from] FrameError),
+    /// The picture cannot be encoded.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
 }

@@ -11,4 +11,4 @@ pub use plot::{
     Curve, CurveSheet, DecisionSeries, FrameStrip, PlottedDecision, StageBar, StageChart, plot_curves, plot_decisions,
     plot_stages,
 };
-pub use png::{frame_to_png, save_png};
+pub use png::save_png;

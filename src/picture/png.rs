@@ -3,32 +3,15 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{ExtendedColorType, ImageEncoder as _};
-
 use super::PictureError;
-use crate::frame::Frame;
-
-/// A frame as the bytes of an RGB PNG. The same frame gives the same bytes.
-///
-/// # Errors
-/// [`PictureError::Encode`] when the encoder gives up.
-pub fn frame_to_png(frame: &Frame) -> Result<Vec<u8>, PictureError> {
-    let (width, height) = (frame.width(), frame.height());
-    let mut png = Vec::new();
-    // The pictures are flat areas with few edges: unfiltered rows compress best.
-    PngEncoder::new_with_quality(&mut png, CompressionType::Best, FilterType::NoFilter)
-        .write_image(frame.rgb(), width, height, ExtendedColorType::Rgb8)
-        .map_err(|source| PictureError::Encode { width, height, source })?;
-    Ok(png)
-}
+use crate::frame::{Frame, PngEffort};
 
 /// Writes a frame as a PNG file. A reader sees the old file or the whole new one.
 ///
 /// # Errors
 /// [`PictureError::Encode`] when the encoder gives up, [`PictureError::Write`] when the file cannot be written.
 pub fn save_png(path: &Path, frame: &Frame) -> Result<(), PictureError> {
-    let png = frame_to_png(frame)?;
+    let png = frame.to_png(PngEffort::Small)?;
     replace_file(path, &png).map_err(|source| PictureError::Write { path: path.to_owned(), source })
 }
 

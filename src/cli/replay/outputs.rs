@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::{ReplayArgs, ReplayedDecision};
+use crate::frame::PngEffort;
 use crate::picture::{self, DecisionSeries, PlottedDecision};
 use crate::planner::PlannerSpec;
 use crate::recording::DecisionLog;
@@ -47,7 +48,7 @@ impl Outputs {
                 "age_s": age_s,
                 "time_ms": decision.times.total().as_secs_f64() * 1e3,
             });
-            log.write(frame.stamp, &picture::frame_to_png(&overlay)?, &message)?;
+            log.write(frame.stamp, &overlay.to_png(PngEffort::Small)?, &message)?;
         }
         Ok(())
     }

@@ -17,7 +17,6 @@ mod file_reader;
 mod frames;
 mod head;
 mod part;
-mod png;
 mod status;
 mod step_record;
 mod store;

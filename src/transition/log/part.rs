@@ -10,7 +10,7 @@ use mcap::write::NoSeek;
 use super::head::LogHead;
 use super::store::LogFile;
 use super::{FRAME_TOPIC, STEP_TOPIC, step_record};
-use crate::frame::{Frame, Stamp};
+use crate::frame::{Frame, PngEffort, Stamp};
 use crate::recording::compressed_image::{COMPRESSED_IMAGE_DEFINITION, compressed_image};
 use crate::recording::message::COMPRESSED_IMAGE;
 use crate::transition::{FrameNumber, Step};
@@ -85,7 +85,8 @@ impl Part {
         let picture = match self.last_frame == Some(step.frame) {
             true => None,
             false => {
-                let message = compressed_image(nanos, &super::png::encode(frame)?);
+                let message =
+                    compressed_image(nanos, &frame.to_png(PngEffort::Quick).map_err(|error| error.to_string())?);
                 Some(message.ok_or("a frame's stamp or size is beyond its message")?)
             }
         };

@@ -11,10 +11,10 @@ use crate::planner::{ParameterSpec, PlannerSpec, did_you_mean, nearest_quoted_ke
 
 /// The shipped mappings, built into every binary.
 const BUILT_IN: [(&str, &str); 4] = [
-    ("nav2_dwb", include_str!("../../config/nav2/nav2_dwb.yaml")),
-    ("nav2_mppi", include_str!("../../config/nav2/nav2_mppi.yaml")),
-    ("topic", include_str!("../../config/nav2/topic.yaml")),
-    ("shadow", include_str!("../../config/nav2/shadow.yaml")),
+    ("nav2_dwb", include_str!("../../../config/nav2/nav2_dwb.yaml")),
+    ("nav2_mppi", include_str!("../../../config/nav2/nav2_mppi.yaml")),
+    ("topic", include_str!("../../../config/nav2/topic.yaml")),
+    ("shadow", include_str!("../../../config/nav2/shadow.yaml")),
 ];
 
 /// Stands for the plugin's id in the ROS parameters of a mapping file.

@@ -11,10 +11,10 @@ use super::{ParameterSpec, PlannerError, PlannerParameters, Prediction};
 
 /// The shipped planner files, built into every binary.
 const BUILT_IN: [(&str, &str); 4] = [
-    ("dwa", include_str!("../../config/planners/dwa.yaml")),
-    ("teb", include_str!("../../config/planners/teb.yaml")),
-    ("mppi", include_str!("../../config/planners/mppi.yaml")),
-    ("ddp", include_str!("../../config/planners/ddp.yaml")),
+    ("dwa", include_str!("../../../config/planners/dwa.yaml")),
+    ("teb", include_str!("../../../config/planners/teb.yaml")),
+    ("mppi", include_str!("../../../config/planners/mppi.yaml")),
+    ("ddp", include_str!("../../../config/planners/ddp.yaml")),
 ];
 
 /// A planner's parameters, their ranges and safe defaults. Cheap to clone.

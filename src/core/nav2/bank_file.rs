@@ -9,8 +9,8 @@ use super::{Mapping, MappingError};
 use crate::planner::{ParameterSpec, PlannerSpec};
 
 /// The mapping that a bank is added to, and the parameters of Nav2 that its controllers are copies in.
-const MAPPING: &str = include_str!("../../config/nav2/nav2_dwb.yaml");
-const NAV2_PARAMETERS: &str = include_str!("../../config/jackal_nav2_dwb.yaml");
+const MAPPING: &str = include_str!("../../../config/nav2/nav2_dwb.yaml");
+const NAV2_PARAMETERS: &str = include_str!("../../../config/jackal_nav2_dwb.yaml");
 /// The controller in both, and the first of the bank.
 const FIRST: &str = "FollowPath";
 

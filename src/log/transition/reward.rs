@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn the_built_in_weights_are_those_of_the_file() {
-        let file = include_str!("../../config/reward.yaml");
+        let file = include_str!("../../../config/reward.yaml");
         assert_eq!(RewardWeights::from_yaml(file, "config/reward.yaml").unwrap(), RewardWeights::default());
         assert_eq!(file.matches("\nbound").count(), 1, "every key is written down");
     }

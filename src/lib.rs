@@ -16,47 +16,13 @@
 //! [`checkpoint`] reads and writes the files that all of this is loaded from, [`export`] hands logs to Python, [`picture`] shows it to people, [`cli`] is the command
 //! line on top.
 
-#[path = "model/checkpoint/mod.rs"]
-pub mod checkpoint;
 pub mod cli;
-#[path = "log/drive/mod.rs"]
-pub mod drive;
-#[path = "log/export/mod.rs"]
-pub mod export;
-#[path = "model/feature/mod.rs"]
-pub mod feature;
-#[path = "core/frame/mod.rs"]
-pub mod frame;
-#[path = "core/identity.rs"]
-pub mod identity;
 pub mod live;
-#[path = "core/nav2/mod.rs"]
-pub mod nav2;
-#[path = "core/numbers/mod.rs"]
-pub mod numbers;
-#[path = "model/origin/mod.rs"]
-pub mod origin;
 pub mod picture;
-#[path = "core/planner/mod.rs"]
-pub mod planner;
-#[path = "model/policy/mod.rs"]
-pub mod policy;
-#[path = "core/random.rs"]
-pub mod random;
-#[path = "log/recording/mod.rs"]
-pub mod recording;
-#[path = "core/scene/mod.rs"]
-pub mod scene;
-pub mod td3;
-#[path = "model/thread_count.rs"]
-pub mod thread_count;
-#[path = "log/transition/mod.rs"]
-pub mod transition;
-#[path = "model/tuner/mod.rs"]
-pub mod tuner;
-#[path = "model/vectors.rs"]
-pub mod vectors;
-#[path = "model/vision_language/mod.rs"]
-pub mod vision_language;
-#[path = "model/weights/mod.rs"]
-pub mod weights;
+
+pub use planner_tuner_core::{frame, identity, nav2, numbers, planner, random, scene};
+pub use planner_tuner_log::{drive, export, recording, transition};
+pub use planner_tuner_model::{
+    checkpoint, feature, origin, policy, thread_count, tuner, vectors, vision_language, weights,
+};
+pub use planner_tuner_td3 as td3;

@@ -2,6 +2,7 @@
 
 pub mod bank;
 pub mod bench;
+pub mod choices;
 pub mod convert;
 mod destination;
 pub mod doctor;

@@ -3,18 +3,17 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use candle_core::Device;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _};
 use indicatif::ProgressBar;
 
+use super::choices::{HeadArg, QuantizeArg, WeightFormatArg};
 use super::progress::style;
 use crate::planner::PlannerSpec;
-use crate::tuner::{Head, LoadProgress, Tuner, TunerOptions};
+use crate::thread_count;
+use crate::tuner::{Compute, DeviceChoice, LoadProgress, ModelSpec, Tuner, TunerOptions};
 use crate::vision_language::hub::{HubEnvironment, ModelSource};
 use crate::vision_language::processor::PixelBudget;
-use crate::vision_language::{Quantize, WeightFormat};
 
 /// Which model, on which device.
 #[derive(Debug, Clone, Args)]
@@ -31,7 +30,7 @@ pub struct ModelArgs {
     pub policy: Option<PathBuf>,
     /// Which head decides [default: actor with --policy, regression without]
     #[arg(long, value_enum)]
-    pub head: Option<Head>,
+    pub head: Option<HeadArg>,
     /// Planner: dwa, teb, mppi, ddp, or a YAML file that describes another one
     #[arg(long, value_name = "NAME|FILE", default_value = "dwa")]
     pub planner: String,
@@ -43,14 +42,14 @@ pub struct ModelArgs {
 #[derive(Debug, Clone, Args)]
 pub struct ComputeArgs {
     /// cpu, or cuda:N in a build with the feature cuda
-    #[arg(long, default_value = "cpu", value_parser = parse_device)]
+    #[arg(long, default_value = "cpu")]
     pub device: DeviceChoice,
     /// Format of the vision-language model's weights [default: f32 on a CPU, bf16 on a GPU]
     #[arg(long, value_enum)]
-    pub dtype: Option<WeightFormat>,
+    pub dtype: Option<WeightFormatArg>,
     /// Quantise the linear layers of language model and vision blocks while loading
     #[arg(long, value_enum, default_value_t)]
-    pub quantize: QuantizeChoice,
+    pub quantize: QuantizeArg,
     /// Threads that compute on the CPU [default: one a core]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
@@ -62,89 +61,30 @@ pub struct ComputeArgs {
     pub max_pixels: Option<u64>,
 }
 
-/// Whether the weights are quantised while they are loaded.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum QuantizeChoice {
-    /// As they are
-    #[default]
-    None,
-    /// bitsandbytes' NF4 with double quantisation
-    Nf4,
-    /// NF4 if the policy's vlm_info says that it was trained on 4 bits
-    AsTrained,
-}
-
-impl QuantizeChoice {
-    /// The choice, where it does not depend on the policy.
-    pub fn resolve(self) -> Option<Quantize> {
-        match self {
-            Self::None => Some(Quantize::None),
-            Self::Nf4 => Some(Quantize::Nf4),
-            Self::AsTrained => None,
-        }
-    }
-}
-
-/// A device by name; opened when the model is loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeviceChoice {
-    /// All cores.
-    Cpu,
-    /// A GPU by its ordinal.
-    Cuda(usize),
-}
-
-/// `cpu`, `cuda` or `cuda:N`.
-///
-/// # Errors
-/// What was expected.
-pub fn parse_device(text: &str) -> Result<DeviceChoice, String> {
-    match (text, text.strip_prefix("cuda:")) {
-        ("cpu", _) => Ok(DeviceChoice::Cpu),
-        ("cuda", _) => Ok(DeviceChoice::Cuda(0)),
-        (_, Some(ordinal)) => {
-            ordinal.parse().map(DeviceChoice::Cuda).map_err(|_| format!("'{ordinal}' is no device number"))
-        }
-        _ => Err("expected cpu or cuda:N".into()),
-    }
-}
-
-impl DeviceChoice {
-    /// Opens the device.
+impl ModelArgs {
+    /// The model that is meant.
     ///
     /// # Errors
-    /// When this build has no support for it, or there is none.
-    pub fn open(self) -> anyhow::Result<Device> {
-        match self {
-            Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda(_) if !cfg!(feature = "cuda") => {
-                anyhow::bail!("this build has no GPU support; build it with --features cuda, or use --device cpu")
-            }
-            Self::Cuda(ordinal) => Device::new_cuda(ordinal)
-                .with_context(|| format!("cuda:{ordinal} cannot be opened; is there a driver? Or use --device cpu")),
-        }
+    /// A usage error when an option is missing; otherwise what cannot be meant.
+    pub fn spec(&self) -> anyhow::Result<ModelSpec<ModelSource>> {
+        let (base, checkpoint) = self.required()?;
+        Ok(ModelSpec {
+            base: ModelSource::parse(base)?,
+            checkpoint: checkpoint.to_owned(),
+            policy: self.policy.clone(),
+            head: self.head.map(Into::into),
+            planner: planner_named(&self.planner)?,
+            quantize: self.compute.quantize.into(),
+            pixels: self.compute.pixels(),
+        })
     }
-}
 
-impl ModelArgs {
     /// What to load.
     ///
     /// # Errors
     /// A usage error when an option is missing; otherwise what is not there.
     pub fn options(&self) -> anyhow::Result<TunerOptions> {
-        let (base, checkpoint) = self.required()?;
-        Ok(TunerOptions {
-            base: ModelSource::parse(base)?.resolve(&HubEnvironment::from_env())?,
-            checkpoint: checkpoint.to_owned(),
-            policy: self.policy.clone(),
-            head: self.head,
-            planner: planner_named(&self.planner)?,
-            device: self.compute.device.open()?,
-            format: self.compute.dtype,
-            quantize: self.compute.quantize.resolve(),
-            pixels: self.compute.pixels(),
-            memory: None,
-        })
+        Ok(TunerOptions::open(self.spec()?, self.compute.compute(), &HubEnvironment::from_env())?)
     }
 
     /// Loads the model, with a progress bar on stderr.
@@ -152,7 +92,7 @@ impl ModelArgs {
     /// # Errors
     /// A usage error when an option is missing; otherwise what does not fit.
     pub fn load(&self) -> anyhow::Result<Tuner> {
-        if self.head == Some(Head::Regression) && self.policy.is_some() {
+        if self.head == Some(HeadArg::Regression) && self.policy.is_some() {
             log::warn!("--head regression is the supervised checkpoint's head; of --policy only an adapter is used");
         }
         let options = self.options()?;
@@ -175,7 +115,7 @@ impl ModelArgs {
     pub fn required(&self) -> Result<(&str, &Path), clap::Error> {
         let base = self.base.as_deref().ok_or_else(|| missing("--base <DIR|ID>"))?;
         let checkpoint = self.checkpoint.as_deref().ok_or_else(|| missing("--checkpoint <DIR>"))?;
-        if self.head == Some(Head::Actor) && self.policy.is_none() {
+        if self.head == Some(HeadArg::Actor) && self.policy.is_none() {
             return Err(missing("--policy <PREFIX|DIR|FILE> (for --head actor)"));
         }
         Ok((base, checkpoint))
@@ -183,6 +123,11 @@ impl ModelArgs {
 }
 
 impl ComputeArgs {
+    /// Where to compute, and in which format.
+    pub fn compute(&self) -> Compute {
+        Compute { device: self.device, format: self.dtype.map(Into::into) }
+    }
+
     /// Overrides of the image processor's pixel budget.
     pub fn pixels(&self) -> PixelBudget {
         PixelBudget { min_pixels: self.min_pixels, max_pixels: self.max_pixels }
@@ -190,15 +135,7 @@ impl ComputeArgs {
 
     /// Starts as many threads as were asked for. They are the process's: the first call counts.
     pub fn start_threads(&self) {
-        let Some(threads) = self.threads.map(NonZeroUsize::get) else { return };
-        let cores = std::thread::available_parallelism().map_or(threads, NonZeroUsize::get);
-        if threads > cores {
-            log::warn!("{threads} threads were asked for, there are {cores} cores: {cores} will be started");
-        }
-        let started = rayon::ThreadPoolBuilder::new().num_threads(threads.min(cores)).build_global();
-        if started.is_err() && rayon::current_num_threads() != threads.min(cores) {
-            log::warn!("{} threads are running already; their number stays", rayon::current_num_threads());
-        }
+        thread_count::start(self.threads);
     }
 }
 
@@ -215,18 +152,4 @@ pub fn planner_named(name: &str) -> anyhow::Result<PlannerSpec> {
 pub fn missing(option: &str) -> clap::Error {
     let message = format!("the following required argument was not provided: {option}");
     super::Cli::command().error(ErrorKind::MissingRequiredArgument, message)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn devices_are_spelled_one_way() {
-        assert_eq!(parse_device("cpu"), Ok(DeviceChoice::Cpu));
-        assert_eq!(parse_device("cuda:1"), Ok(DeviceChoice::Cuda(1)));
-        for wrong in ["gpu", "cuda:", "cuda:x", "cuda:-1", "CPU"] {
-            assert!(parse_device(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -4,19 +4,18 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::ValueEnum as _;
-
 use super::inference::Loader;
 use super::{Decider, Following, LoadError, SettingError, Settings, policy_at_start};
-use crate::cli::model_args::{ComputeArgs, ModelArgs, QuantizeChoice, parse_device};
 use crate::nav2::{ApplierLimits, OnConflict};
 use crate::planner::envelope::EnvelopeLimits;
 use crate::planner::guard::{GuardLimits, Mode};
 use crate::planner::{PlannerError, PlannerSpec};
 use crate::recording::DecisionSchedule;
 use crate::scene::SceneRules;
-use crate::tuner::{Head, TunerError};
-use crate::vision_language::WeightFormat;
+use crate::thread_count;
+use crate::tuner::{Compute, ModelSpec, Tuner, TunerError, TunerOptions, UnknownChoice};
+use crate::vision_language::hub::{HubEnvironment, ModelSource};
+use crate::vision_language::processor::PixelBudget;
 
 impl Settings {
     /// The guard's time-outs.
@@ -107,11 +106,11 @@ impl Settings {
         Some(Following { folder, allow_large_change: self.allow_large_change, in_use })
     }
 
-    /// What loads the model, once everything that can be checked without reading it has been.
+    /// The model that is meant, and how it computes.
     ///
     /// # Errors
     /// The first model setting that is missing or unknown.
-    pub fn model_loader(&self) -> Result<Loader, SettingError> {
+    pub fn model_spec(&self) -> Result<(ModelSpec<ModelSource>, Compute), SettingError> {
         let contradiction = |text: String| SettingError::Contradiction(text);
         for (name, value, what) in [
             ("base", &self.base, "a folder, or an id on the Hugging Face Hub"),
@@ -121,52 +120,47 @@ impl Settings {
                 return Err(contradiction(format!("parameter '{name}' is not set, expected {what}")));
             }
         }
-        let device = parse_device(&self.device)
-            .map_err(|reason| contradiction(format!("parameter 'device' is '{}': {reason}", self.device)))?;
-        let dtype = match self.dtype.as_str() {
+        let refuse = |name: &str, error: &dyn std::fmt::Display| contradiction(format!("parameter '{name}': {error}"));
+        let device = self.device.parse().map_err(|error: UnknownChoice| refuse("device", &error))?;
+        let format = match self.dtype.as_str() {
             "auto" => None,
-            name => Some(WeightFormat::from_str(name, true).map_err(|_| unknown_format(name))?),
+            name => Some(name.parse().map_err(|error: UnknownChoice| refuse("dtype", &format!("{error}, or auto")))?),
+        };
+        let head = match self.head.as_str() {
+            "auto" => None,
+            name => Some(name.parse().map_err(|error: UnknownChoice| refuse("head", &format!("{error}, or auto")))?),
         };
         let pixels = |pixels: i64| u64::try_from(pixels).ok().filter(|pixels| *pixels > 0);
-        let args = ModelArgs {
-            base: Some(self.base.clone()),
-            checkpoint: Some(self.checkpoint.clone().into()),
+        let spec = ModelSpec {
+            base: ModelSource::parse(&self.base).map_err(|error| refuse("base", &error))?,
+            checkpoint: self.checkpoint.clone().into(),
             policy: Some(&self.policy).filter(|policy| !policy.is_empty()).map(Into::into),
-            head: Head::from_str(&self.head, true).ok(),
-            planner: self.planner.clone(),
-            compute: ComputeArgs {
-                device,
-                dtype,
-                quantize: QuantizeChoice::from_str(&self.quantize, true).unwrap_or_default(),
-                threads: usize::try_from(self.threads).ok().and_then(NonZeroUsize::new),
-                min_pixels: pixels(self.min_pixels),
-                max_pixels: pixels(self.max_pixels),
-            },
+            head,
+            planner: self.planner_spec().map_err(|error| refuse("planner", &error))?,
+            quantize: self.quantize.parse().map_err(|error: UnknownChoice| refuse("quantize", &error))?,
+            pixels: PixelBudget { min_pixels: pixels(self.min_pixels), max_pixels: pixels(self.max_pixels) },
         };
-        let folder = Some(&self.policy_folder).filter(|folder| !folder.is_empty()).map(PathBuf::from);
-        let load = move || {
-            let mut args = args.clone();
-            if let (None, Some(folder)) = (&args.policy, &folder) {
-                args.policy = Some(policy_at_start(folder)?.0.path().to_owned());
-            }
-            args.load()
-        };
-        Ok(Box::new(move || match load() {
-            Ok(tuner) => Ok(Box::new(tuner) as Box<dyn Decider>),
-            Err(error) => Err(match error.downcast::<TunerError>() {
-                Ok(error) => LoadError::from(error),
-                Err(error) => LoadError { message: format!("{error:#}"), out_of_memory: false },
-            }),
-        }))
+        Ok((spec, Compute { device, format }))
     }
-}
 
-fn unknown_format(found: &str) -> SettingError {
-    let known: Vec<String> = WeightFormat::value_variants()
-        .iter()
-        .filter_map(|format| Some(format.to_possible_value()?.get_name().to_owned()))
-        .collect();
-    SettingError::Contradiction(format!("parameter 'dtype' is '{found}', expected auto, {}", known.join(", ")))
+    /// What loads the model, once everything that can be checked without reading it has been.
+    ///
+    /// # Errors
+    /// The first model setting that is missing or unknown.
+    pub fn model_loader(&self) -> Result<Loader, SettingError> {
+        let (spec, compute) = self.model_spec()?;
+        let threads = usize::try_from(self.threads).ok().and_then(NonZeroUsize::new);
+        let folder = Some(&self.policy_folder).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let load = move || -> Result<Tuner, LoadError> {
+            let mut spec = spec.clone();
+            if let (None, Some(folder)) = (&spec.policy, &folder) {
+                spec.policy = Some(policy_at_start(folder).map_err(TunerError::from)?.0.path().to_owned());
+            }
+            thread_count::start(threads);
+            Ok(TunerOptions::open(spec, compute, &HubEnvironment::from_env())?.load(None)?)
+        };
+        Ok(Box::new(move || Ok(Box::new(load()?) as Box<dyn Decider>)))
+    }
 }
 
 #[cfg(test)]

@@ -5,24 +5,20 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use clap::ValueEnum as _;
-
 use super::inference::Decided;
 use super::{SettingError, Settings};
-use crate::cli::model_args::QuantizeChoice;
 use crate::frame::StampedFrame;
 use crate::identity::{ExtractorId, PolicyId};
 use crate::nav2::{ParameterStatus, TargetStatus};
-use crate::origin::{Origin, identify};
+use crate::origin::identify;
 use crate::planner::{PlannerParameters, PlannerSpec};
 use crate::recording::DriveEvent;
 use crate::transition::log::{BackgroundLog, FolderStore, LogEntry, LogSettings, LogState, LogStatus, Placement};
 use crate::transition::{
     EpisodeRecorder, EpisodeRules, Exploration, MadeDecision, ParameterOutcome, RewardWeights, Session,
 };
-use crate::tuner::Head;
+use crate::tuner::ModelSpec;
 use crate::vision_language::hub::{HubEnvironment, ModelSource};
-use crate::vision_language::processor::PixelBudget;
 
 /// Bytes in a GiB.
 const GIB: f64 = (1 << 30) as f64;
@@ -37,7 +33,7 @@ pub struct NodeLog {
     log: BackgroundLog,
     rules: EpisodeRules,
     planner: PlannerSpec,
-    origin: Origin,
+    model: ModelSpec<ModelSource>,
     /// From the moment that the files are known; until then nothing is logged.
     recorder: Option<EpisodeRecorder>,
     /// The checksums of the files, on their way.
@@ -74,20 +70,11 @@ impl NodeLog {
             // Stamps of a simulation repeat; the wall clock does not.
             run: format!("{:x}", started.as_millis()),
         };
-        let pixels = |pixels: i64| u64::try_from(pixels).ok().filter(|pixels| *pixels > 0);
-        let origin = Origin {
-            base: PathBuf::from(&settings.base),
-            checkpoint: PathBuf::from(&settings.checkpoint),
-            policy: [&settings.policy, &settings.policy_folder]
-                .into_iter()
-                .find(|policy| !policy.is_empty())
-                .map(PathBuf::from),
-            head: Head::from_str(&settings.head, true).ok(),
-            planner: planner.clone(),
-            quantize: QuantizeChoice::from_str(&settings.quantize, true).unwrap_or_default().resolve(),
-            pixels: PixelBudget { min_pixels: pixels(settings.min_pixels), max_pixels: pixels(settings.max_pixels) },
-        };
-        Ok(Some(Self { log, rules, planner: planner.clone(), origin, recorder: None, ids: None, problem: None }))
+        let (mut model, _) = settings.model_spec()?;
+        if model.policy.is_none() && !settings.policy_folder.is_empty() {
+            model.policy = Some(PathBuf::from(&settings.policy_folder));
+        }
+        Ok(Some(Self { log, rules, planner: planner.clone(), model, recorder: None, ids: None, problem: None }))
     }
 
     /// The model is there, or another policy decides from now on. Its files are told apart on a thread of their own;
@@ -95,12 +82,12 @@ impl NodeLog {
     pub fn model_is_there(&mut self, policy: Option<PathBuf>) {
         let entry = self.recorder.take().and_then(|mut recorder| recorder.finish());
         self.write(entry);
-        self.origin.policy = policy.or(self.origin.policy.take());
-        let origin = self.origin.clone();
+        self.model.policy = policy.or(self.model.policy.take());
+        let model = self.model.clone();
         let (sender, ids) = channel();
         let work = move || {
             // The node may have ended meanwhile.
-            sender.send(ids_of(origin)).ok();
+            sender.send(ids_of(model)).ok();
         };
         match std::thread::Builder::new().name("log identity".into()).spawn(work) {
             Ok(_) => self.ids = Some(ids),
@@ -218,11 +205,9 @@ impl NodeLog {
     }
 }
 
-fn ids_of(mut origin: Origin) -> Ids {
-    let base = origin.base.display().to_string();
-    let source = ModelSource::parse(&base).and_then(|source| source.resolve(&HubEnvironment::from_env()));
-    origin.base = source.map_err(|error| error.to_string())?;
-    identify(&origin).map_err(|error| error.to_string())
+fn ids_of(model: ModelSpec<ModelSource>) -> Ids {
+    let located = model.locate(&HubEnvironment::from_env()).map_err(|error| error.to_string())?;
+    identify(&located).map_err(|error| error.to_string())
 }
 
 fn outcome(status: &TargetStatus) -> ParameterOutcome {

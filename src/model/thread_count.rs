@@ -21,6 +21,19 @@ pub fn settle() {
     }
 }
 
+/// Starts as many threads as were asked for. They are the process's: the first call counts.
+pub fn start(threads: Option<NonZeroUsize>) {
+    let Some(threads) = threads.map(NonZeroUsize::get) else { return };
+    let cores = std::thread::available_parallelism().map_or(threads, NonZeroUsize::get);
+    if threads > cores {
+        log::warn!("{threads} threads were asked for, there are {cores} cores: {cores} will be started");
+    }
+    let started = rayon::ThreadPoolBuilder::new().num_threads(threads.min(cores)).build_global();
+    if started.is_err() && rayon::current_num_threads() != threads.min(cores) {
+        log::warn!("{} threads are running already; their number stays", rayon::current_num_threads());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,8 @@
 //! The three scales an action is written on: what the actor says, the planner's unit, what the critic sees.
 
 use super::TrainError;
-use crate::checkpoint::Normalization;
-use crate::planner::{ParameterSpec, PlannerSpec};
+use planner_tuner_core::planner::{ParameterSpec, PlannerSpec};
+use planner_tuner_model::checkpoint::Normalization;
 
 /// Added to a standard deviation before it divides, as the original does.
 const EPSILON: f32 = 1e-8;

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
-use crate::planner::nearest_quoted_key;
+use planner_tuner_core::planner::nearest_quoted_key;
 
 /// How training learns. The keys are described in `config/td3.yaml`.
 ///

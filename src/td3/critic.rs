@@ -3,7 +3,7 @@
 use candle_core::Result;
 
 use super::mlp::{Activations, Mlp, NamedTensor};
-use crate::random::Random;
+use planner_tuner_core::random::Random;
 
 /// Width of the encoded action.
 const ENCODED: usize = 64;

@@ -84,13 +84,13 @@ pub enum TrainError {
     },
     /// Past frames that no ring holds.
     #[error(transparent)]
-    History(#[from] crate::frame::FrameError),
+    History(#[from] planner_tuner_core::frame::FrameError),
     /// The frozen model cannot be run.
     #[error(transparent)]
-    Model(#[from] Box<crate::tuner::TunerError>),
+    Model(#[from] Box<planner_tuner_model::tuner::TunerError>),
     /// The heads cannot be run.
     #[error(transparent)]
-    Heads(#[from] crate::feature::FeatureError),
+    Heads(#[from] planner_tuner_model::feature::FeatureError),
     /// The cache of hidden states cannot be used.
     #[error("cache {}: {source}", path.display())]
     Cache {
@@ -101,7 +101,7 @@ pub enum TrainError {
     },
     /// A log cannot be read at all.
     #[error(transparent)]
-    Log(#[from] crate::transition::TransitionError),
+    Log(#[from] planner_tuner_log::transition::TransitionError),
     /// A folder without a log.
     #[error("{} holds no transition log (*.mcap); write some with planner_tuner replay --log", path.display())]
     NoLogs {
@@ -133,7 +133,7 @@ pub enum TrainError {
     },
     /// A checkpoint, or what a training saves, cannot be read or written.
     #[error(transparent)]
-    Checkpoint(#[from] crate::checkpoint::CheckpointError),
+    Checkpoint(#[from] planner_tuner_model::checkpoint::CheckpointError),
     /// A file of curves cannot be read or written.
     #[error("{}: {problem}", path.display())]
     Curves {

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::heads::ObservationTable;
 use super::{LogGate, ReplayBuffer, StepRefused, TrainError};
-use crate::transition::{LoggedEpisode, Step, logs_in};
+use planner_tuner_log::transition::{LoggedEpisode, Step, logs_in};
 
 /// Steps of a kind of refusal that are logged in full; the rest is only counted.
 const LOGGED_IN_FULL: usize = 3;

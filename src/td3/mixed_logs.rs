@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::identity::{ExtractorId, PolicyId};
-use crate::planner::PlannerSpec;
-use crate::transition::{RewardWeights, Session};
+use planner_tuner_core::identity::{ExtractorId, PolicyId};
+use planner_tuner_core::planner::PlannerSpec;
+use planner_tuner_log::transition::{RewardWeights, Session};
 
 /// Whether logs of several policies, extractors or rewards are taken together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

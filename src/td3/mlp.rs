@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use candle_core::{Result, bail};
 
-use crate::random::Random;
-use crate::vision_language::kernels::gemm::{Matrix, MatrixMut, multiply};
+use planner_tuner_core::random::Random;
+use planner_tuner_model::vision_language::kernels::gemm::{Matrix, MatrixMut, multiply};
 
 /// Linear layers, a ReLU between two of them, none after the last.
 ///

@@ -4,8 +4,8 @@ use candle_core::{DType, Device, Tensor};
 
 use super::heads::{HeadTraining, LearningHeads};
 use super::{ActorOn, LogSummary, Mlp, ParameterChange, TrainError, Training};
-use crate::checkpoint::{PolicyOrigin, PolicySet, StateDict};
-use crate::planner::{ParameterSpec, PlannerSpec};
+use planner_tuner_core::planner::{ParameterSpec, PlannerSpec};
+use planner_tuner_model::checkpoint::{PolicyOrigin, PolicySet, StateDict};
 
 /// Name of the actor's layer in a policy.
 const FC: &str = "fc";

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::n_step::{After, Link, Observation, Window, window};
 use super::{ActionSpace, Batch};
-use crate::transition::{Ending, Step};
+use planner_tuner_log::transition::{Ending, Step};
 
 /// A ring of steps. When it is full, the oldest is overwritten.
 ///

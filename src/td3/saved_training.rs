@@ -11,7 +11,7 @@ use super::{
     ActionSpace, CriticMoments, CriticNumbers, Learner, Mlp, Moments, NamedTensor, Optimizer, ReplayBuffer,
     TrainConfig, TrainError, Training, TwinCritic,
 };
-use crate::checkpoint::{CheckpointError, FileSet, SetFile, StateDict, TensorTable};
+use planner_tuner_model::checkpoint::{CheckpointError, FileSet, SetFile, StateDict, TensorTable};
 
 const PREFIX: &str = "training_state";
 const TENSORS: &str = ".safetensors";

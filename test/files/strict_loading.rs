@@ -8,9 +8,9 @@ use crate::support;
 use candle_core::{DType, Device, Tensor};
 use vlm_planner_tuner::checkpoint::{LoraConfig, TensorTable};
 use vlm_planner_tuner::planner::PlannerSpec;
-use vlm_planner_tuner::tuner::{Head, TunerOptions};
+use vlm_planner_tuner::tuner::{Head, ModelSpec, QuantizeChoice, TunerOptions};
 use vlm_planner_tuner::vision_language::processor::PixelBudget;
-use vlm_planner_tuner::vision_language::{ModelConfig, Precision, Quantize, VisionLanguageModel, WeightFormat};
+use vlm_planner_tuner::vision_language::{ModelConfig, Precision, VisionLanguageModel, WeightFormat};
 use vlm_planner_tuner::weights::{LoraAdapter, MemoryBudget, MergedWeights};
 
 type Tensors = HashMap<String, Tensor>;
@@ -116,15 +116,17 @@ fn adapters_for_another_model_are_refused_with_every_layer() {
 
 fn options(checkpoint: &Path) -> TunerOptions {
     TunerOptions {
-        base: tiny().join("base"),
-        checkpoint: checkpoint.to_owned(),
-        policy: None,
-        head: Some(Head::Regression),
-        planner: PlannerSpec::builtin("dwa").unwrap(),
+        model: ModelSpec {
+            base: tiny().join("base"),
+            checkpoint: checkpoint.to_owned(),
+            policy: None,
+            head: Some(Head::Regression),
+            planner: PlannerSpec::builtin("dwa").unwrap(),
+            quantize: QuantizeChoice::None,
+            pixels: PixelBudget::default(),
+        },
         device: Device::Cpu,
         format: None,
-        quantize: Some(Quantize::None),
-        pixels: PixelBudget::default(),
         memory: None,
     }
 }

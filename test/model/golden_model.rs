@@ -11,11 +11,11 @@ use serde_json::Value;
 use vlm_planner_tuner::checkpoint::{LoraConfig, SupervisedCheckpoint, TensorTable};
 use vlm_planner_tuner::feature::{DptHead, DptSizes, FeatureExtractor, HistoryEncoder, HistorySizes};
 use vlm_planner_tuner::frame::{BodyVelocity, Frame};
-use vlm_planner_tuner::tuner::{Decision, Head, HeadOutput, Stage, Tuner, TunerOptions};
+use vlm_planner_tuner::tuner::{Decision, Head, HeadOutput, ModelSpec, QuantizeChoice, Stage, Tuner, TunerOptions};
 use vlm_planner_tuner::vision_language::processor::{
     ImageProcessor, PixelBudget, PreprocessorConfig, PromptTemplate, PromptTokenizer, TokenizedPrompt,
 };
-use vlm_planner_tuner::vision_language::{HiddenStates, ModelConfig, Precision, Quantize, VisionLanguageModel};
+use vlm_planner_tuner::vision_language::{HiddenStates, ModelConfig, Precision, VisionLanguageModel};
 use vlm_planner_tuner::weights::{LoadPlan, LoraAdapter, MergedWeights, load_strictly};
 
 /// A golden set in the layout of `tiny_vlm`.
@@ -91,15 +91,17 @@ impl Golden {
     fn tuner(&self, head: Head, planner: &str) -> Tuner {
         let policy = (head == Head::Actor).then(|| self.policy());
         let options = TunerOptions {
-            base: self.base(),
-            checkpoint: self.checkpoint(),
-            policy,
-            head: Some(head),
-            planner: planner_of_set(planner, &self.ranges, self.outputs),
+            model: ModelSpec {
+                base: self.base(),
+                checkpoint: self.checkpoint(),
+                policy,
+                head: Some(head),
+                planner: planner_of_set(planner, &self.ranges, self.outputs),
+                quantize: QuantizeChoice::None,
+                pixels: PixelBudget::default(),
+            },
             device: Device::Cpu,
             format: None,
-            quantize: Some(Quantize::None),
-            pixels: PixelBudget::default(),
             memory: None,
         };
         options.load(None).unwrap()

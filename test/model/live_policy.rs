@@ -15,8 +15,7 @@ use vlm_planner_tuner::live::inference::{Loader, Order, Report, spawn};
 use vlm_planner_tuner::live::{Decider, Following, POLL_INTERVAL, PolicyFollower, Refusal, take_over};
 use vlm_planner_tuner::planner::PlannerSpec;
 use vlm_planner_tuner::policy::PolicyChange;
-use vlm_planner_tuner::tuner::{PolicyLoader, StagedPolicy, Tuner, TunerOptions};
-use vlm_planner_tuner::vision_language::Quantize;
+use vlm_planner_tuner::tuner::{ModelSpec, PolicyLoader, QuantizeChoice, StagedPolicy, Tuner, TunerOptions};
 use vlm_planner_tuner::vision_language::processor::PixelBudget;
 
 /// Files without a manifest count as complete when they have not changed for this long; short, so that tests are.
@@ -30,16 +29,18 @@ fn part(name: &str) -> PathBuf {
 
 fn tuner(policy: Option<&Path>) -> Tuner {
     let options = TunerOptions {
-        base: part("base"),
-        checkpoint: part("checkpoint"),
-        policy: policy.map(Path::to_owned),
-        head: None,
-        planner: PlannerSpec::builtin("dwa").unwrap(),
+        model: ModelSpec {
+            base: part("base"),
+            checkpoint: part("checkpoint"),
+            policy: policy.map(Path::to_owned),
+            head: None,
+            planner: PlannerSpec::builtin("dwa").unwrap(),
+            quantize: QuantizeChoice::None,
+            // Small images: what happens here does not depend on their size.
+            pixels: PixelBudget { min_pixels: None, max_pixels: Some(28 * 28 * 12) },
+        },
         device: Device::Cpu,
         format: None,
-        quantize: Some(Quantize::None),
-        // Small images: what happens here does not depend on their size.
-        pixels: PixelBudget { min_pixels: None, max_pixels: Some(28 * 28 * 12) },
         memory: None,
     };
     options.load(None).unwrap()

@@ -7,10 +7,9 @@ use crate::support::{own_fixture_set, say};
 use serde_json::Value;
 use tempfile::TempDir;
 use vlm_planner_tuner::checkpoint::{PolicyCheckpoint, StateDict};
-use vlm_planner_tuner::origin::{Origin, identify};
+use vlm_planner_tuner::origin::identify;
 use vlm_planner_tuner::planner::PlannerSpec;
-use vlm_planner_tuner::tuner::Head;
-use vlm_planner_tuner::vision_language::Quantize;
+use vlm_planner_tuner::tuner::{Head, ModelSpec, QuantizeChoice};
 use vlm_planner_tuner::vision_language::processor::PixelBudget;
 
 /// Small pictures: what happens here does not depend on their size.
@@ -120,18 +119,18 @@ fn from_a_drive_to_heads_that_have_learned_to_a_drive_that_follows_them() {
     assert!(drive.path("whole/policy_step_3_actor").exists());
 
     // The policy says which extractor it is: the one that a drive with it would log.
-    let origin = Origin {
+    let origin = ModelSpec {
         base: golden("base").into(),
         checkpoint: golden("checkpoint").into(),
         policy: Some(drive.path("whole/policy")),
         head: Some(Head::Actor),
         planner: PlannerSpec::builtin("dwa").unwrap(),
-        quantize: Some(Quantize::None),
+        quantize: QuantizeChoice::None,
         pixels: PixelBudget { min_pixels: None, max_pixels: Some(PIXELS) },
     };
     let said = PolicyCheckpoint::open(drive.path("whole/policy")).unwrap().manifest.unwrap().origin.extractor;
     assert_eq!(said, Some(identify(&origin).unwrap().1.0));
-    let of_start = Origin { policy: Some(golden("policy").into()), ..origin };
+    let of_start = ModelSpec { policy: Some(golden("policy").into()), ..origin };
     assert_ne!(said, Some(identify(&of_start).unwrap().1.0));
 
     let (run_folder, plot) = (drive.text("whole"), drive.text("plot.png"));

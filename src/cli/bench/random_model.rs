@@ -10,6 +10,7 @@ use super::peak::PeakWatch;
 use super::{Row, operations};
 use crate::cli::model_args::ModelArgs;
 use crate::frame::Frame;
+use crate::tuner::QuantizeChoice;
 use crate::vision_language::processor::{ImageProcessor, PreprocessorConfig, TokenizedPrompt};
 use crate::vision_language::{ModelConfig, Precision, VisionLanguageModel};
 use crate::weights::{MemoryBudget, RandomWeights};
@@ -54,8 +55,9 @@ impl RandomModel {
         };
         let device = args.compute.device.open()?;
         args.compute.start_threads();
+        let quantize = QuantizeChoice::from(args.compute.quantize);
         let precision =
-            Precision::new(&device, args.compute.dtype).quantised(args.compute.quantize.resolve().unwrap_or_default());
+            Precision::new(&device, args.compute.compute().format).quantised(quantize.resolve().unwrap_or_default());
         let plan = VisionLanguageModel::plan(&config, precision)?;
         if let (true, Some(memory)) = (device.is_cpu(), MemoryBudget::of_this_machine()) {
             memory.check(&plan, shape)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::super::model_args::{ModelArgs, planner_named};
 use super::finding::Finding;
 use crate::checkpoint::{StoredPolicy, SupervisedCheckpoint};
-use crate::tuner::TunerOptions;
+use crate::tuner::{ModelSpec, TunerOptions};
 use crate::vision_language::ModelConfig;
 use crate::vision_language::hub::{HubEnvironment, ModelSource};
 use crate::vision_language::processor::{PixelBudget, PreprocessorConfig, PromptTokenizer};
@@ -24,23 +24,21 @@ pub(super) fn check(args: &ModelArgs) -> Vec<Finding> {
             Finding::ok("device", format!("cpu, {cores} cores"))
         }
         Ok(_) => Finding::ok("device", "a GPU that opens"),
-        Err(error) => Finding::error("device", format!("{error:#}"), "use --device cpu, or a build for this GPU"),
+        Err(error) => Finding::error("device", error.to_string(), "use --device cpu, or a build for this GPU"),
     });
     if let (Some(base), Some(checkpoint), Ok(device), Ok(planner)) =
         (base, checkpoint, device, planner_named(&args.planner))
     {
-        let options = TunerOptions {
+        let model = ModelSpec {
             base,
             checkpoint,
             policy: args.policy.clone(),
-            head: args.head,
+            head: args.head.map(Into::into),
             planner,
-            device,
-            format: args.compute.dtype,
-            quantize: args.compute.quantize.resolve(),
+            quantize: args.compute.quantize.into(),
             pixels: args.compute.pixels(),
-            memory: None,
         };
+        let options = TunerOptions { model, device, format: args.compute.compute().format, memory: None };
         findings.push(match options.survey() {
             Ok(survey) => Finding::ok("weights and memory", survey.to_string()),
             Err(error) => Finding::error(

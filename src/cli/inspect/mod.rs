@@ -6,7 +6,7 @@ mod table;
 mod transition_log;
 
 use super::Outcome;
-use crate::recording::bag_file::refuse_recording;
+use crate::recording::refuse_recording;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use std::io::{ErrorKind, Write as _};

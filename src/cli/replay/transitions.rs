@@ -8,13 +8,14 @@ use anyhow::Context as _;
 use super::{ReplayArgs, ReplayedDecision};
 use crate::drive::EpisodeEvent;
 use crate::frame::Stamp;
-use crate::origin::{Origin, identify, short_digest};
+use crate::origin::{identify, short_digest};
 use crate::recording::{Drive, DriveEvent, RecordedFrame, Recording};
 use crate::transition::log::{FolderStore, LogEntry, LogStore, Placement, Rotation};
 use crate::transition::{
     Ending, EpisodeRecorder, EpisodeRules, EpisodeWriter, Exploration, MadeDecision, Session, TransitionError,
 };
 use crate::tuner::Tuner;
+use crate::vision_language::hub::HubEnvironment;
 
 /// Steps in a chunk: about a quarter of a megabyte.
 const STEPS_PER_CHUNK: u64 = 16;
@@ -44,7 +45,7 @@ impl Transitions {
         let Some(folder) = &args.log.folder else { return Ok(None) };
         let recording = args.recording()?;
         let drive = Drive::read(recording, args.table(), &args.log.topics(opened, args.scan_topic()))?;
-        let (policy, extractor) = identify(&Origin::from(&args.model.options()?))?;
+        let (policy, extractor) = identify(&args.model.spec()?.locate(&HubEnvironment::from_env())?)?;
         let name = recording.file_name().unwrap_or_default().to_string_lossy();
         let run = short_digest(&format!("{policy} {extractor} {name} {}", args.log.fingerprint()));
         let planner = tuner.planner();

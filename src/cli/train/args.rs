@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::choices::{HeadArg, HiddenFormatArg};
 use crate::cli::model_args::{ComputeArgs, ModelArgs, missing};
-use crate::td3::heads::{CacheSettings, HiddenFormat};
-use crate::tuner::Head;
+use crate::td3::heads::CacheSettings;
 
 /// Learn a better actor from logged drives (TD3)
 #[derive(Debug, Clone, Args)]
@@ -86,7 +86,7 @@ pub struct HeadsArgs {
     cache_limit: u64,
     /// Format in which they are kept
     #[arg(long, value_enum, default_value_t)]
-    cache_format: HiddenFormat,
+    cache_format: HiddenFormatArg,
     #[command(flatten)]
     pub(super) compute: ComputeArgs,
 }
@@ -105,7 +105,7 @@ impl TrainArgs {
             base: Some(base),
             checkpoint: Some(self.checkpoint.clone()),
             policy: Some(policy.to_owned()),
-            head: Some(Head::Actor),
+            head: Some(HeadArg::Actor),
             planner: self.planner.clone(),
             compute: self.heads.compute.clone(),
         })
@@ -115,7 +115,7 @@ impl TrainArgs {
     pub(super) fn cache(&self) -> CacheSettings {
         let HeadsArgs { cache, cache_limit, cache_format, .. } = &self.heads;
         let folder = cache.clone().unwrap_or_else(|| self.output.join("hidden_states"));
-        CacheSettings { folder, limit: *cache_limit, format: *cache_format }
+        CacheSettings { folder, limit: *cache_limit, format: (*cache_format).into() }
     }
 }
 

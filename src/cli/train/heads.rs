@@ -4,10 +4,10 @@ use super::args::TrainArgs;
 use super::run::BasePolicy;
 use crate::checkpoint::SupervisedCheckpoint;
 use crate::cli::progress::counting_bar;
-use crate::origin::{Origin, identify, identify_model};
+use crate::origin::{identify, identify_model};
 use crate::td3::heads::{HeadTraining, HeadsOrigin, LearningHeads, LogObserver, ObservationTable};
 use crate::td3::{LogGate, LogSummary, ReplayBuffer, StartPolicy, read_logs_with_frames};
-use crate::tuner::TunerOptions;
+use crate::tuner::{ModelSpec, TunerOptions};
 use crate::vision_language::Precision;
 
 /// Logged features that lie farther than this from those that are computed again were not made from these frames.
@@ -17,7 +17,7 @@ const FAR: f32 = 1e-2;
 pub struct HeadsInput {
     pub logs: LogSummary,
     pub heads: HeadTraining,
-    pub origin: Origin,
+    pub origin: ModelSpec,
 }
 
 /// Reads the logs with their frames, computes the hidden states that the cache does not have, and makes the heads of a
@@ -34,7 +34,7 @@ pub fn open_heads(
 ) -> anyhow::Result<HeadsInput> {
     let model = args.model(&policy.path)?;
     let options = model.options()?;
-    let origin = Origin::from(&options);
+    let origin = options.model.clone();
     let begun = match begun {
         Some(begun) => HeadsOrigin { model: model_id(&options, &origin)?, ..begun.clone() },
         None => {
@@ -69,7 +69,7 @@ pub fn open_heads(
 }
 
 /// The frozen model and everything else on which the last digits of its hidden states depend.
-fn model_id(options: &TunerOptions, origin: &Origin) -> anyhow::Result<String> {
+fn model_id(options: &TunerOptions, origin: &ModelSpec) -> anyhow::Result<String> {
     let place = if options.device.is_cpu() { "cpu" } else { "gpu" };
     Ok(format!("{} {:?} {place}", identify_model(origin)?, Precision::new(&options.device, options.format)))
 }

@@ -8,12 +8,13 @@ use super::{LIVE, same_settings, step_name};
 use crate::checkpoint::{HISTORY_ENCODER, Normalization, PolicyCheckpoint, PolicySet, SavedPolicy, VlmInfo, sha256_of};
 use crate::cli::model_args::missing;
 use crate::identity::{ExtractorId, PolicyId};
-use crate::origin::{Origin, identify_extractor};
+use crate::origin::identify_extractor;
 use crate::planner::PlannerSpec;
 use crate::td3::{
     ActionSpace, LogGate, LogSummary, Mixing, ReplayBuffer, SavedTraining, StartPolicy, TrainConfig, TrainError,
     Training, actor_of, trained_policy,
 };
+use crate::tuner::ModelSpec;
 
 /// A training with what it was made of.
 pub struct Run {
@@ -23,7 +24,7 @@ pub struct Run {
     pub logs: LogSummary,
     pub training: Training,
     /// Where heads learn: what makes an extractor of them.
-    extractor_origin: Option<Origin>,
+    extractor_origin: Option<ModelSpec>,
 }
 
 /// The policy that is trained, as it lies on disk.

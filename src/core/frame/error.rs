@@ -2,7 +2,6 @@
 
 /// Why a frame or a velocity was refused. Nothing is allocated before the sizes below have been checked.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum FrameError {
     /// The header's width or height is zero or beyond [`super::Frame::MAX_SIDE`].
     #[error("image is {width}x{height} pixels, expected 1 to {max} on each side; check the publisher's image size")]

@@ -179,7 +179,7 @@ pub(crate) fn did_you_mean<'a>(given: &str, known: impl Iterator<Item = &'a str>
 }
 
 /// A half-sentence naming the known key that is nearest to an unknown one: serde's message quotes both.
-pub(crate) fn nearest_quoted_key(problem: &str) -> String {
+pub fn nearest_quoted_key(problem: &str) -> String {
     let Some((_, quoted)) = problem.split_once("unknown field `") else { return String::new() };
     let mut names = quoted.split('`').step_by(2);
     let unknown = names.next().unwrap_or_default();

@@ -10,8 +10,8 @@ use zip::write::SimpleFileOptions;
 
 use super::array::Array;
 use super::{ExportError, Mixed, Trajectory};
-use crate::frame::PngEffort;
 use crate::transition::{LoggedEpisode, Session, Step};
+use planner_tuner_core::frame::PngEffort;
 
 /// Writes a dataset, episode by episode. It gets its name when it is complete; dropped before that, it is removed.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl DatasetExport {
         };
         let metadata = json!({
             "format": "Minari-style arrays, one .npz an episode",
-            "code_permalink": concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")),
+            "code_permalink": concat!("vlm_planner_tuner ", env!("CARGO_PKG_VERSION")),
             "planner": session.planner,
             "parameters": session.parameters,
             "observation_space": {"dtype": "float32", "shape": [session.feature_length]},

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::frame::EncodeError;
 use crate::transition::TransitionError;
+use planner_tuner_core::frame::EncodeError;
 
 /// What can go wrong with an export as a whole.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! What a learner may take for one episode.
 
-use crate::numbers::Feature;
 use crate::transition::{Ending, Step};
+use planner_tuner_core::numbers::Feature;
 
 /// Steps that follow each other without a hole, and the observation after the last of them.
 #[derive(Debug, Clone, PartialEq)]

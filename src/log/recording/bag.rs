@@ -11,7 +11,7 @@ use super::survey::{BagFiles, MessagePlace, Survey};
 use super::topic::{Topic, TopicKind, TopicQuery};
 use super::velocity_track::VelocityTrack;
 use super::{RecordingError, RecordingOptions, SkipCounts, SkipReason, Skipped, StampSource};
-use crate::frame::StampedFrame;
+use planner_tuner_core::frame::StampedFrame;
 
 /// An open bag. Odometry and the places of the images have been read, the images have not.
 pub(super) struct Bag {

@@ -9,7 +9,7 @@ use super::mcap_file::McapFile;
 use super::sqlite_file::SqliteFile;
 use super::topic::{Topic, TopicKind};
 use super::{RecordingError, SkipReason, Skipped};
-use crate::frame::Stamp;
+use planner_tuner_core::frame::Stamp;
 
 /// Largest message that is read, bytes: 16 million RGBA pixels. What claims to be larger is taken for damage.
 pub(super) const MAX_MESSAGE_LEN: u64 = 64 << 20;
@@ -119,7 +119,10 @@ pub(super) fn open(path: PathBuf) -> Result<Box<dyn BagFile>, RecordingError> {
 }
 
 /// Refuses a recording where something else is expected: it says what it is, and what reads it.
-pub(crate) fn refuse_recording(path: &Path) -> Result<(), RecordingError> {
+///
+/// # Errors
+/// [`RecordingError`] for a recording, and for a file that cannot be read.
+pub fn refuse_recording(path: &Path) -> Result<(), RecordingError> {
     if !path.is_file() {
         return Ok(());
     }

@@ -5,7 +5,7 @@
 //! with the velocity of another moment, or with none.
 
 use super::{SkipReason, Skipped, Topic};
-use crate::frame::Stamp;
+use planner_tuner_core::frame::Stamp;
 
 /// Nobody's messages are on their way so much longer than others', nanoseconds.
 const MOST: i64 = 5_000_000_000;

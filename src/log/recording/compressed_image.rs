@@ -39,8 +39,8 @@ pub(crate) fn compressed_image(nanos: u64, png: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::frame::Stamp;
     use crate::recording::message::ImageMessage;
+    use planner_tuner_core::frame::Stamp;
 
     const STAMP: i64 = 1_700_000_000_250_000_000;
 

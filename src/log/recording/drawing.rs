@@ -2,10 +2,10 @@
 
 use nalgebra::Isometry2;
 
-use crate::frame::render::RenderReport;
-use crate::scene::{PlanLayer, SceneRules};
+use planner_tuner_core::frame::render::RenderReport;
+use planner_tuner_core::scene::{PlanLayer, SceneRules};
 
-/// What to draw from; see [`crate::scene`].
+/// What to draw from; see [`planner_tuner_core::scene`].
 #[derive(Debug, Clone, Default)]
 pub struct DrawingOptions {
     /// Topic of the laser scans; `None` takes the only one.

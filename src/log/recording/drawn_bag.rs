@@ -16,9 +16,9 @@ use super::velocity_track::VelocityTrack;
 use super::{
     Drawing, DrawingOptions, GoalWatch, RecordingError, RecordingOptions, SkipCounts, SkipReason, Skipped, StampSource,
 };
-use crate::frame::render::Renderer;
-use crate::frame::{Stamp, StampedFrame};
-use crate::scene::{Issue, PlanLayer, Refused, ScanMessage, Surroundings, TransformMessage};
+use planner_tuner_core::frame::render::Renderer;
+use planner_tuner_core::frame::{Stamp, StampedFrame};
+use planner_tuner_core::scene::{Issue, PlanLayer, Refused, ScanMessage, Surroundings, TransformMessage};
 
 /// An open bag. The messages are read one at a time, in the order of recording.
 pub(super) struct DrawnBag {

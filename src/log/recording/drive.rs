@@ -12,8 +12,8 @@ use super::run_table::run_events;
 use super::scene_message::{LASER_SCAN, odometry, scan};
 use super::{RecordingError, Topic};
 use crate::drive::{EpisodeEvent, Pose, Position};
-use crate::frame::Stamp;
-use crate::scene::{GoalChange, SpatialPose};
+use planner_tuner_core::frame::Stamp;
+use planner_tuner_core::scene::{GoalChange, SpatialPose};
 
 /// Topics that tell how a drive went. `None` takes what is unambiguous, and nothing where nothing is.
 #[derive(Debug, Clone, Default)]

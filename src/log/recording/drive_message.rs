@@ -4,8 +4,8 @@ use super::cdr::{CdrError, CdrReader};
 use super::message::stamp_and_frame;
 use super::scene_message::pose;
 use crate::drive::Position;
-use crate::frame::Stamp;
-use crate::frame::render::LaserScan;
+use planner_tuner_core::frame::Stamp;
+use planner_tuner_core::frame::render::LaserScan;
 
 /// `action_msgs/msg/GoalStatusArray`.
 pub(super) const GOAL_STATUS: &str = "action_msgs/msg/GoalStatusArray";

@@ -10,7 +10,7 @@ use super::mcap_record::{ChannelRecord, MessageRecord, SchemaRecord};
 use super::mcap_walk::{Extent, McapWalk};
 use super::topic::{Topic, TopicKind};
 use super::{RecordingError, SkipReason, Skipped};
-use crate::frame::Stamp;
+use planner_tuner_core::frame::Stamp;
 
 /// An MCAP file.
 pub(super) struct McapFile {

@@ -2,8 +2,8 @@
 
 use super::cdr::{CdrError, CdrReader};
 use super::scene_message::pose;
-use crate::frame::{Frame, FrameError, RawImage, Stamp};
-use crate::scene::{BodyTwist, OdometryTwist, Refused, SpatialPose};
+use planner_tuner_core::frame::{Frame, FrameError, RawImage, Stamp};
+use planner_tuner_core::scene::{BodyTwist, OdometryTwist, Refused, SpatialPose};
 
 /// `sensor_msgs/msg/Image`.
 pub(super) const IMAGE: &str = "sensor_msgs/msg/Image";

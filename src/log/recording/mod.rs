@@ -40,6 +40,7 @@ mod topic;
 mod transform_stream;
 mod velocity_track;
 
+pub use bag_file::refuse_recording;
 pub use drawing::{Drawing, DrawingOptions};
 pub use drive::{Drive, DriveEvent, DriveTopics, GoalNews, GoalWatch, pose_of};
 pub use drive_message::{GoalStatus, nearest_laser_of};

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::RecordingError;
 use super::compressed_image::{COMPRESSED_IMAGE_DEFINITION, compressed_image};
 use super::message::COMPRESSED_IMAGE;
-use crate::frame::Stamp;
+use planner_tuner_core::frame::Stamp;
 
 /// Topic of the frames with the attention overlay.
 pub const OVERLAY_TOPIC: &str = "/costmap_image/attention";
@@ -57,7 +57,7 @@ impl DecisionLog {
         partial.push(".partial");
         let partial = PathBuf::from(partial);
         let file = File::create(&partial).map_err(RecordingError::io(&partial))?;
-        let library = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
+        let library = concat!("vlm_planner_tuner ", env!("CARGO_PKG_VERSION"));
         let writer = mcap::WriteOptions::new().library(library).create(BufWriter::new(file));
         let writer = Some(writer.map_err(refuse(&path))?);
         Ok(Self { writer, path, partial, channels: None, sequence: 0 })

@@ -8,7 +8,7 @@ use super::drawn_bag::DrawnBag;
 use super::image_folder::ImageFolder;
 use super::locate::Located;
 use super::{Drawing, DrawingOptions, RecordingError, SkipCounts, SkipReason, Skipped, Topic};
-use crate::frame::{BodyVelocity, Frame, Stamp, StampedFrame};
+use planner_tuner_core::frame::{BodyVelocity, Frame, Stamp, StampedFrame};
 
 /// Choices for [`Recording::open`]; the default leaves every choice to what is unambiguous in the recording.
 #[derive(Debug, Clone, Default)]

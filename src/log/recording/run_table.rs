@@ -13,7 +13,7 @@ use std::path::Path;
 use super::image_folder::{RowOutline, outline, read_table, table_of};
 use super::{DriveEvent, RecordingError};
 use crate::drive::EpisodeEvent;
-use crate::frame::Stamp;
+use planner_tuner_core::frame::Stamp;
 
 /// Name of the table of runs.
 pub(super) const RUNS: &str = "runs.csv";

@@ -6,9 +6,9 @@ use nalgebra::Point2;
 
 use super::cdr::{CdrError, CdrReader};
 use super::message::stamp_and_frame;
-use crate::frame::Stamp;
-use crate::frame::render::{LaserScan, Scene};
-use crate::scene::{OdometryMessage, PlanMessage, ScanMessage, SpatialPose, TransformMessage};
+use planner_tuner_core::frame::Stamp;
+use planner_tuner_core::frame::render::{LaserScan, Scene};
+use planner_tuner_core::scene::{OdometryMessage, PlanMessage, ScanMessage, SpatialPose, TransformMessage};
 
 /// `sensor_msgs/msg/LaserScan`.
 pub(super) const LASER_SCAN: &str = "sensor_msgs/msg/LaserScan";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::frame::Stamp;
+use planner_tuner_core::frame::Stamp;
 
 /// Decides by stamp alone which frames are decision frames; the others are skipped over and never become history,
 /// whose frames are one decision step apart.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::frame::{FrameError, Stamp};
-use crate::scene::Issue;
+use planner_tuner_core::frame::{FrameError, Stamp};
+use planner_tuner_core::scene::Issue;
 
 /// Why something of a recording was lost. The names are stable: summaries and scripts count by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,7 +11,7 @@ use super::bag_file::{BagFile, FoundMessage, MAX_MESSAGE_LEN, Place, Scan};
 use super::sqlite_journal::{Folded, Journal};
 use super::topic::{Topic, TopicKind};
 use super::{RecordingError, SkipReason, Skipped, scratch};
-use crate::frame::Stamp;
+use planner_tuner_core::frame::Stamp;
 
 /// A .db3 file.
 pub(super) struct SqliteFile {

@@ -10,7 +10,7 @@ use super::message::OdometryMessage;
 use super::topic::{Topic, TopicKind};
 use super::velocity_track::{VelocitySample, VelocityTrack};
 use super::{RecordingError, SkipCounts, SkipReason, Skipped, StampSource};
-use crate::frame::{BodyVelocity, Stamp};
+use planner_tuner_core::frame::{BodyVelocity, Stamp};
 
 /// Where a message lies. Ordered by time of recording, then as it lies in the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use super::scene_message;
 use super::survey::{BagFiles, MessagePlace};
 use super::{SkipReason, Skipped, StampSource};
-use crate::frame::Stamp;
-use crate::scene::TransformMessage;
+use planner_tuner_core::frame::Stamp;
+use planner_tuner_core::scene::TransformMessage;
 
 /// Transforms that have not been taken.
 pub(super) struct TransformStream {

@@ -1,7 +1,7 @@
 //! Which velocity the robot had when an image was taken.
 
 use super::{SkipReason, Skipped, Topic};
-use crate::frame::{BodyVelocity, Stamp};
+use planner_tuner_core::frame::{BodyVelocity, Stamp};
 
 /// Odometry over a recording, by stamp.
 ///

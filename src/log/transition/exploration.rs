@@ -1,7 +1,7 @@
 //! Exploration noise that can be drawn again.
 
-use crate::numbers::{Action, NumbersError};
-use crate::random::SplitMix;
+use planner_tuner_core::numbers::{Action, NumbersError};
+use planner_tuner_core::random::SplitMix;
 
 /// Gaussian noise on actions. The same seed gives the same noise.
 #[derive(Debug, Clone)]

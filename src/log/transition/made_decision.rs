@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{Exploration, ParameterOutcome, SentParameter};
-use crate::frame::{BodyVelocity, Frame, Stamp, StampedFrame};
-use crate::numbers::{Action, Feature, NumbersError};
-use crate::planner::{Choice, PlannerError, PlannerParameters};
+use planner_tuner_core::frame::{BodyVelocity, Frame, Stamp, StampedFrame};
+use planner_tuner_core::numbers::{Action, Feature, NumbersError};
+use planner_tuner_core::planner::{Choice, PlannerError, PlannerParameters};
 
 /// A decision, with what is known when it is made.
 #[derive(Debug, Clone)]

@@ -8,8 +8,8 @@ use super::{
     Ending, FrameNumber, LogHead, MadeDecision, ParameterOutcome, RewardTerms, RewardWeights, Session, Step, Truncation,
 };
 use crate::drive::{EpisodeEvent, Pose, Position};
-use crate::frame::Stamp;
-use crate::numbers::Feature;
+use planner_tuner_core::frame::Stamp;
+use planner_tuner_core::numbers::Feature;
 
 /// How decisions become episodes.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::RewardTerms;
-use crate::planner::nearest_quoted_key;
+use planner_tuner_core::planner::nearest_quoted_key;
 
 /// The weights of `config/reward.yaml`, which explains them. Finite by construction.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

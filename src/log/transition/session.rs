@@ -1,6 +1,6 @@
 //! What all steps of a log have in common. Steps of different sessions are not mixed by accident.
 
-use crate::identity::{ExtractorId, PolicyId};
+use planner_tuner_core::identity::{ExtractorId, PolicyId};
 
 /// The head of a log: who decided, about what.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use super::RewardTerms;
 use crate::drive::{Pose, Position};
-use crate::frame::{BodyVelocity, Stamp};
-use crate::numbers::Action;
-use crate::numbers::Feature;
+use planner_tuner_core::frame::{BodyVelocity, Stamp};
+use planner_tuner_core::numbers::Action;
+use planner_tuner_core::numbers::Feature;
 
 /// A decision, and what came of it until the next one. Known in full only then, so it is logged one decision late.
 ///

@@ -173,7 +173,8 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
-    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+    /// A file cannot be read; the rest is the system's reason.
+    pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         |reason| Self::Io { path, reason }
     }
@@ -183,7 +184,8 @@ impl CheckpointError {
         |reason| Self::Write { path, reason }
     }
 
-    pub(crate) fn malformed(path: impl Into<PathBuf>, what: impl Into<String>) -> Self {
+    /// A file's contents are not what they should be.
+    pub fn malformed(path: impl Into<PathBuf>, what: impl Into<String>) -> Self {
         Self::Malformed { path: path.into(), what: what.into() }
     }
 

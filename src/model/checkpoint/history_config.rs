@@ -2,7 +2,7 @@
 
 use super::error::CheckpointError;
 use super::json;
-use crate::frame::HistoryRing;
+use planner_tuner_core::frame::HistoryRing;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -2,8 +2,8 @@
 
 use candle_core::{DType, Tensor};
 
-use crate::numbers::{NumbersError, finite};
 use crate::weights::WeightError;
+use planner_tuner_core::numbers::{NumbersError, finite};
 
 /// What can go wrong between hidden states and the feature.
 #[derive(Debug, thiserror::Error)]

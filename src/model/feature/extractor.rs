@@ -6,8 +6,8 @@ use candle_core::{DType, Device, Tensor};
 
 use super::error::{finite_values, values};
 use super::{DptHead, FeatureError, HistoryEncoder, Pooled};
-use crate::numbers::Feature;
 use crate::vision_language::HiddenStates;
+use planner_tuner_core::numbers::Feature;
 
 /// A DPT head with the history encoder it was trained with.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! Past frames, as small as the history encoder wants them.
 
 use super::pillow_bilinear::PillowBilinear;
-use crate::frame::Frame;
 use crate::vision_language::processor::ResizeError;
+use planner_tuner_core::frame::Frame;
 
 /// Mean and standard deviation of ImageNet's red, green and blue, as fractions of 255.
 const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];

@@ -1,6 +1,6 @@
 //! Pillow's bilinear resize, bit for bit.
 
-use crate::frame::Frame;
+use planner_tuner_core::frame::Frame;
 
 /// Fractional bits of the weights (Pillow's `PRECISION_BITS`, libImaging/Resample.c).
 const PRECISION_BITS: u32 = 32 - 8 - 2;

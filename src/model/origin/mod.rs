@@ -21,11 +21,10 @@ use self::file_digest::{digest, file_digest, file_digest_if_there, hex};
 use crate::checkpoint::{
     CheckpointError, DPT_HEAD, HISTORY_ENCODER, PolicyCheckpoint, StateDict, SupervisedCheckpoint, TensorTable,
 };
-use crate::identity::{ExtractorId, PolicyId};
-use crate::planner::PlannerSpec;
-use crate::tuner::{Head, TunerOptions};
+use crate::tuner::{Head, ModelSpec};
 use crate::vision_language::Quantize;
-use crate::vision_language::processor::{PixelBudget, PreprocessorConfig, PromptTemplate};
+use crate::vision_language::processor::{PreprocessorConfig, PromptTemplate};
+use planner_tuner_core::identity::{ExtractorId, PolicyId};
 
 /// Why files could not be told apart.
 #[derive(Debug, thiserror::Error)]
@@ -49,73 +48,40 @@ pub enum IdentityError {
     Prompt(#[from] crate::vision_language::processor::ProcessorError),
 }
 
-/// What a session's decisions are made of.
-#[derive(Debug, Clone)]
-pub struct Origin {
-    /// Folder of the base model.
-    pub base: PathBuf,
-    /// Folder of the supervised checkpoint.
-    pub checkpoint: PathBuf,
-    /// Prefix, folder or file of the policy.
-    pub policy: Option<PathBuf>,
-    /// Which head decides; without a choice the actor where there is a policy.
-    pub head: Option<Head>,
-    /// The planner, which the prompt names.
-    pub planner: PlannerSpec,
-    /// Whether the linear layers are quantised while they are loaded; without a choice as the policy was trained.
-    pub quantize: Option<Quantize>,
-    /// Overrides of the image processor's pixel budget.
-    pub pixels: PixelBudget,
-}
-
-impl From<&TunerOptions> for Origin {
-    fn from(options: &TunerOptions) -> Self {
-        Self {
-            base: options.base.clone(),
-            checkpoint: options.checkpoint.clone(),
-            policy: options.policy.clone(),
-            head: options.head,
-            planner: options.planner.clone(),
-            quantize: options.quantize,
-            pixels: options.pixels,
-        }
-    }
-}
-
-/// The ids of a session with this origin.
+/// The ids of a session with this model.
 ///
 /// # Errors
 /// [`IdentityError`] for a file that cannot be read.
-pub fn identify(origin: &Origin) -> Result<(PolicyId, ExtractorId), IdentityError> {
-    let checkpoint = SupervisedCheckpoint::open(&origin.checkpoint)?;
-    let policy = origin.policy.as_deref().map(PolicyCheckpoint::open).transpose()?;
-    let decides = origin.head.unwrap_or(if policy.is_some() { Head::Actor } else { Head::Regression });
+pub fn identify(model: &ModelSpec) -> Result<(PolicyId, ExtractorId), IdentityError> {
+    let checkpoint = SupervisedCheckpoint::open(&model.checkpoint)?;
+    let policy = model.policy.as_deref().map(PolicyCheckpoint::open).transpose()?;
+    let decides = model.head.unwrap_or(if policy.is_some() { Head::Actor } else { Head::Regression });
     let actor = policy.as_ref().filter(|_| decides == Head::Actor);
     let id = match actor {
         Some(policy) => file_digest(&policy.path)?,
         None => table_files(&checkpoint.regression_head)?,
     };
-    Ok((PolicyId(id), extractor_id(origin, &checkpoint, policy.as_ref(), actor)?))
+    Ok((PolicyId(id), extractor_id(model, &checkpoint, policy.as_ref(), actor)?))
 }
 
-/// What the hidden states of a session with this origin depend on: the same parts, without the heads.
+/// What the hidden states of a session with this model depend on: the same parts, without the heads.
 ///
 /// # Errors
 /// [`IdentityError`] for a file that cannot be read.
-pub fn identify_model(origin: &Origin) -> Result<String, IdentityError> {
-    let checkpoint = SupervisedCheckpoint::open(&origin.checkpoint)?;
-    let policy = origin.policy.as_deref().map(PolicyCheckpoint::open).transpose()?;
-    Ok(digest_of_parts(&model_parts(origin, &checkpoint, policy.as_ref())?))
+pub fn identify_model(model: &ModelSpec) -> Result<String, IdentityError> {
+    let checkpoint = SupervisedCheckpoint::open(&model.checkpoint)?;
+    let policy = model.policy.as_deref().map(PolicyCheckpoint::open).transpose()?;
+    Ok(digest_of_parts(&model_parts(model, &checkpoint, policy.as_ref())?))
 }
 
-/// The extractor's id of a session with this origin whose policy is one that is still in memory.
+/// The extractor's id of a session with this model whose policy is one that is still in memory.
 ///
 /// # Errors
 /// [`IdentityError`] for a file that cannot be read.
-pub fn identify_extractor(origin: &Origin, actor: &StateDict) -> Result<ExtractorId, IdentityError> {
-    let checkpoint = SupervisedCheckpoint::open(&origin.checkpoint)?;
-    let policy = origin.policy.as_deref().map(PolicyCheckpoint::open).transpose()?;
-    let mut parts = model_parts(origin, &checkpoint, policy.as_ref())?;
+pub fn identify_extractor(model: &ModelSpec, actor: &StateDict) -> Result<ExtractorId, IdentityError> {
+    let checkpoint = SupervisedCheckpoint::open(&model.checkpoint)?;
+    let policy = model.policy.as_deref().map(PolicyCheckpoint::open).transpose()?;
+    let mut parts = model_parts(model, &checkpoint, policy.as_ref())?;
     let below = |part: &str| {
         let prefix = format!("{part}.");
         let named = actor.iter().filter_map(|(name, tensor)| Some((name.strip_prefix(&prefix)?, tensor.clone())));
@@ -126,12 +92,12 @@ pub fn identify_extractor(origin: &Origin, actor: &StateDict) -> Result<Extracto
 }
 
 fn extractor_id(
-    origin: &Origin,
+    model: &ModelSpec,
     checkpoint: &SupervisedCheckpoint,
     policy: Option<&PolicyCheckpoint>,
     actor: Option<&PolicyCheckpoint>,
 ) -> Result<ExtractorId, IdentityError> {
-    let mut parts = model_parts(origin, checkpoint, policy)?;
+    let mut parts = model_parts(model, checkpoint, policy)?;
     let below = |policy: &PolicyCheckpoint, part: &str| policy.actor.strip_prefix(&format!("{part}."));
     let (dpt_head, history) = match actor {
         Some(policy) => (below(policy, DPT_HEAD), Some(below(policy, HISTORY_ENCODER))),
@@ -144,22 +110,22 @@ fn extractor_id(
 
 /// Everything up to the hidden states, by name.
 fn model_parts(
-    origin: &Origin,
+    model: &ModelSpec,
     checkpoint: &SupervisedCheckpoint,
     policy: Option<&PolicyCheckpoint>,
 ) -> Result<BTreeMap<String, String>, IdentityError> {
     let mut parts = BTreeMap::new();
     for name in ["config.json", "tokenizer.json", "preprocessor_config.json"] {
-        parts.insert(format!("base {name}"), file_digest_if_there(&origin.base.join(name))?);
+        parts.insert(format!("base {name}"), file_digest_if_there(&model.base.join(name))?);
     }
     // Named only where they are: models that are known by the other files keep their number.
-    for (whose, folder) in [("base", &origin.base), ("checkpoint", &origin.checkpoint)] {
+    for (whose, folder) in [("base", &model.base), ("checkpoint", &model.checkpoint)] {
         let nested = folder.join(PreprocessorConfig::NESTED_FILE);
         if nested.exists() {
             parts.insert(format!("{whose} {}", PreprocessorConfig::NESTED_FILE), file_digest_if_there(&nested)?);
         }
     }
-    parts.insert("base weights".into(), table_files(&TensorTable::open_sharded(&origin.base)?)?);
+    parts.insert("base weights".into(), table_files(&TensorTable::open_sharded(&model.base)?)?);
     let adapter = policy.and_then(|policy| policy.lora_adapter.as_ref()).or(checkpoint.adapter.as_ref());
     if let Some(adapter) = adapter {
         parts.insert("adapter".into(), file_digest(&adapter.path)?);
@@ -170,18 +136,18 @@ fn model_parts(
         }
     }
     // What is said, not how it is written: a checkpoint without a prompt.json has the built-in wording.
-    let has_prompt = origin.checkpoint.join(PromptTemplate::FILE).exists();
+    let has_prompt = model.checkpoint.join(PromptTemplate::FILE).exists();
     let template =
-        if has_prompt { PromptTemplate::load(Some(&origin.checkpoint))? } else { PromptTemplate::built_in()? };
-    parts.insert("prompt".into(), digest(format!("{template:?} {}", origin.planner.name()).as_bytes()));
+        if has_prompt { PromptTemplate::load(Some(&model.checkpoint))? } else { PromptTemplate::built_in()? };
+    parts.insert("prompt".into(), digest(format!("{template:?} {}", model.planner.name()).as_bytes()));
     parts.insert(
         "preprocessor_config.json".into(),
-        file_digest_if_there(&origin.checkpoint.join("preprocessor_config.json"))?,
+        file_digest_if_there(&model.checkpoint.join("preprocessor_config.json"))?,
     );
-    parts.insert("pixels".into(), format!("{:?} {:?}", origin.pixels.min_pixels, origin.pixels.max_pixels));
+    parts.insert("pixels".into(), format!("{:?} {:?}", model.pixels.min_pixels, model.pixels.max_pixels));
     let trained_on_4bit = policy.and_then(|policy| policy.vlm_info.as_ref()).is_some_and(|info| info.use_4bit);
     let as_trained = if trained_on_4bit { Quantize::Nf4 } else { Quantize::None };
-    parts.insert("quantised".into(), format!("{:?}", origin.quantize.unwrap_or(as_trained)));
+    parts.insert("quantised".into(), format!("{:?}", model.quantize.resolve().unwrap_or(as_trained)));
     Ok(parts)
 }
 

@@ -4,7 +4,7 @@ use candle_core::{Device, Module, Tensor};
 use candle_nn::{Linear, VarBuilder, linear};
 
 use crate::feature::{FeatureError, values};
-use crate::numbers::{Action, Feature};
+use planner_tuner_core::numbers::{Action, Feature};
 
 /// `action = tanh(fc(feature))`.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::planner::PlannerParameters;
+use planner_tuner_core::planner::PlannerParameters;
 
 /// What a new policy would change, on frames that both have decided.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,7 +88,7 @@ impl fmt::Display for PolicyChange {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::planner::PlannerSpec;
+    use planner_tuner_core::planner::PlannerSpec;
 
     fn decided(first: f32) -> PlannerParameters {
         PlannerSpec::builtin("dwa").unwrap().from_action(&[first, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]).unwrap()

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::feature::{AttentionMap, ExtractedFeature};
-use crate::numbers::Action;
-use crate::planner::{Choice, PlannerParameters, Regression};
+use planner_tuner_core::numbers::Action;
+use planner_tuner_core::planner::{Choice, PlannerParameters, Regression};
 
 /// Planner parameters for one frame, and all that led to them.
 #[derive(Debug, Clone)]

@@ -1,11 +1,13 @@
 //! Why there is no decision.
 
+use super::DeviceError;
 use crate::checkpoint::CheckpointError;
 use crate::feature::FeatureError;
-use crate::planner::PlannerError;
 use crate::vision_language::ModelError;
+use crate::vision_language::hub::HubError;
 use crate::vision_language::processor::ProcessorError;
 use crate::weights::WeightError;
+use planner_tuner_core::planner::PlannerError;
 
 /// What can go wrong between files and planner parameters. Each layer's own error says where and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,12 @@ pub enum TunerError {
     /// The heads.
     #[error(transparent)]
     Feature(#[from] FeatureError),
+    /// The base model is not where it was said to be.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// The device cannot be used.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// The planner's parameters.
     #[error(transparent)]
     Planner(#[from] PlannerError),

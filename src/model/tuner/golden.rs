@@ -6,8 +6,8 @@ use candle_core::{Device, Tensor};
 
 use super::TunerError;
 use crate::feature::EncodedFrame;
-use crate::planner::PlannerParameters;
 use crate::vision_language::HiddenStates;
+use planner_tuner_core::planner::PlannerParameters;
 
 /// The last decisions' observations, with what the policy in use made of them. At most [`Self::KEPT`]: for the 3B model
 /// about 25 MB each.

@@ -3,8 +3,8 @@
 use candle_core::Tensor;
 
 use crate::feature::{EncodedFrame, Pooled};
-use crate::frame::Frame;
 use crate::vision_language::processor::GridThw;
+use planner_tuner_core::frame::Frame;
 
 /// What was computed of the frame that was seen last. Every part is there only if computing it succeeded.
 #[derive(Debug, Default)]

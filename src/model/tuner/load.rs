@@ -1,6 +1,5 @@
 //! From files to a tuner that is ready to decide.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use candle_core::Device;
@@ -9,18 +8,18 @@ use super::golden::GoldenFrames;
 use super::last_frame::LastFrame;
 use super::staged::{PolicyLoader, mismatch};
 use super::tuner::{HeadParts, Tuner};
-use super::{TunerError, heads};
+use super::{Compute, ModelSpec, QuantizeChoice, TunerError, heads};
 use crate::checkpoint::{Adapter, HistoryConfig, PolicyCheckpoint, StoredPolicy, SupervisedCheckpoint, TensorTable};
 use crate::feature::HistoryImageProcessor;
-use crate::planner::PlannerSpec;
+use crate::vision_language::hub::{HubEnvironment, ModelSource};
 use crate::vision_language::processor::{
-    ImageProcessor, PixelBudget, PreprocessorConfig, ProcessorError, PromptTemplate, PromptTokenizer,
+    ImageProcessor, PreprocessorConfig, ProcessorError, PromptTemplate, PromptTokenizer,
 };
 use crate::vision_language::{ModelConfig, Precision, Quantize, VisionLanguageModel, WeightFormat};
 use crate::weights::{LoadPlan, LoraAdapter, MemoryBudget, MergedWeights};
 
 /// Which head turns the feature into parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Head {
     /// The policy's actor.
     Actor,
@@ -31,24 +30,12 @@ pub enum Head {
 /// What a tuner is made of.
 #[derive(Debug, Clone)]
 pub struct TunerOptions {
-    /// Folder of the base model: config.json, tokenizer.json, preprocessor_config.json, weights.
-    pub base: PathBuf,
-    /// Folder of the supervised checkpoint.
-    pub checkpoint: PathBuf,
-    /// Prefix, folder or file of the policy.
-    pub policy: Option<PathBuf>,
-    /// Which head decides; without a choice the actor where there is a policy.
-    pub head: Option<Head>,
-    /// The planner that is tuned.
-    pub planner: PlannerSpec,
+    /// Which model.
+    pub model: ModelSpec,
     /// Where to compute.
     pub device: Device,
     /// Format of the vision-language model's weights; without a choice the device's usual one.
     pub format: Option<WeightFormat>,
-    /// Whether the linear layers are quantised while they are loaded; without a choice as the policy was trained.
-    pub quantize: Option<Quantize>,
-    /// Overrides of the image processor's pixel budget.
-    pub pixels: PixelBudget,
     /// What the weights may take; `None` asks the system.
     pub memory: Option<MemoryBudget>,
 }
@@ -57,24 +44,33 @@ pub struct TunerOptions {
 pub type LoadProgress = Box<dyn Fn(usize, usize) + Send + Sync>;
 
 impl TunerOptions {
+    /// Finds the base model's files and opens the device.
+    ///
+    /// # Errors
+    /// [`TunerError::Hub`] or [`TunerError::Device`].
+    pub fn open(model: ModelSpec<ModelSource>, compute: Compute, hub: &HubEnvironment) -> Result<Self, TunerError> {
+        let device = compute.device.open()?;
+        Ok(Self { model: model.locate(hub)?, device, format: compute.format, memory: None })
+    }
+
     /// Loads everything. Nothing is read before names, shapes and memory have been checked.
     ///
     /// # Errors
     /// The first layer that does not fit, with all of its differences.
     pub fn load(self, progress: Option<LoadProgress>) -> Result<Tuner, TunerError> {
-        let checkpoint = SupervisedCheckpoint::open(&self.checkpoint)?;
-        let policy = self.policy.as_deref().map(StoredPolicy::open).transpose()?;
+        let checkpoint = SupervisedCheckpoint::open(&self.model.checkpoint)?;
+        let policy = self.model.policy.as_deref().map(StoredPolicy::open).transpose()?;
         let has_actor = matches!(policy, Some(StoredPolicy::Actor(_)));
-        let head = self.head.unwrap_or(if has_actor { Head::Actor } else { Head::Regression });
+        let head = self.model.head.unwrap_or(if has_actor { Head::Actor } else { Head::Regression });
         let actor = match &policy {
             Some(StoredPolicy::Actor(policy)) => Some(&**policy),
             _ => None,
         };
 
-        let config = ModelConfig::load(&self.base.join("config.json"))?;
+        let config = ModelConfig::load(&self.model.base.join("config.json"))?;
         let hidden = config.text.hidden_size;
         let history_config = history(&checkpoint).cloned();
-        let (planner, device) = (self.planner.clone(), self.device.clone());
+        let (planner, device) = (self.model.planner.clone(), self.device.clone());
         let loader = PolicyLoader { history: history_config, hidden, planner, device };
         if let Some(policy) = actor {
             loader.check(policy)?;
@@ -93,11 +89,12 @@ impl TunerOptions {
                 (extractor, HeadParts::Regression(checkpoint.normalization.clone()))
             }
         };
-        let preprocessor = PreprocessorConfig::load(&self.base, Some(self.checkpoint.as_path()), self.pixels)?;
+        let preprocessor =
+            PreprocessorConfig::load(&self.model.base, Some(self.model.checkpoint.as_path()), self.model.pixels)?;
         Ok(Tuner {
-            tokenizer: PromptTokenizer::load(&self.base, config.image_token_id)?,
+            tokenizer: PromptTokenizer::load(&self.model.base, config.image_token_id)?,
             processor: ImageProcessor::new(preprocessor),
-            template: PromptTemplate::load(Some(self.checkpoint.as_path()))?,
+            template: PromptTemplate::load(Some(self.model.checkpoint.as_path()))?,
             history_images: history(&checkpoint)
                 .map(|config| HistoryImageProcessor::new(config.history_image_size))
                 .transpose()
@@ -109,7 +106,7 @@ impl TunerOptions {
             last_frame: LastFrame::default(),
             remembers_prefix: true,
             golden: GoldenFrames::default(),
-            planner: self.planner,
+            planner: self.model.planner,
             device: self.device,
         })
     }
@@ -140,14 +137,14 @@ impl TunerOptions {
         let adapter = policy.and_then(|policy| policy.lora_adapter.as_ref()).or(checkpoint.adapter.as_ref());
         let adapter =
             adapter.map(|Adapter { config, tensors, .. }| LoraAdapter::new(config, tensors.clone())).transpose()?;
-        let weights = MergedWeights::new(TensorTable::open_sharded(&self.base)?, adapter)?;
+        let weights = MergedWeights::new(TensorTable::open_sharded(&self.model.base)?, adapter)?;
         let precision = self.precision(&weights, policy)?;
         let plan = VisionLanguageModel::plan(config, precision)?;
         plan.check(&weights)?;
         if self.device.is_cpu()
             && let Some(memory) = self.memory.or_else(MemoryBudget::of_this_machine)
         {
-            memory.check(&plan, &self.base.display().to_string())?;
+            memory.check(&plan, &self.model.base.display().to_string())?;
         }
         Ok((weights, plan, precision))
     }
@@ -156,14 +153,14 @@ impl TunerOptions {
 impl TunerOptions {
     fn precision(&self, weights: &MergedWeights, policy: Option<&PolicyCheckpoint>) -> Result<Precision, TunerError> {
         let quantised = weights.is_quantised();
-        if quantised && self.quantize == Some(Quantize::Nf4) {
-            return Err(TunerError::AlreadyQuantised { base: self.base.clone() });
+        if quantised && self.model.quantize == QuantizeChoice::Nf4 {
+            return Err(TunerError::AlreadyQuantised { base: self.model.base.clone() });
         }
         let precision = Precision::new(&self.device, self.format);
         if quantised {
             return Ok(precision.already_quantised());
         }
-        Ok(precision.quantised(self.quantize.unwrap_or_else(|| self.as_trained(policy))))
+        Ok(precision.quantised(self.model.quantize.resolve().unwrap_or_else(|| self.as_trained(policy))))
     }
 
     /// What nobody chose: 4 bits for a policy that was trained on 4 bits.

@@ -1,5 +1,6 @@
 //! The whole road of one decision: a frame, the frames before it and the velocity in; planner parameters out.
 
+mod choice;
 mod decision;
 mod error;
 mod golden;
@@ -7,14 +8,17 @@ mod heads;
 mod last_frame;
 mod load;
 mod observe;
+mod spec;
 mod staged;
 mod survey;
 #[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
 mod tuner;
 
+pub use choice::{DeviceChoice, DeviceError, QuantizeChoice, UnknownChoice};
 pub use decision::{Decision, HeadOutput, Stage, StageTimes};
 pub use error::TunerError;
 pub use load::{Head, LoadProgress, TunerOptions};
+pub use spec::{Compute, ModelSpec};
 pub use staged::{PolicyLoader, StagedPolicy};
 pub use survey::ModelSurvey;
 pub use tuner::Tuner;

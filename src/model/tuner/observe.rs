@@ -2,8 +2,8 @@
 
 use super::{StageTimes, Tuner, TunerError};
 use crate::checkpoint::HistoryConfig;
-use crate::frame::{BodyVelocity, Frame};
 use crate::vision_language::HiddenStates;
+use planner_tuner_core::frame::{BodyVelocity, Frame};
 
 impl Tuner {
     /// How the heads are shown the past, where they are.

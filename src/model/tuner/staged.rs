@@ -8,7 +8,7 @@ use super::tuner::HeadParts;
 use super::{TunerError, heads};
 use crate::checkpoint::{HeadsPolicy, HistoryConfig, PolicyCheckpoint, StoredPolicy};
 use crate::feature::FeatureExtractor;
-use crate::planner::PlannerSpec;
+use planner_tuner_core::planner::PlannerSpec;
 
 /// Loads policies for a tuner, on any thread, while that one goes on deciding.
 #[derive(Debug, Clone)]

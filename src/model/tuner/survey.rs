@@ -24,13 +24,13 @@ impl TunerOptions {
     /// # Errors
     /// As [`Self::load`].
     pub fn survey(&self) -> Result<ModelSurvey, TunerError> {
-        let checkpoint = SupervisedCheckpoint::open(&self.checkpoint)?;
-        let policy = self.policy.as_deref().map(StoredPolicy::open).transpose()?;
-        let config = ModelConfig::load(&self.base.join("config.json"))?;
+        let checkpoint = SupervisedCheckpoint::open(&self.model.checkpoint)?;
+        let policy = self.model.policy.as_deref().map(StoredPolicy::open).transpose()?;
+        let config = ModelConfig::load(&self.model.base.join("config.json"))?;
         let loader = PolicyLoader {
             history: super::load::history(&checkpoint).cloned(),
             hidden: config.text.hidden_size,
-            planner: self.planner.clone(),
+            planner: self.model.planner.clone(),
             device: self.device.clone(),
         };
         let actor = match &policy {

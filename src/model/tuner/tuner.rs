@@ -11,11 +11,11 @@ use super::staged::{PolicyLoader, StagedPolicy, mismatch};
 use super::{Decision, Stage, StageTimes, TunerError};
 use crate::checkpoint::{HistoryConfig, Normalization, StoredPolicy, locate_live};
 use crate::feature::{AttentionMap, EncodedFrame, ExtractedFeature, FeatureExtractor, HistoryImageProcessor, Pooled};
-use crate::frame::{BodyVelocity, Frame};
-use crate::planner::{PlannerParameters, PlannerSpec};
 use crate::policy::{Actor, PolicyChange};
 use crate::vision_language::processor::{GridThw, ImageProcessor, PromptTemplate, PromptTokenizer, TokenizedPrompt};
 use crate::vision_language::{HiddenStates, VisionLanguageModel};
+use planner_tuner_core::frame::{BodyVelocity, Frame};
+use planner_tuner_core::planner::{PlannerParameters, PlannerSpec};
 
 /// Turns frames into planner parameters. Loaded by [`super::TunerOptions::load`].
 #[derive(Debug)]

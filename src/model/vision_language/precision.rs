@@ -15,7 +15,7 @@ pub struct Precision {
 }
 
 /// The formats a user can ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WeightFormat {
     /// 32-bit floats: the reference.
     F32,
@@ -24,7 +24,7 @@ pub enum WeightFormat {
 }
 
 /// Whether the linear layers of the language model and of the vision blocks are quantised while they are loaded.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Quantize {
     /// As they are.
     #[default]

@@ -3,11 +3,11 @@
 use candle_core::{DType, Device, Tensor};
 use half::bf16;
 
-use crate::vision_language::HiddenStates;
+use planner_tuner_model::vision_language::HiddenStates;
 
 /// In which format hidden states are kept. They are rounded to it before the heads ever see them, so that it makes no
 /// difference whether they were computed or read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum HiddenFormat {
     /// As a CPU computes them: four bytes a number
     #[default]

@@ -7,9 +7,9 @@ use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
 
 use super::Seen;
-use crate::checkpoint::{DPT_HEAD, HISTORY_ENCODER, HistoryConfig, StateDict};
-use crate::feature::{DptHead, DptSizes, FeatureExtractor, HistoryEncoder, HistorySizes};
-use crate::td3::{NamedTensor, TrainError};
+use crate::{NamedTensor, TrainError};
+use planner_tuner_model::checkpoint::{DPT_HEAD, HISTORY_ENCODER, HistoryConfig, StateDict};
+use planner_tuner_model::feature::{DptHead, DptSizes, FeatureExtractor, HistoryEncoder, HistorySizes};
 
 /// The part of the DPT head that no action depends on. It stays as it is, as it does in the original, which gives it no
 /// gradient.
@@ -40,7 +40,7 @@ struct HeadTensor {
 }
 
 impl LearningHeads {
-    /// Takes the heads from a policy's actor, whose names and shapes have been checked (as [`crate::tuner::Tuner`] does).
+    /// Takes the heads from a policy's actor, whose names and shapes have been checked (as [`planner_tuner_model::tuner::Tuner`] does).
     /// `hidden` is the width of the hidden states.
     ///
     /// # Errors

@@ -9,14 +9,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::hidden_entry::{decode, encode};
 use super::{CacheKey, DiskCache, FrameRef, HiddenFormat, ObservationSource, ObservationTable, Observed, Seen};
-use crate::feature::HistoryImageProcessor;
-use crate::frame::Frame;
-use crate::td3::TrainError;
-use crate::transition::TransitionError;
-use crate::transition::log::LoggedFrames;
-use crate::tuner::{Tuner, TunerError};
-use crate::vision_language::HiddenStates;
-use crate::vision_language::processor::ProcessorError;
+use crate::TrainError;
+use planner_tuner_core::frame::Frame;
+use planner_tuner_log::transition::TransitionError;
+use planner_tuner_log::transition::log::LoggedFrames;
+use planner_tuner_model::feature::HistoryImageProcessor;
+use planner_tuner_model::tuner::{Tuner, TunerError};
+use planner_tuner_model::vision_language::HiddenStates;
+use planner_tuner_model::vision_language::processor::ProcessorError;
 
 /// Where hidden states are kept, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::frame::{BodyVelocity, FrameError, HistoryRing};
-use crate::numbers::Feature;
-use crate::td3::ReplayBuffer;
-use crate::td3::n_step::Observation;
-use crate::transition::log::LoggedFrames;
-use crate::transition::{FrameNumber, Step};
+use crate::ReplayBuffer;
+use crate::n_step::Observation;
+use planner_tuner_core::frame::{BodyVelocity, FrameError, HistoryRing};
+use planner_tuner_core::numbers::Feature;
+use planner_tuner_log::transition::log::LoggedFrames;
+use planner_tuner_log::transition::{FrameNumber, Step};
 
 /// A frame of one of the logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,7 +67,7 @@ enum AfterCut {
 
 /// Follows the steps of one episode.
 #[derive(Debug)]
-pub(in crate::td3) struct EpisodeObserver {
+pub(crate) struct EpisodeObserver {
     episode: usize,
     ring: HistoryRing<FrameRef>,
     next_index: u64,
@@ -125,7 +125,7 @@ impl ObservationTable {
     }
 
     /// Begins the next episode, whose first step is this.
-    pub(in crate::td3) fn begin_episode(
+    pub(crate) fn begin_episode(
         &mut self,
         frames: LoggedFrames,
         first: Option<&Step>,
@@ -141,13 +141,13 @@ impl ObservationTable {
     }
 
     /// Ends the episode with its last step.
-    pub(in crate::td3) fn end_episode(&mut self, observer: EpisodeObserver, last: Option<&Step>) {
+    pub(crate) fn end_episode(&mut self, observer: EpisodeObserver, last: Option<&Step>) {
         let feature = last.and_then(|step| step.next_feature.as_ref());
         self.cut = feature.map(|feature| (bits(feature), observer.ring));
     }
 
     /// Takes the observation of the step that was put into a slot of the buffer.
-    pub(in crate::td3) fn put(&mut self, slot: usize, own: Observed, step: &Step, observer: &EpisodeObserver) {
+    pub(crate) fn put(&mut self, slot: usize, own: Observed, step: &Step, observer: &EpisodeObserver) {
         if step.index == 0 {
             self.first.insert(bits(&step.feature), (own.frame, own.velocity));
         }
@@ -166,7 +166,7 @@ impl ObservationTable {
 
     /// Once all episodes are read: finds the observations after cuts, and lets the buffer forget those of which nothing
     /// is found. How many that are.
-    pub(in crate::td3) fn find_after_cuts(&mut self, buffer: &mut ReplayBuffer) -> usize {
+    pub(crate) fn find_after_cuts(&mut self, buffer: &mut ReplayBuffer) -> usize {
         let mut missing = 0;
         for (number, slot) in self.slots.iter_mut().enumerate() {
             let AfterCut::Sought { feature, newest_first } = &mut slot.after else { continue };
@@ -188,7 +188,7 @@ impl ObservationTable {
 
 impl EpisodeObserver {
     /// What the episode's next step has seen. `None` when its frame is not in the log.
-    pub(in crate::td3) fn observe(&mut self, step: &Step, has_frame: bool) -> Option<Observed> {
+    pub(crate) fn observe(&mut self, step: &Step, has_frame: bool) -> Option<Observed> {
         if step.index != self.next_index || !has_frame {
             self.ring.start_episode();
         }

@@ -3,8 +3,8 @@
 use candle_core::Tensor;
 
 use super::Observed;
-use crate::td3::TrainError;
-use crate::vision_language::HiddenStates;
+use crate::TrainError;
+use planner_tuner_model::vision_language::HiddenStates;
 
 /// What the heads see of an observation.
 #[derive(Debug, Clone)]

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{LearningHeads, ObservationSource, ObservationTable, Observed, Seen};
-use crate::identity::{ExtractorId, PolicyId};
-use crate::td3::learner::Heads;
-use crate::td3::n_step::Observation;
-use crate::td3::optimizer::{AdamStep, Moments, square_sum};
-use crate::td3::{Batch, NamedTensor, ReplayBuffer, TrainError};
+use crate::learner::Heads;
+use crate::n_step::Observation;
+use crate::optimizer::{AdamStep, Moments, square_sum};
+use crate::{Batch, NamedTensor, ReplayBuffer, TrainError};
+use planner_tuner_core::identity::{ExtractorId, PolicyId};
 
 /// Observations that are compared at the end of a training, at most.
 const COMPARED: usize = 512;
@@ -72,7 +72,7 @@ impl HeadTraining {
     }
 
     /// What has to be written down to go on: now, at the start, the averages; each under the names of the tensors.
-    pub(in crate::td3) fn state(&self) -> [(&'static str, Vec<NamedTensor<'_>>); 4] {
+    pub(crate) fn state(&self) -> [(&'static str, Vec<NamedTensor<'_>>); 4] {
         let split = |values| self.heads.split(values);
         [
             ("heads", self.heads.named()),
@@ -83,7 +83,7 @@ impl HeadTraining {
     }
 
     /// Goes on from what [`state`](Self::state) said; `read` finds it by group, name and shape.
-    pub(in crate::td3) fn restore(
+    pub(crate) fn restore(
         &mut self,
         mut read: impl FnMut(&str, &str, &[usize]) -> Result<Vec<f32>, TrainError>,
     ) -> Result<(), TrainError> {
@@ -104,7 +104,7 @@ impl HeadTraining {
     ///
     /// # Errors
     /// When an observation cannot be seen.
-    pub(in crate::td3) fn refresh(&mut self, batch: &mut Batch) -> Result<(), TrainError> {
+    pub(crate) fn refresh(&mut self, batch: &mut Batch) -> Result<(), TrainError> {
         let Batch { seen, next_seen, state, next_state, .. } = batch;
         let wanted: BTreeSet<Observation> = seen.iter().chain(next_seen.iter().flatten()).copied().collect();
         let wanted: BTreeMap<Observation, usize> = wanted.into_iter().zip(0..).collect();
@@ -144,7 +144,7 @@ impl HeadTraining {
     ///
     /// # Errors
     /// When an observation cannot be seen.
-    pub(in crate::td3) fn old_and_new(&mut self) -> Result<[Vec<f32>; 2], TrainError> {
+    pub(crate) fn old_and_new(&mut self) -> Result<[Vec<f32>; 2], TrainError> {
         let slots = spread(self.table.len(), COMPARED);
         let new = self.features_of(&slots)?;
         let now = self.heads.values().to_vec();

@@ -18,8 +18,8 @@ use serde::Deserialize;
 use super::spoken_velocity::spoken_velocity;
 use super::table::{check_length, stamp_of_row};
 use super::{Row, Usable};
-use crate::frame::{BodyVelocity, HistoryRing};
 use crate::recording::{RecordingError, SkipReason, Skipped};
+use planner_tuner_core::frame::{BodyVelocity, HistoryRing};
 
 /// One entry. What is not named here is ignored.
 #[derive(Debug, Deserialize)]

@@ -16,7 +16,7 @@ use super::recording::Observation;
 use super::rosbag2::{files_with_extension, listed};
 use super::run_table::RUNS;
 use super::{RecordingError, SkipReason, Skipped};
-use crate::frame::{BodyVelocity, Frame, Stamp, StampedFrame};
+use planner_tuner_core::frame::{BodyVelocity, Frame, Stamp, StampedFrame};
 
 pub(super) use list::is_list;
 pub(super) use table::read_table;

@@ -16,8 +16,8 @@ use csv::StringRecord;
 
 use super::recorder::RecorderColumns;
 use super::{Row, Usable, recorder};
-use crate::frame::{BodyVelocity, Stamp};
 use crate::recording::{DecisionSchedule, RecordingError, SkipReason, Skipped};
+use planner_tuner_core::frame::{BodyVelocity, Stamp};
 
 /// Largest table that is read, bytes.
 pub(super) const MAX_TABLE_LEN: u64 = 256 << 20;

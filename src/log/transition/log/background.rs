@@ -10,8 +10,8 @@ use super::status::LogStatus;
 use super::store::LogStore;
 use super::worker::Worker;
 use super::writer::Rotation;
-use crate::frame::Frame;
 use crate::transition::Step;
+use planner_tuner_core::frame::Frame;
 
 /// How the background log works.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -7,8 +7,8 @@ use super::damage::Damage;
 use super::file_reader::{ReadFile, read_file, read_head};
 use super::frames::LoggedFrames;
 use super::head::LogHead;
-use crate::frame::Frame;
 use crate::transition::{Ending, FrameNumber, RewardWeights, Session, Step, TransitionError};
+use planner_tuner_core::frame::Frame;
 
 /// An episode from its log: the steps in memory, the frames left in the files.
 ///

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::frame::Frame;
 use crate::recording::bag_file::Place;
 use crate::recording::mcap_walk::McapWalk;
 use crate::recording::message::ImageMessage;
 use crate::transition::{FrameNumber, TransitionError};
+use planner_tuner_core::frame::Frame;
 
 /// The frames of one episode: their places in memory, the pictures left in the files.
 #[derive(Debug, Clone, Default)]

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use mcap::records::Metadata;
 
-use crate::identity::{ExtractorId, PolicyId};
 use crate::recording::mcap_record::MetadataRecord;
 use crate::transition::{RewardWeights, Session, TransitionError};
+use planner_tuner_core::identity::{ExtractorId, PolicyId};
 
 /// Name of the MCAP metadata record that begins a log file.
 pub const SESSION_METADATA: &str = "planner_tuner.session";

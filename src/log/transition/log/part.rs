@@ -10,10 +10,10 @@ use mcap::write::NoSeek;
 use super::head::LogHead;
 use super::store::LogFile;
 use super::{FRAME_TOPIC, STEP_TOPIC, step_record};
-use crate::frame::{Frame, PngEffort, Stamp};
 use crate::recording::compressed_image::{COMPRESSED_IMAGE_DEFINITION, compressed_image};
 use crate::recording::message::COMPRESSED_IMAGE;
 use crate::transition::{FrameNumber, Step};
+use planner_tuner_core::frame::{Frame, PngEffort, Stamp};
 
 /// The channels of a file.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,7 @@ impl Part {
     /// Begins a file: its head is written and flushed at once.
     pub(super) fn begin(file: Box<dyn LogFile>, head: &LogHead, number: u64) -> Result<Self, String> {
         let file = SharedFile::new(file);
-        let library = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
+        let library = concat!("vlm_planner_tuner ", env!("CARGO_PKG_VERSION"));
         // Chunks are closed by `flush` alone, so that what it has returned for is whole. They are not compressed:
         // pictures are already, a cut chunk reads up to the cut, and nothing waits for a compressor.
         let options =

@@ -5,12 +5,12 @@ use serde_json::{Map, Value, json};
 
 use super::check::Refusal;
 use crate::drive::{Pose, Position};
-use crate::frame::{BodyVelocity, Stamp};
-use crate::numbers::Action;
-use crate::numbers::Feature;
 use crate::transition::{
     Ending, FrameNumber, LogHead, ParameterOutcome, RewardTerms, SentParameter, Session, Step, Truncation,
 };
+use planner_tuner_core::frame::{BodyVelocity, Stamp};
+use planner_tuner_core::numbers::Action;
+use planner_tuner_core::numbers::Feature;
 
 /// The fields in the order they are written.
 #[derive(Serialize, Deserialize)]

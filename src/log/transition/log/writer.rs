@@ -7,8 +7,8 @@ use super::check::check;
 use super::head::LogHead;
 use super::part::Part;
 use super::store::LogStore;
-use crate::frame::Frame;
 use crate::transition::{Step, TransitionError};
+use planner_tuner_core::frame::Frame;
 
 /// When a new file is begun within an episode.
 #[derive(Debug, Clone, Copy, PartialEq)]

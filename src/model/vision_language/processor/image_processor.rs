@@ -3,7 +3,7 @@
 use super::{
     ImageSize, PreprocessorConfig, ProcessedImage, ProcessorError, Resizer, patches::PatchCutter, smart_resize,
 };
-use crate::frame::Frame;
+use planner_tuner_core::frame::Frame;
 
 /// Resizes, normalises and cuts frames, one after the other; buffers and tables are made once.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use super::{
     ProcessorError,
     preprocessor_layers::{Layer, pick},
 };
-use crate::frame::Frame;
+use planner_tuner_core::frame::Frame;
 
 /// Largest accepted pixel budget: a square of the largest accepted side.
 const MAX_PIXELS: u64 = Frame::MAX_SIDE as u64 * Frame::MAX_SIDE as u64;

@@ -5,7 +5,7 @@ use std::{io, path::Path};
 use serde_json::{Map, Value};
 
 use super::{ProcessorError, Prompt, read_bounded};
-use crate::frame::BodyVelocity;
+use planner_tuner_core::frame::BodyVelocity;
 
 /// A prompt.json is a few kilobytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;

@@ -3,7 +3,7 @@
 use fast_image_resize::{self as fir, FilterType, PixelType, ResizeAlg, ResizeOptions, images};
 
 use super::ImageSize;
-use crate::frame::Frame;
+use planner_tuner_core::frame::Frame;
 
 /// Why an image could not be resized.
 #[derive(Debug, thiserror::Error)]

@@ -33,7 +33,6 @@ mod saved_training;
 mod training;
 mod update;
 
-pub use crate::random::Random;
 pub use action_space::{ActionSpace, Axis};
 pub use batch::Batch;
 pub use comparison::{ActorOn, ParameterChange, compare_actors};
@@ -48,6 +47,7 @@ pub use logs::{LogSummary, read_logs, read_logs_with_frames};
 pub use mixed_logs::{LogGate, MixedLogs, Mixing, StartPolicy};
 pub use mlp::{Activations, Mlp, NamedTensor};
 pub use optimizer::{AdamStep, Moments};
+pub use planner_tuner_core::random::Random;
 pub use policy_tensors::{Changes, actor_of, changes_of, trained_policy};
 pub use replay_buffer::{ReplayBuffer, StepRefused};
 pub use sampler::Sampler;

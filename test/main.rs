@@ -7,6 +7,7 @@ mod cli;
 #[path = "generate/drive/mod.rs"]
 mod drive;
 mod files;
+mod house;
 mod log;
 mod model;
 mod planner;

@@ -2,36 +2,15 @@
 
 use std::path::Path;
 
-use crate::feature::{EncodedFrame, FeatureError};
-use crate::frame::{BodyVelocity, Frame};
+use crate::feature::FeatureError;
 use crate::numbers::NumbersError;
 use crate::planner::guard::Failure;
 use crate::policy::PolicyChange;
-use crate::tuner::{Decision, PolicyLoader, StagedPolicy, Tuner, TunerError};
+use crate::tuner::{DecisionModel, PolicyLoader, StagedPolicy, Tuner, TunerError};
 use crate::weights::WeightError;
 
-/// Decides for one frame. [`Tuner`] is the one that robots use; tests put slower and sicker ones in its place.
-pub trait Decider {
-    /// How many decisions back each history frame lies, newest first; empty without history.
-    fn history_offsets(&self) -> &[usize];
-
-    /// Encodes a frame for the decisions after it; `None` without history.
-    ///
-    /// # Errors
-    /// As [`Tuner::encode_for_history`].
-    fn encode_for_history(&mut self, frame: &Frame) -> Result<Option<EncodedFrame>, TunerError>;
-
-    /// Decides for one frame, with the frames before it newest first.
-    ///
-    /// # Errors
-    /// As [`Tuner::decide`].
-    fn decide(
-        &mut self,
-        frame: &Frame,
-        velocity: BodyVelocity,
-        newest_first: &[EncodedFrame],
-    ) -> Result<Decision, TunerError>;
-
+/// What the inference thread asks for decisions, and whose policy it replaces. [`Tuner`] is the one that robots use.
+pub trait Decider: DecisionModel {
     /// Puts another policy in place of the one in use, if it fits the model; otherwise that one stays.
     ///
     /// # Errors
@@ -57,23 +36,6 @@ pub trait Decider {
 }
 
 impl Decider for Tuner {
-    fn history_offsets(&self) -> &[usize] {
-        Tuner::history_offsets(self)
-    }
-
-    fn encode_for_history(&mut self, frame: &Frame) -> Result<Option<EncodedFrame>, TunerError> {
-        Tuner::encode_for_history(self, frame)
-    }
-
-    fn decide(
-        &mut self,
-        frame: &Frame,
-        velocity: BodyVelocity,
-        newest_first: &[EncodedFrame],
-    ) -> Result<Decision, TunerError> {
-        Tuner::decide(self, frame, velocity, newest_first)
-    }
-
     fn reload_policy(&mut self, policy: &Path) -> Result<(), TunerError> {
         let change = Tuner::reload_policy(self, policy)?;
         log::info!("policy {}: {change}", policy.display());

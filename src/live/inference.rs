@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 use super::decider::{Decider, LoadError, failure};
 use super::follower::Refusal;
 use super::takeover::{Following, StagedSlot, Takeover, follow, take_over, take_staged};
-use crate::feature::EncodedFrame;
-use crate::frame::{Frame, FrameError, HistoryRing, ResetReason};
+use crate::frame::{Frame, FrameError, ResetReason};
 use crate::planner::guard::{Failure, Ticket};
-use crate::tuner::{Decision, Stage, StagedPolicy, TunerError};
+use crate::tuner::{Decision, DecisionStream, Observation, StagedPolicy, StreamedDecision, TunerError};
 
 /// Loads the model: at start, and again after its device was lost.
 pub type Loader = Box<dyn Fn() -> Result<Box<dyn Decider>, LoadError> + Send>;
@@ -156,8 +155,7 @@ enum End {
 
 struct Inference {
     model: Box<dyn Decider>,
-    /// `None` for a model without history.
-    ring: Option<HistoryRing<Option<EncodedFrame>>>,
+    stream: DecisionStream,
     max_gap: Duration,
     /// Where the thread that follows a folder puts what it finds.
     staged: Option<Arc<StagedSlot>>,
@@ -173,14 +171,12 @@ impl Inference {
             followed.inspect_err(|error| log::error!("no policy is followed: {error}")).ok()
         });
         let allow_large_change = following.is_some_and(|following| following.allow_large_change);
-        let mut inference = Self { model, ring: None, max_gap, staged, too_different: None, allow_large_change };
-        inference.set_max_gap(max_gap)?;
-        Ok(inference)
+        let stream = DecisionStream::new(model.history_offsets(), max_gap)?;
+        Ok(Self { model, stream, max_gap, staged, too_different: None, allow_large_change })
     }
 
     fn set_max_gap(&mut self, max_gap: Duration) -> Result<(), FrameError> {
-        let offsets = self.model.history_offsets();
-        self.ring = if offsets.is_empty() { None } else { Some(HistoryRing::new(offsets, max_gap)?) };
+        self.stream = DecisionStream::new(self.model.history_offsets(), max_gap)?;
         self.max_gap = max_gap;
         Ok(())
     }
@@ -243,9 +239,7 @@ impl Inference {
     }
 
     fn forget(&mut self) {
-        if let Some(ring) = &mut self.ring {
-            ring.start_episode();
-        }
+        self.stream.start_episode();
     }
 
     /// A decision; a panic in a dependency is a failure of this decision, after which the same model goes on without
@@ -267,19 +261,13 @@ impl Inference {
 
     fn decide(&mut self, job: Job) -> Result<Decided, TunerError> {
         let start = Instant::now();
-        let (frame, stamp) = (&*job.frame, job.ticket.stamp());
-        let Some(ring) = &mut self.ring else {
-            let decision = self.model.decide(frame, job.ticket.velocity(), &[])?;
-            return Ok(Decided { job, decision, forgotten: None, took: start.elapsed() });
+        let observation = Observation {
+            stamp: job.ticket.stamp(),
+            frame: &job.frame,
+            velocity: job.ticket.velocity(),
+            named_history: None,
         };
-        let forgotten = ring.advance_to(stamp);
-        // Encoded once, now that it is the current frame; later decisions find it in the ring.
-        let current = self.model.encode_for_history(frame)?;
-        let encoding = start.elapsed();
-        let past: Vec<EncodedFrame> = ring.select(&current).into_iter().flatten().collect();
-        let mut decision = self.model.decide(frame, job.ticket.velocity(), &past)?;
-        decision.times.add(Stage::History, encoding);
-        ring.push(stamp, current);
+        let StreamedDecision { decision, forgotten } = self.stream.step(&mut *self.model, observation)?;
         Ok(Decided { job, decision, forgotten, took: start.elapsed() })
     }
 }

@@ -10,11 +10,11 @@ use planner_tuner_core::planner::nearest_quoted_key;
 /// How training learns. The keys are described in `config/td3.yaml`.
 ///
 /// ```
-/// use vlm_planner_tuner::td3::TrainConfig;
+/// use planner_tuner_td3::TrainConfig;
 ///
 /// let config = TrainConfig::from_yaml("n_step: 8", "mine.yaml")?;
 /// assert_eq!((config.n_step, config.gamma), (8, 0.99));
-/// # Ok::<(), vlm_planner_tuner::td3::TrainError>(())
+/// # Ok::<(), planner_tuner_td3::TrainError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -19,7 +19,7 @@ use vlm_planner_tuner::frame::{BodyVelocity, Frame};
 use vlm_planner_tuner::live::{Decider, LoadError};
 use vlm_planner_tuner::numbers::{Action, Feature};
 use vlm_planner_tuner::planner::PlannerSpec;
-use vlm_planner_tuner::tuner::{Decision, HeadOutput, StageTimes, TunerError};
+use vlm_planner_tuner::tuner::{Decision, DecisionModel, HeadOutput, StageTimes, TunerError};
 
 #[derive(Debug, Clone, Default, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -42,7 +42,7 @@ struct Stub {
     decisions: Arc<AtomicU64>,
 }
 
-impl Decider for Stub {
+impl DecisionModel for Stub {
     fn history_offsets(&self) -> &[usize] {
         &[1, 2]
     }
@@ -76,7 +76,9 @@ impl Decider for Stub {
             times: StageTimes::default(),
         })
     }
+}
 
+impl Decider for Stub {
     fn reload_policy(&mut self, _: &Path) -> Result<(), TunerError> {
         Err(TunerError::NoPolicy)
     }

@@ -10,7 +10,6 @@ mod outputs;
 mod summary;
 mod transitions;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::ending::say_where;
@@ -23,10 +22,9 @@ use super::Outcome;
 use super::interrupt::Interrupt;
 use super::progress::counting_bar;
 use super::stdout::{self, Reader};
-use crate::feature::EncodedFrame;
-use crate::frame::{BodyVelocity, Frame, HistoryRing, StampedFrame};
+use crate::frame::{BodyVelocity, StampedFrame};
 use crate::recording::{DecisionSchedule, RecordedFrame, Recording};
-use crate::tuner::{Decision, Stage, Tuner, TunerError};
+use crate::tuner::{Decision, DecisionStream, Observation, Stage, StreamedDecision, Tuner, TunerError};
 
 pub use args::{Rate, ReplayArgs, parse_rate};
 
@@ -115,14 +113,14 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
 struct Replay {
     schedule: DecisionSchedule,
     max_gap: Duration,
-    ring: HistoryRing<Option<EncodedFrame>>,
+    stream: DecisionStream,
 }
 
 impl Replay {
     fn new(tuner: &Tuner, schedule: DecisionSchedule) -> anyhow::Result<Self> {
         let max_gap = schedule.max_gap();
-        let ring = HistoryRing::new(tuner.history_offsets(), max_gap)?;
-        Ok(Self { schedule, max_gap, ring })
+        let stream = DecisionStream::new(tuner.history_offsets(), max_gap)?;
+        Ok(Self { schedule, max_gap, stream })
     }
 
     /// A decision, if one is due at this frame. Frames in between never become history: history frames are one decision
@@ -130,45 +128,18 @@ impl Replay {
     fn step(&mut self, tuner: &mut Tuner, recorded: RecordedFrame) -> Result<Option<ReplayedDecision>, TunerError> {
         let RecordedFrame { frame, velocity, age_s, episode_start, history, .. } = recorded;
         if episode_start {
-            self.ring.start_episode();
+            self.stream.start_episode();
             self.schedule.restart();
         }
         if !self.schedule.is_due(frame.stamp) {
             return Ok(None);
         }
-        if let Some(reason) = self.ring.advance_to(frame.stamp) {
+        let observation =
+            Observation { stamp: frame.stamp, frame: &frame.frame, velocity, named_history: history.as_deref() };
+        let StreamedDecision { decision, forgotten } = self.stream.step(tuner, observation)?;
+        if let Some(reason) = forgotten {
             log::debug!("history emptied at {:.3} s: {reason}", frame.stamp.seconds());
         }
-        let decision = self.decide(tuner, &frame, velocity, history.as_deref())?;
         Ok(Some(ReplayedDecision { frame, velocity, age_s, decision }))
     }
-
-    /// `history` is what the recording itself names as the frames before this one, newest first.
-    fn decide(
-        &mut self,
-        tuner: &mut Tuner,
-        StampedFrame { stamp, frame }: &StampedFrame,
-        velocity: BodyVelocity,
-        history: Option<&[Arc<Frame>]>,
-    ) -> Result<Decision, TunerError> {
-        let start = Instant::now();
-        let named = history.map(|history| encode_named(tuner, history)).transpose()?;
-        // Encoded once, now that it is the current frame; later decisions find it in the ring.
-        let current = tuner.encode_for_history(frame)?;
-        let encoding = start.elapsed();
-        let past = match named {
-            Some(named) => self.ring.select_from(&named, &current),
-            None => self.ring.select(&current),
-        };
-        let past: Vec<EncodedFrame> = past.into_iter().flatten().collect();
-        let mut decision = tuner.decide(frame, velocity, &past)?;
-        decision.times.add(Stage::History, encoding);
-        self.ring.push(*stamp, current);
-        Ok(decision)
-    }
-}
-
-fn encode_named(tuner: &mut Tuner, history: &[Arc<Frame>]) -> Result<Vec<Option<EncodedFrame>>, TunerError> {
-    let seen = tuner.history_offsets().last().copied().unwrap_or_default();
-    history.iter().take(seen).map(|frame| tuner.encode_for_history(frame)).collect()
 }

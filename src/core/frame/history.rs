@@ -16,7 +16,7 @@ use super::{FrameError, Stamp};
 ///
 /// ```
 /// use std::time::Duration;
-/// use vlm_planner_tuner::frame::{HistoryRing, Stamp};
+/// use planner_tuner_core::frame::{HistoryRing, Stamp};
 ///
 /// let mut ring = HistoryRing::new(&[1, 2], Duration::from_secs(1))?;
 /// for (step, name) in ["a", "b", "c"].into_iter().enumerate() {
@@ -26,7 +26,7 @@ use super::{FrameError, Stamp};
 ///     assert_eq!(past, [["a", "a"], ["a", "a"], ["b", "a"]][step]);
 ///     ring.push(stamp, name);
 /// }
-/// # Ok::<(), vlm_planner_tuner::frame::FrameError>(())
+/// # Ok::<(), planner_tuner_core::frame::FrameError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct HistoryRing<T> {

@@ -38,8 +38,8 @@ pub enum MappingKind {
 /// A checked mapping for one planner.
 ///
 /// ```
-/// use vlm_planner_tuner::nav2::Mapping;
-/// use vlm_planner_tuner::planner::PlannerSpec;
+/// use planner_tuner_core::nav2::Mapping;
+/// use planner_tuner_core::planner::PlannerSpec;
 ///
 /// let mapping = Mapping::named("nav2_dwb", &PlannerSpec::builtin("dwa")?)?;
 /// let live: Vec<_> = mapping.targets().iter().filter(|t| t.is_live()).map(|t| t.ros_parameter()).collect();

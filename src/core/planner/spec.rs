@@ -20,13 +20,13 @@ const BUILT_IN: [(&str, &str); 4] = [
 /// A planner's parameters, their ranges and safe defaults. Cheap to clone.
 ///
 /// ```
-/// use vlm_planner_tuner::planner::PlannerSpec;
+/// use planner_tuner_core::planner::PlannerSpec;
 ///
 /// let dwa = PlannerSpec::builtin("dwa")?;
 /// let parameters = dwa.from_action(&[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])?;
 /// assert_eq!(parameters.get("max_vel_x"), Some(1.1));
 /// assert_eq!(parameters.get("inflation_radius"), Some(0.6));
-/// # Ok::<(), vlm_planner_tuner::planner::PlannerError>(())
+/// # Ok::<(), planner_tuner_core::planner::PlannerError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannerSpec {

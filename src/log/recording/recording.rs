@@ -100,7 +100,7 @@ pub(super) struct Observation {
 /// logged, and counted in [`Self::skips`].
 ///
 /// ```no_run
-/// use vlm_planner_tuner::recording::{DecisionSchedule, Recording, RecordingOptions};
+/// use planner_tuner_log::recording::{DecisionSchedule, Recording, RecordingOptions};
 ///
 /// let mut recording = Recording::open("drive", &RecordingOptions::default())?;
 /// let mut schedule = DecisionSchedule::default();
@@ -110,7 +110,7 @@ pub(super) struct Observation {
 ///     }
 /// }
 /// println!("{}", recording.skips());
-/// # Ok::<(), vlm_planner_tuner::recording::RecordingError>(())
+/// # Ok::<(), planner_tuner_log::recording::RecordingError>(())
 /// ```
 pub struct Recording {
     source: Source,

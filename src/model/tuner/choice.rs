@@ -127,7 +127,7 @@ pub enum DeviceError {
         /// The device.
         device: DeviceChoice,
         /// What the driver said.
-        source: candle_core::Error,
+        source: Box<candle_core::Error>,
     },
 }
 
@@ -141,7 +141,7 @@ impl DeviceChoice {
             Self::Cpu => Ok(Device::Cpu),
             Self::Cuda(_) if !cfg!(feature = "cuda") => Err(DeviceError::NotBuiltIn),
             Self::Cuda(ordinal) => {
-                Device::new_cuda(ordinal).map_err(|source| DeviceError::Open { device: self, source })
+                Device::new_cuda(ordinal).map_err(|source| DeviceError::Open { device: self, source: Box::new(source) })
             }
         }
     }

@@ -30,7 +30,7 @@ pub enum TunerError {
     Feature(#[from] FeatureError),
     /// The base model is not where it was said to be.
     #[error(transparent)]
-    Hub(#[from] HubError),
+    Hub(#[from] Box<HubError>),
     /// The device cannot be used.
     #[error(transparent)]
     Device(#[from] DeviceError),

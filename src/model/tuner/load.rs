@@ -50,7 +50,8 @@ impl TunerOptions {
     /// [`TunerError::Hub`] or [`TunerError::Device`].
     pub fn open(model: ModelSpec<ModelSource>, compute: Compute, hub: &HubEnvironment) -> Result<Self, TunerError> {
         let device = compute.device.open()?;
-        Ok(Self { model: model.locate(hub)?, device, format: compute.format, memory: None })
+        let model = model.locate(hub).map_err(Box::new)?;
+        Ok(Self { model, device, format: compute.format, memory: None })
     }
 
     /// Loads everything. Nothing is read before names, shapes and memory have been checked.

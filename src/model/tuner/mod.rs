@@ -10,6 +10,7 @@ mod load;
 mod observe;
 mod spec;
 mod staged;
+mod stream;
 mod survey;
 #[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
 mod tuner;
@@ -20,5 +21,6 @@ pub use error::TunerError;
 pub use load::{Head, LoadProgress, TunerOptions};
 pub use spec::{Compute, ModelSpec};
 pub use staged::{PolicyLoader, StagedPolicy};
+pub use stream::{DecisionModel, DecisionStream, Observation, StreamedDecision};
 pub use survey::ModelSurvey;
 pub use tuner::Tuner;

@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 use vlm_planner_tuner::checkpoint::TensorTable;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// Set where everything must be there, so that a test that skips itself is a failure and not an unread line.
+const REQUIRE: &str = "PLANNER_TUNER_REQUIRE_FIXTURES";
 
 /// The folder of a fixture set such as `tiny_vlm`, or `None` (and a line that says so) when no root holds it.
 ///
@@ -51,6 +53,8 @@ fn first_existing(roots: &[PathBuf], name: &str) -> Option<PathBuf> {
     let itself = roots.iter().filter(|root| root.ends_with(name)).cloned();
     let found = roots.iter().map(|root| root.join(name)).chain(itself).find(|path| path.is_dir());
     if found.is_none() {
+        let required = std::env::var_os(REQUIRE).is_some_and(|value| !value.is_empty());
+        assert!(!required, "{REQUIRE} is set, and there is no folder '{name}' in {roots:?}");
         say(&format!("skipped: no folder '{name}' in {roots:?}"));
     }
     found

@@ -183,7 +183,7 @@ mod tests {
         let settings = Settings { base: "base".into(), checkpoint: "checkpoint".into(), ..Settings::default() };
         assert!(refusal(Settings { base: String::new(), ..settings.clone() }).contains("'base' is not set"));
         assert!(refusal(Settings { device: "gpu".into(), ..settings.clone() }).contains("'gpu'"));
-        assert!(refusal(Settings { dtype: "f8".into(), ..settings.clone() }).contains("expected auto, "));
+        assert!(refusal(Settings { dtype: "f8".into(), ..settings.clone() }).contains("expected f32 or bf16, or auto"));
         assert!(settings.model_loader().is_ok());
     }
 }

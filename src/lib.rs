@@ -23,6 +23,6 @@ pub mod picture;
 pub use planner_tuner_core::{frame, identity, nav2, numbers, planner, random, scene};
 pub use planner_tuner_log::{drive, export, recording, transition};
 pub use planner_tuner_model::{
-    checkpoint, feature, origin, policy, thread_count, tuner, vectors, vision_language, weights,
+    checkpoint, device, feature, origin, policy, thread_count, tuner, vectors, vision_language, weights,
 };
 pub use planner_tuner_td3 as td3;

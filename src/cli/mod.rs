@@ -77,10 +77,12 @@ pub enum Outcome {
 /// Parses the arguments, runs the command, and says what went wrong.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn,vlm_planner_tuner=info"))
-        .format_timestamp(None)
-        .format_target(false)
-        .init();
+    env_logger::Builder::from_env(
+        env_logger::Env::default().default_filter_or("warn,vlm_planner_tuner=info,planner_tuner=info"),
+    )
+    .format_timestamp(None)
+    .format_target(false)
+    .init();
     if let Err(error) = vectors::settle() {
         log::error!("{error}");
         return ExitCode::from(2);

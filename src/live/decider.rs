@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use crate::device::GpuFault;
 use crate::feature::FeatureError;
 use crate::numbers::NumbersError;
 use crate::planner::guard::Failure;
 use crate::policy::PolicyChange;
 use crate::tuner::{DecisionModel, PolicyLoader, StagedPolicy, Tuner, TunerError};
-use crate::weights::WeightError;
 
 /// What the inference thread asks for decisions, and whose policy it replaces. [`Tuner`] is the one that robots use.
 pub trait Decider: DecisionModel {
@@ -33,6 +33,14 @@ pub trait Decider: DecisionModel {
 
     /// Puts a policy that has been examined in place of the one in use.
     fn swap_policy(&mut self, _: StagedPolicy) {}
+
+    /// Makes what the first decision would have to make.
+    ///
+    /// # Errors
+    /// As [`Tuner::warm_up`].
+    fn warm_up(&mut self) -> Result<(), TunerError> {
+        Ok(())
+    }
 }
 
 impl Decider for Tuner {
@@ -53,6 +61,10 @@ impl Decider for Tuner {
     fn swap_policy(&mut self, policy: StagedPolicy) {
         Tuner::swap_policy(self, policy);
     }
+
+    fn warm_up(&mut self) -> Result<(), TunerError> {
+        Tuner::warm_up(self)
+    }
 }
 
 /// Why there is no model.
@@ -67,13 +79,28 @@ pub struct LoadError {
 
 impl From<TunerError> for LoadError {
     fn from(error: TunerError) -> Self {
-        use crate::vision_language::ModelError;
-        let memory = |error: &WeightError| matches!(error, WeightError::Memory { .. });
-        let out_of_memory = match &error {
-            TunerError::Weights(error) | TunerError::Model(ModelError::Weights(error)) => memory(error),
-            _ => false,
-        };
-        Self { message: error.to_string(), out_of_memory }
+        Self { message: error.to_string(), out_of_memory: error.is_out_of_memory() }
+    }
+}
+
+/// What a failure of the GPU means for the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aftermath {
+    /// It is as good as before.
+    GoesOn,
+    /// It is loaded again, which frees the memory first.
+    LoadedAgain,
+    /// This process can use it no more.
+    NeedsRestart,
+}
+
+impl Aftermath {
+    pub(super) fn of(error: &TunerError) -> Self {
+        match error.gpu_fault() {
+            Some(GpuFault::OutOfMemory) => Self::LoadedAgain,
+            Some(GpuFault::ContextLost) => Self::NeedsRestart,
+            Some(GpuFault::Refused) | None => Self::GoesOn,
+        }
     }
 }
 
@@ -83,7 +110,7 @@ pub(super) fn failure(error: &TunerError) -> Failure {
     if let TunerError::Feature(FeatureError::Numbers(NumbersError::NotFinite { stage, .. })) = error {
         return Failure::NotFinite { stage: stage_name(stage) };
     }
-    if device_lost(error) {
+    if Aftermath::of(error) != Aftermath::GoesOn {
         return Failure::ModelLost { message };
     }
     let stage = match error {
@@ -101,23 +128,26 @@ fn stage_name(stage: &str) -> &'static str {
     KNOWN.into_iter().find(|known| stage.starts_with(known)).unwrap_or("model")
 }
 
-/// A GPU that is lost or full does not come back by asking again.
-fn device_lost(error: &TunerError) -> bool {
-    use crate::vision_language::ModelError;
-    let tensor = match error {
-        TunerError::Tensor(error)
-        | TunerError::Model(ModelError::Tensor(error))
-        | TunerError::Feature(FeatureError::Tensor(error)) => error,
-        _ => return false,
-    };
-    let mut inner = tensor;
-    loop {
-        inner = match inner {
-            candle_core::Error::Cuda(_) => return true,
-            candle_core::Error::WithBacktrace { inner, .. }
-            | candle_core::Error::WithPath { inner, .. }
-            | candle_core::Error::Context { inner, .. } => inner,
-            _ => return false,
-        };
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cuda(text: &str) -> TunerError {
+        candle_core::Error::Cuda(text.to_owned().into()).into()
+    }
+
+    #[test]
+    fn only_a_full_memory_is_worth_loading_again() {
+        for (text, aftermath) in [
+            ("CUDA_ERROR_OUT_OF_MEMORY", Aftermath::LoadedAgain),
+            ("CUDA_ERROR_ILLEGAL_ADDRESS", Aftermath::NeedsRestart),
+            ("CUDA_ERROR_NOT_FOUND", Aftermath::GoesOn),
+        ] {
+            assert_eq!(Aftermath::of(&cuda(text)), aftermath, "{text}");
+            let is_lost = matches!(failure(&cuda(text)), Failure::ModelLost { .. });
+            assert_eq!(is_lost, aftermath != Aftermath::GoesOn, "{text}");
+        }
+        assert_eq!(Aftermath::of(&TunerError::NoPolicy), Aftermath::GoesOn);
+        assert!(LoadError::from(cuda("CUDA_ERROR_OUT_OF_MEMORY")).out_of_memory);
     }
 }

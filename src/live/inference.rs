@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::decider::{Decider, LoadError, failure};
+use super::decider::{Aftermath, Decider, LoadError, failure};
 use super::follower::Refusal;
 use super::takeover::{Following, StagedSlot, Takeover, follow, take_over, take_staged};
 use crate::frame::{Frame, FrameError, ResetReason};
@@ -78,8 +78,13 @@ pub struct Decided {
     pub took: Duration,
 }
 
-/// Time between losing a device and the one attempt to load the model again.
+/// Time between a failure of the GPU and the attempt to load the model again.
 const RELOAD_AFTER: Duration = Duration::from_secs(1);
+/// So many times within [`RELOAD_WINDOW`] the model is loaded again; what fails more often does so for a reason that
+/// loading does not mend.
+const RELOADS: usize = 3;
+/// See [`RELOADS`].
+const RELOAD_WINDOW: Duration = Duration::from_secs(600);
 
 /// Without an order for this long, the thread sees whether a policy waits to take over.
 const IDLE: Duration = Duration::from_millis(250);
@@ -108,6 +113,7 @@ fn run(
     report: &mut impl FnMut(Report),
 ) {
     let mut max_gap = max_gap;
+    let mut reloads: Vec<Instant> = Vec::new();
     while let Some(model) = load(loader, report) {
         let mut inference = match Inference::new(model, max_gap, following.as_ref()) {
             Ok(inference) => inference,
@@ -118,8 +124,14 @@ fn run(
         };
         match inference.work(orders, report) {
             End::NoMoreOrders => return,
-            End::DeviceLost => max_gap = inference.max_gap,
+            End::LoadAgain => max_gap = inference.max_gap,
+            End::NeedsRestart => return report(Report::NotLoaded(lost(CONTEXT_LOST))),
         }
+        reloads.retain(|reload| reload.elapsed() < RELOAD_WINDOW);
+        if reloads.len() >= RELOADS {
+            return report(Report::NotLoaded(lost(FAILS_AGAIN)));
+        }
+        reloads.push(Instant::now());
         if let Some(following) = &mut following {
             // The model is loaded with the policy that it started with; the folder's is then a new one again.
             following.allow_large_change = inference.allow_large_change;
@@ -130,13 +142,33 @@ fn run(
     }
 }
 
+/// What is said when the model does not come back.
+const CONTEXT_LOST: &str = "the GPU's context is lost and this process can use the GPU no more; restart the node";
+/// As [`CONTEXT_LOST`], of a GPU that fails again and again.
+const FAILS_AGAIN: &str = "the GPU's memory was full 4 times within 10 minutes, although the model was loaded again each \
+                           time; see nvidia-smi for other programs on it, or use --quantize nf4, and restart the node";
+
+fn lost(message: &str) -> LoadError {
+    LoadError { message: message.to_owned(), out_of_memory: false }
+}
+
 fn load(loader: &Loader, report: &mut impl FnMut(Report)) -> Option<Box<dyn Decider>> {
     let start = Instant::now();
     let loaded = catch_unwind(AssertUnwindSafe(loader)).unwrap_or_else(|panic| {
         Err(LoadError { message: format!("loading panicked: {}", panic_text(&*panic)), out_of_memory: false })
     });
     match loaded {
-        Ok(model) => {
+        Ok(mut model) => {
+            // What is made at the first decision is made now, while nobody waits for it.
+            let warm_up = catch_unwind(AssertUnwindSafe(|| model.warm_up()));
+            if let Ok(Err(error)) = warm_up {
+                let Failure::ModelLost { message } = failure(&error) else {
+                    report(Report::Loaded(start.elapsed()));
+                    return Some(model);
+                };
+                report(Report::NotLoaded(LoadError { message, out_of_memory: error.is_out_of_memory() }));
+                return None;
+            }
             report(Report::Loaded(start.elapsed()));
             Some(model)
         }
@@ -150,7 +182,8 @@ fn load(loader: &Loader, report: &mut impl FnMut(Report)) -> Option<Box<dyn Deci
 /// Why the work on a model ended.
 enum End {
     NoMoreOrders,
-    DeviceLost,
+    LoadAgain,
+    NeedsRestart,
 }
 
 struct Inference {
@@ -195,10 +228,13 @@ impl Inference {
                     let ticket = job.ticket;
                     match self.decide_caught(job) {
                         Ok(decided) => report(Report::Decided(Box::new(decided))),
-                        Err((failure, device_lost)) => {
-                            report(Report::Failed { ticket, failure, reloading: device_lost });
-                            if device_lost {
-                                return End::DeviceLost;
+                        Err((failure, aftermath)) => {
+                            let reloading = aftermath != Aftermath::GoesOn;
+                            report(Report::Failed { ticket, failure, reloading });
+                            match aftermath {
+                                Aftermath::GoesOn => {}
+                                Aftermath::LoadedAgain => return End::LoadAgain,
+                                Aftermath::NeedsRestart => return End::NeedsRestart,
                             }
                         }
                     }
@@ -243,18 +279,17 @@ impl Inference {
     }
 
     /// A decision; a panic in a dependency is a failure of this decision, after which the same model goes on without
-    /// past frames. The flag says that the device is lost and the model with it.
-    fn decide_caught(&mut self, job: Job) -> Result<Decided, (Failure, bool)> {
+    /// past frames.
+    fn decide_caught(&mut self, job: Job) -> Result<Decided, (Failure, Aftermath)> {
         match catch_unwind(AssertUnwindSafe(|| self.decide(job))) {
             Ok(Ok(decided)) => Ok(decided),
-            Ok(Err(error)) => {
-                let failure = failure(&error);
-                let device_lost = matches!(failure, Failure::ModelLost { .. });
-                Err((failure, device_lost))
-            }
+            Ok(Err(error)) => Err((failure(&error), Aftermath::of(&error))),
             Err(panic) => {
                 self.forget();
-                Err((Failure::ModelLost { message: format!("inference panicked: {}", panic_text(&*panic)) }, false))
+                Err((
+                    Failure::ModelLost { message: format!("inference panicked: {}", panic_text(&*panic)) },
+                    Aftermath::GoesOn,
+                ))
             }
         }
     }

@@ -45,7 +45,8 @@ impl RosLogger {
 impl Log for RosLogger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let here = module_path!().split("::").next().unwrap_or_default();
-        let ours = ["vlm_planner_tuner", here].iter().any(|name| metadata.target().starts_with(name));
+        // The package, its members (planner_tuner_model, ...), and the program that is linked with them.
+        let ours = ["vlm_planner_tuner", "planner_tuner", here].iter().any(|name| metadata.target().starts_with(name));
         metadata.level() <= if ours { Level::Debug } else { Level::Warn }
     }
 

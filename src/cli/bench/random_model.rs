@@ -59,7 +59,7 @@ impl RandomModel {
         let precision =
             Precision::new(&device, args.compute.compute().format).quantised(quantize.resolve().unwrap_or_default());
         let plan = VisionLanguageModel::plan(&config, precision)?;
-        if let (true, Some(memory)) = (device.is_cpu(), MemoryBudget::of_this_machine()) {
+        if let Some(memory) = MemoryBudget::of_device(&device) {
             memory.check(&plan, shape)?;
         }
         let weights = Arc::new(RandomWeights::new(plan));

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use candle_core::Device;
+
 use super::super::model_args::{ModelArgs, planner_named};
 use super::finding::Finding;
 use crate::checkpoint::{StoredPolicy, SupervisedCheckpoint};
+use crate::device::GpuFacts;
 use crate::tuner::{ModelSpec, TunerOptions};
 use crate::vision_language::ModelConfig;
 use crate::vision_language::hub::{HubEnvironment, ModelSource};
@@ -23,7 +26,7 @@ pub(super) fn check(args: &ModelArgs) -> Vec<Finding> {
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
             Finding::ok("device", format!("cpu, {cores} cores"))
         }
-        Ok(_) => Finding::ok("device", "a GPU that opens"),
+        Ok(device) => Finding::ok("device", gpu(device)),
         Err(error) => Finding::error("device", error.to_string(), "use --device cpu, or a build for this GPU"),
     });
     if let (Some(base), Some(checkpoint), Ok(device), Ok(planner)) =
@@ -49,6 +52,17 @@ pub(super) fn check(args: &ModelArgs) -> Vec<Finding> {
         });
     }
     findings
+}
+
+fn gpu(device: &Device) -> String {
+    let Some(gpu) = GpuFacts::of(device) else { return "a GPU that opens".to_owned() };
+    let GpuFacts { name, compute_capability: (major, minor), free_bytes, total_bytes } = &gpu;
+    let format = if gpu.has_bf16() { "bf16" } else { "f32 alone: bf16 needs 8.0" };
+    format!(
+        "{name}, compute capability {major}.{minor} ({format}), {} of {} MiB free",
+        free_bytes >> 20,
+        total_bytes >> 20
+    )
 }
 
 fn base(named: Option<&str>) -> (Option<PathBuf>, Vec<Finding>) {

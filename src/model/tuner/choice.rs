@@ -1,9 +1,6 @@
 //! What a user chooses about a model by name, on the command line or as a ROS parameter.
 
-use std::fmt;
 use std::str::FromStr;
-
-use candle_core::Device;
 
 use super::Head;
 use crate::vision_language::{Quantize, WeightFormat};
@@ -18,7 +15,7 @@ pub struct UnknownChoice {
 }
 
 impl UnknownChoice {
-    fn new(what: &'static str, found: &str, expected: &'static str) -> Self {
+    pub(crate) fn new(what: &'static str, found: &str, expected: &'static str) -> Self {
         Self { what, found: found.to_owned(), expected }
     }
 }
@@ -83,85 +80,10 @@ impl FromStr for WeightFormat {
     }
 }
 
-/// A device by name; opened when the model is loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeviceChoice {
-    /// All cores.
-    Cpu,
-    /// A GPU by its ordinal.
-    Cuda(usize),
-}
-
-impl FromStr for DeviceChoice {
-    type Err = UnknownChoice;
-
-    fn from_str(name: &str) -> Result<Self, UnknownChoice> {
-        let unknown = || UnknownChoice::new("device", name, "cpu or cuda:N");
-        match (name, name.strip_prefix("cuda:")) {
-            ("cpu", _) => Ok(Self::Cpu),
-            ("cuda", _) => Ok(Self::Cuda(0)),
-            (_, Some(ordinal)) => ordinal.parse().map(Self::Cuda).map_err(|_| unknown()),
-            _ => Err(unknown()),
-        }
-    }
-}
-
-impl fmt::Display for DeviceChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(ordinal) => write!(f, "cuda:{ordinal}"),
-        }
-    }
-}
-
-/// Why a device cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DeviceError {
-    /// The program was built for the CPU alone.
-    #[error("this build has no GPU support; build it with --features cuda, or use --device cpu")]
-    NotBuiltIn,
-    /// The driver refused.
-    #[error("{device} cannot be opened; is there a driver? Or use --device cpu: {source}")]
-    Open {
-        /// The device.
-        device: DeviceChoice,
-        /// What the driver said.
-        source: Box<candle_core::Error>,
-    },
-}
-
-impl DeviceChoice {
-    /// Opens the device.
-    ///
-    /// # Errors
-    /// When this build has no support for it, or there is none.
-    pub fn open(self) -> Result<Device, DeviceError> {
-        match self {
-            Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda(_) if !cfg!(feature = "cuda") => Err(DeviceError::NotBuiltIn),
-            Self::Cuda(ordinal) => {
-                Device::new_cuda(ordinal).map_err(|source| DeviceError::Open { device: self, source: Box::new(source) })
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn devices_are_spelled_one_way() {
-        assert_eq!("cpu".parse(), Ok(DeviceChoice::Cpu));
-        assert_eq!("cuda:1".parse(), Ok(DeviceChoice::Cuda(1)));
-        assert_eq!("cuda".parse::<DeviceChoice>().unwrap().to_string(), "cuda:0");
-        for wrong in ["gpu", "cuda:", "cuda:x", "cuda:-1", "CPU"] {
-            let error = wrong.parse::<DeviceChoice>().unwrap_err().to_string();
-            assert_eq!(error, format!("'{wrong}' is not a known device, expected cpu or cuda:N"));
-        }
-    }
 
     #[test]
     fn other_names_are_refused_with_those_that_are_known() {

@@ -1,7 +1,7 @@
 //! Why there is no decision.
 
-use super::DeviceError;
 use crate::checkpoint::CheckpointError;
+use crate::device::{DeviceError, GpuFault};
 use crate::feature::FeatureError;
 use crate::vision_language::ModelError;
 use crate::vision_language::hub::HubError;
@@ -68,4 +68,27 @@ pub enum TunerError {
     /// A tensor operation failed.
     #[error("the forward pass failed: {0}")]
     Tensor(#[from] candle_core::Error),
+}
+
+impl TunerError {
+    /// What it says about the GPU, where one is the reason.
+    pub fn gpu_fault(&self) -> Option<GpuFault> {
+        match self {
+            Self::Tensor(error)
+            | Self::Model(ModelError::Tensor(error))
+            | Self::Feature(FeatureError::Tensor(error)) => GpuFault::of(error),
+            _ => None,
+        }
+    }
+
+    /// Whether the files are in order and there is too little memory for them, before loading or in the middle of it.
+    pub fn is_out_of_memory(&self) -> bool {
+        let said_before = match self {
+            Self::Weights(error) | Self::Model(ModelError::Weights(error)) => {
+                matches!(error, WeightError::Memory { .. })
+            }
+            _ => false,
+        };
+        said_before || self.gpu_fault() == Some(GpuFault::OutOfMemory)
+    }
 }

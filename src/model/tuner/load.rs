@@ -10,6 +10,7 @@ use super::staged::{PolicyLoader, mismatch};
 use super::tuner::{HeadParts, Tuner};
 use super::{Compute, ModelSpec, QuantizeChoice, TunerError, heads};
 use crate::checkpoint::{Adapter, HistoryConfig, PolicyCheckpoint, StoredPolicy, SupervisedCheckpoint, TensorTable};
+use crate::device::{DeviceError, GpuFacts};
 use crate::feature::HistoryImageProcessor;
 use crate::vision_language::hub::{HubEnvironment, ModelSource};
 use crate::vision_language::processor::{
@@ -50,6 +51,7 @@ impl TunerOptions {
     /// [`TunerError::Hub`] or [`TunerError::Device`].
     pub fn open(model: ModelSpec<ModelSource>, compute: Compute, hub: &HubEnvironment) -> Result<Self, TunerError> {
         let device = compute.device.open()?;
+        refuse_bf16_without_hardware(&device, compute.format)?;
         let model = model.locate(hub).map_err(Box::new)?;
         Ok(Self { model, device, format: compute.format, memory: None })
     }
@@ -106,6 +108,7 @@ impl TunerOptions {
             head,
             last_frame: LastFrame::default(),
             remembers_prefix: true,
+            waits_for_stages: false,
             golden: GoldenFrames::default(),
             planner: self.model.planner,
             device: self.device,
@@ -142,9 +145,7 @@ impl TunerOptions {
         let precision = self.precision(&weights, policy)?;
         let plan = VisionLanguageModel::plan(config, precision)?;
         plan.check(&weights)?;
-        if self.device.is_cpu()
-            && let Some(memory) = self.memory.or_else(MemoryBudget::of_this_machine)
-        {
+        if let Some(memory) = self.memory.or_else(|| MemoryBudget::of_device(&self.device)) {
             memory.check(&plan, &self.model.base.display().to_string())?;
         }
         Ok((weights, plan, precision))
@@ -174,6 +175,15 @@ impl TunerOptions {
             }
             None => Quantize::None,
         }
+    }
+}
+
+fn refuse_bf16_without_hardware(device: &Device, format: Option<WeightFormat>) -> Result<(), DeviceError> {
+    match GpuFacts::of(device).filter(|gpu| !gpu.has_bf16()) {
+        Some(GpuFacts { name, compute_capability: (major, minor), .. }) if format == Some(WeightFormat::Bf16) => {
+            Err(DeviceError::NoBf16 { name, major, minor })
+        }
+        _ => Ok(()),
     }
 }
 

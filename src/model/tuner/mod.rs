@@ -15,7 +15,8 @@ mod survey;
 #[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
 mod tuner;
 
-pub use choice::{DeviceChoice, DeviceError, QuantizeChoice, UnknownChoice};
+pub use crate::device::DeviceChoice;
+pub use choice::{QuantizeChoice, UnknownChoice};
 pub use decision::{Decision, HeadOutput, Stage, StageTimes};
 pub use error::TunerError;
 pub use load::{Head, LoadProgress, TunerOptions};

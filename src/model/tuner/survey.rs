@@ -39,7 +39,7 @@ impl TunerOptions {
             None => None,
         };
         let (_, plan, _) = self.plan(&config, &checkpoint, actor)?;
-        let available = self.memory.or_else(MemoryBudget::of_this_machine).map(MemoryBudget::available);
+        let available = self.memory.or_else(|| MemoryBudget::of_device(&self.device)).map(MemoryBudget::available);
         Ok(ModelSurvey { parameters: plan.parameter_count(), bytes: plan.bytes(), available })
     }
 }

@@ -10,12 +10,17 @@ use super::last_frame::{ImageTokens, LastFrame, PooledPrompt};
 use super::staged::{PolicyLoader, StagedPolicy, mismatch};
 use super::{Decision, Stage, StageTimes, TunerError};
 use crate::checkpoint::{HistoryConfig, Normalization, StoredPolicy, locate_live};
-use crate::feature::{AttentionMap, EncodedFrame, ExtractedFeature, FeatureExtractor, HistoryImageProcessor, Pooled};
+use crate::feature::{
+    AttentionMap, EncodedFrame, ExtractedFeature, FeatureError, FeatureExtractor, HistoryImageProcessor, Pooled,
+};
 use crate::policy::{Actor, PolicyChange};
 use crate::vision_language::processor::{GridThw, ImageProcessor, PromptTemplate, PromptTokenizer, TokenizedPrompt};
 use crate::vision_language::{HiddenStates, VisionLanguageModel};
 use planner_tuner_core::frame::{BodyVelocity, Frame};
 use planner_tuner_core::planner::{PlannerParameters, PlannerSpec};
+
+/// Size of the frame that warms a GPU up: that of the costmap pictures.
+const WARM_UP_SIZE: (u32, u32) = (600, 400);
 
 /// Turns frames into planner parameters. Loaded by [`super::TunerOptions::load`].
 #[derive(Debug)]
@@ -28,6 +33,8 @@ pub struct Tuner {
     pub(super) head: HeadParts,
     pub(super) last_frame: LastFrame,
     pub(super) remembers_prefix: bool,
+    /// Whether each stage waits for the device, so that its time is that of the work and not of queueing it.
+    pub(super) waits_for_stages: bool,
     pub(super) golden: GoldenFrames,
     pub(super) history_images: Option<HistoryImageProcessor>,
     /// The supervised checkpoint's, where it uses history.
@@ -88,8 +95,8 @@ impl Tuner {
         let image = self.image_tokens(frame, &mut times)?;
         let prompt = times.measure(Stage::Prompt, || self.prompt(velocity, image.grid))?;
         let (pooled, hidden_states) = self.pooled(&image, &prompt, &mut times)?;
-        let (extracted, output) =
-            times.measure(Stage::Heads, || self.apply(&self.extractor, &self.head, &pooled, newest_first))?;
+        let (extracted, output) = times
+            .measure(Stage::Heads, || self.done(self.apply(&self.extractor, &self.head, &pooled, newest_first)))?;
         // Of what was known before, nothing new can be learned about a policy either.
         if let Some(hidden_states) = hidden_states {
             let (newest_first, decided) = (newest_first.to_vec(), output.parameters().clone());
@@ -97,6 +104,32 @@ impl Tuner {
         }
         let attention_map = self.attention_map(&extracted, &prompt, image.grid)?;
         Ok(Decision { extracted, attention_map, output, sequence_length: prompt.len(), times })
+    }
+
+    /// On a GPU, decides on a grey frame and forgets it: the first decision compiles the kernels and computes the prompt's
+    /// constant beginning, which can take longer than a robot's guard waits. On a CPU nothing has to be made.
+    ///
+    /// # Errors
+    /// As [`Self::decide`].
+    pub fn warm_up(&mut self) -> Result<(), TunerError> {
+        if self.device.is_cpu() {
+            return Ok(());
+        }
+        let (width, height) = WARM_UP_SIZE;
+        let grey = Frame::from_rgb8(width, height, vec![128; width as usize * height as usize * 3]);
+        let standing = BodyVelocity::new(0.0, 0.0);
+        // Both are in range; what cannot be made cannot be warmed with.
+        let (Ok(grey), Ok(standing)) = (grey, standing) else { return Ok(()) };
+        let past = self.encode_for_history(&grey)?;
+        let past = vec![past; self.extractor.history_frames()].into_iter().flatten().collect::<Vec<_>>();
+        let warmed = self.decide(&grey, standing, &past).map(|_| ());
+        self.forget_last_frame();
+        self.golden = GoldenFrames::default();
+        // What a grey picture makes of untrained weights says nothing about the frames to come.
+        match warmed {
+            Err(TunerError::Feature(FeatureError::Numbers(_))) => Ok(()),
+            other => other,
+        }
     }
 
     /// Forgets the frame of the last decision, so that the next one computes everything: for measurements.
@@ -110,7 +143,7 @@ impl Tuner {
         }
         let resized = times.measure(Stage::Resize, || self.processor.resize(frame))?;
         let patches = times.measure(Stage::Patches, || self.processor.cut(&resized))?;
-        let tokens = times.measure(Stage::Vision, || self.model.image_tokens(&patches))?;
+        let tokens = times.measure(Stage::Vision, || self.done(self.model.image_tokens(&patches)))?;
         Ok(self.last_frame.image.insert(ImageTokens { grid: patches.grid(), tokens }).clone())
     }
 
@@ -118,6 +151,21 @@ impl Tuner {
     /// measurements.
     pub fn remember_prefix(&mut self, remember: bool) {
         self.remembers_prefix = remember;
+    }
+
+    /// Whether each stage waits until the device has done its work: for measurements. A GPU's work is otherwise queued,
+    /// and the stage that first asks for a number waits for all of it.
+    pub fn wait_for_stages(&mut self, wait: bool) {
+        self.waits_for_stages = wait;
+    }
+
+    /// The result of a stage, once its work is done, where somebody measures.
+    fn done<T, E: Into<TunerError>>(&self, result: Result<T, E>) -> Result<T, TunerError> {
+        let value = result.map_err(Into::into)?;
+        if self.waits_for_stages {
+            self.device.synchronize()?;
+        }
+        Ok(value)
     }
 
     /// What the head pools of the frame, and of which hidden states, if they had to be computed.
@@ -131,11 +179,13 @@ impl Tuner {
             return Ok((pooled.clone(), None));
         }
         let ImageTokens { grid, tokens } = image;
-        let hidden_states = times.measure(Stage::Text, || match self.remembers_prefix {
-            true => self.model.hidden_states(prompt, tokens, *grid),
-            false => self.model.hidden_states_afresh(prompt, tokens, *grid),
+        let hidden_states = times.measure(Stage::Text, || {
+            self.done(match self.remembers_prefix {
+                true => self.model.hidden_states(prompt, tokens, *grid),
+                false => self.model.hidden_states_afresh(prompt, tokens, *grid),
+            })
         })?;
-        let pooled = times.measure(Stage::Heads, || self.extractor.pool(&hidden_states))?;
+        let pooled = times.measure(Stage::Heads, || self.done(self.extractor.pool(&hidden_states)))?;
         let input_ids = prompt.input_ids.clone();
         self.last_frame.pooled = Some(PooledPrompt { input_ids, pooled: pooled.clone() });
         Ok((pooled, Some(hidden_states)))

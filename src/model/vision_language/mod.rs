@@ -7,7 +7,6 @@
 mod config;
 mod embed_tokens;
 mod error;
-mod flash_attention;
 mod geometry_cache;
 mod hidden_states;
 pub mod hub;

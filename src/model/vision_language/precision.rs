@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device};
 
+use crate::device::GpuFacts;
 use crate::weights::nf4::AbsmaxFormat;
 
 /// Number formats of the vision-language model. Heads are always f32 and have no say here.
@@ -37,10 +38,12 @@ impl Precision {
     /// Everything in f32.
     pub const F32: Precision = Precision { weights: DType::F32, activations: DType::F32, nf4: None };
 
-    /// The policy: a CPU computes in f32 whatever the weights are stored in; a GPU computes in the weights' format,
-    /// bf16 unless f32 is asked for.
+    /// The policy: a CPU computes in f32 whatever the weights are stored in; a GPU computes in the weights' format, bf16
+    /// unless f32 is asked for or the GPU is too old for it.
     pub fn new(device: &Device, format: Option<WeightFormat>) -> Self {
+        let too_old = || GpuFacts::of(device).is_some_and(|gpu| !gpu.has_bf16());
         match (device.is_cpu(), format) {
+            (false, None) if too_old() => Self::F32,
             (true, Some(WeightFormat::Bf16)) => Self { weights: DType::BF16, ..Self::F32 },
             (true, _) | (false, Some(WeightFormat::F32)) => Self::F32,
             (false, _) => Self { weights: DType::BF16, activations: DType::BF16, nf4: None },

@@ -38,7 +38,10 @@ impl RotaryTable {
         Ok(Self { cos: self.cos.narrow(0, start, len)?, sin: self.sin.narrow(0, start, len)? })
     }
 
-    /// Some heads of `xs [rows, columns]`, rotated in f32, as HF does: `[heads, rows, dim]` in the format of `xs`.
+    /// Some heads of `xs [rows, columns]`, rotated in f32, as HF does: `[heads, rows, dim]`, f32 whatever `xs` is.
+    ///
+    /// HF rounds them to the format of `xs` again; here scores are computed of what is returned, and keys with a large
+    /// common part, as this model's biases give them, would lose their differences to that rounding.
     ///
     /// # Errors
     /// When there are no such heads, or another number of rows.
@@ -51,8 +54,7 @@ impl RotaryTable {
     }
 
     fn rotate(&self, xs: &Tensor) -> Result<Tensor> {
-        let rotated = rope(&xs.to_dtype(DType::F32)?.unsqueeze(0)?, &self.cos, &self.sin)?;
-        rotated.squeeze(0)?.to_dtype(xs.dtype())
+        rope(&xs.to_dtype(DType::F32)?.unsqueeze(0)?, &self.cos, &self.sin)?.squeeze(0)
     }
 }
 

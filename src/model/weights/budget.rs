@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use candle_core::DType;
+use candle_core::{DType, Device};
 
 use super::{LoadPlan, WeightError};
+use crate::device::GpuFacts;
 
 /// Working memory on top of the weights: the tensor that is being read and merged, activations, the program itself.
 const OVERHEAD_BYTES: u64 = 500 << 20;
@@ -28,6 +29,14 @@ impl MemoryBudget {
         let available = mem_available(&meminfo)?;
         let cgroup = cgroup_headroom(Path::new("/sys/fs/cgroup"));
         Some(Self { available: cgroup.map_or(available, |headroom| headroom.min(available)) })
+    }
+
+    /// What a device can give: a GPU's free memory, or this machine's. `None` where neither says.
+    pub fn of_device(device: &Device) -> Option<Self> {
+        if device.is_cpu() {
+            return Self::of_this_machine();
+        }
+        GpuFacts::of(device).map(|gpu| Self { available: gpu.free_bytes })
     }
 
     /// The budget, bytes.

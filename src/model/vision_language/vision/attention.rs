@@ -1,10 +1,9 @@
 //! Attention of a vision block, over windows or over the whole image (HF `Qwen2_5_VLVisionAttention`).
 
-use candle_core::{DType, Module, Result, Tensor};
+use candle_core::{Module, Result, Tensor};
 use candle_nn::{VarBuilder, ops::softmax_last_dim};
 
 use super::window::{AttentionPattern, WindowGroup};
-use crate::vision_language::flash_attention::flash_attention;
 use crate::vision_language::kernels::{Heads, attention, is_cpu_f32};
 use crate::vision_language::rotary_table::{RotaryTable, split_heads};
 use crate::vision_language::{Linear, Precision, VisionConfig};
@@ -68,20 +67,17 @@ fn attend_in_windows(
             group.reshape((heads, windows, window, head_dim))?.transpose(0, 1) // [windows, heads, window, head_dim]
         };
         let (query, key, value) = (batch(query)?, batch(key)?, batch(value)?);
-        let attended = match flash_attention(&query, &key, &value, scale, false)? {
-            Some(attended) => attended,
-            None => attend_plainly(&(query * scale)?, &key, &value)?,
-        };
+        let attended = attend_plainly(&(query * scale)?, &key, &value)?;
         attended.transpose(0, 1)?.reshape((heads, windows * window, head_dim))
     });
     let attended = Tensor::cat(&attended.collect::<Result<Vec<_>>>()?, 1)?;
     attended.transpose(0, 1)?.reshape((patches, heads * head_dim))
 }
 
-/// `[windows, heads, window, head_dim]` in and out.
+/// `[windows, heads, window, head_dim]` in and out. Scores are computed in f32, as of queries and keys.
 fn attend_plainly(query: &Tensor, key: &Tensor, value: &Tensor) -> Result<Tensor> {
     let scores = query.contiguous()?.matmul(&key.t()?.contiguous()?)?; // [windows, heads, window, window]
-    let weights = softmax_last_dim(&scores.to_dtype(DType::F32)?)?.to_dtype(value.dtype())?;
+    let weights = softmax_last_dim(&scores)?.to_dtype(value.dtype())?;
     weights.matmul(&value.contiguous()?)
 }
 

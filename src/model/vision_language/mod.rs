@@ -5,6 +5,7 @@
 //! four hidden states leave as [`HiddenStates`]. Follows `modeling_qwen2_5_vl.py` of Hugging Face transformers.
 
 mod config;
+mod cuda;
 mod embed_tokens;
 mod error;
 mod geometry_cache;

@@ -1,11 +1,13 @@
 //! A matrix in 4 bits on a GPU: dequantised there for each product, and forgotten after it.
 
+#[cfg(feature = "cuda")]
+use candle_core::{CpuStorage, CudaStorage, CustomOp2, Layout, Shape};
 use candle_core::{DType, Device, Result, Tensor};
 
 use crate::weights::nf4::{BLOCK, DequantisedFormat, Nf4Matrix, byte_values};
 
-/// An [`Nf4Matrix`] in the memory of a device, dequantised by operations that run on it: two codes at a time are looked
-/// up, then multiplied with the magnitude of their block. The values are bitsandbytes', bit for bit.
+/// An [`Nf4Matrix`] in the memory of a device, dequantised there: each code is looked up and multiplied with the magnitude
+/// of its block. The values are bitsandbytes', bit for bit.
 ///
 /// Magnitudes that were quantised themselves are kept as f32: 6 % more memory for one multiplication less.
 #[derive(Debug, Clone)]
@@ -14,8 +16,6 @@ pub struct Nf4OnDevice {
     packed: Tensor,
     /// `[blocks, 1]`, f32
     absmax: Tensor,
-    /// `[256, 2]`, f32
-    byte_values: Tensor,
     shape: [usize; 2],
     dequantised: DequantisedFormat,
 }
@@ -34,7 +34,6 @@ impl Nf4OnDevice {
         Ok(Self {
             packed: Tensor::from_vec(packed, bytes, device)?,
             absmax: Tensor::from_vec(absmax, (blocks, 1), device)?,
-            byte_values: Tensor::new(byte_values(), device)?,
             shape: matrix.shape(),
             dequantised: matrix.dequantised(),
         })
@@ -45,9 +44,22 @@ impl Nf4OnDevice {
     /// # Errors
     /// When an operation fails, for want of memory for instance.
     pub fn dequantise(&self, dtype: DType) -> Result<Tensor> {
+        #[cfg(feature = "cuda")]
+        if dtype == DType::BF16 && self.packed.device().is_cuda() {
+            return self.packed.apply_op2_no_bwd(&self.absmax, &Nf4ToBf16 { shape: self.shape });
+        }
+        self.dequantise_plainly(dtype)
+    }
+
+    /// By candle's operations: the kernel's oracle, and what f32 takes.
+    ///
+    /// # Errors
+    /// As [`Self::dequantise`].
+    pub fn dequantise_plainly(&self, dtype: DType) -> Result<Tensor> {
         // Looked up as u32: candle takes the largest number of an index's type, 255 here, for "nothing".
         let bytes = self.packed.to_dtype(DType::U32)?;
-        let ratios = self.byte_values.index_select(&bytes, 0)?.reshape((self.absmax.dim(0)?, BLOCK))?;
+        let byte_values = Tensor::new(byte_values(), self.packed.device())?; // [256, 2]
+        let ratios = byte_values.index_select(&bytes, 0)?.reshape((self.absmax.dim(0)?, BLOCK))?;
         let values = ratios.broadcast_mul(&self.absmax)?.flatten_all()?; // [blocks * 64]
         let [rows, cols] = self.shape;
         let matrix = values.narrow(0, 0, rows * cols)?.reshape((rows, cols))?;
@@ -60,6 +72,54 @@ impl Nf4OnDevice {
     /// Rows and columns.
     pub fn shape(&self) -> [usize; 2] {
         self.shape
+    }
+}
+
+#[cfg(feature = "cuda")]
+/// `nf4_to_bf16`: codes and magnitudes to the matrix, in one pass on a GPU.
+struct Nf4ToBf16 {
+    shape: [usize; 2],
+}
+
+#[cfg(feature = "cuda")]
+impl CustomOp2 for Nf4ToBf16 {
+    fn name(&self) -> &'static str {
+        "nf4-to-bf16"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        candle_core::bail!("{} is for a GPU; a CPU keeps panels", self.name())
+    }
+
+    fn cuda_fwd(
+        &self,
+        packed: &CudaStorage,
+        packed_layout: &Layout,
+        absmax: &CudaStorage,
+        absmax_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        use candle_core::backend::BackendStorage as _;
+        use candle_core::cuda_backend::WrapErr as _;
+        use candle_core::cuda_backend::cudarc::driver::PushKernelArg as _;
+        let [rows, cols] = self.shape;
+        let count = rows * cols;
+        let too_large = || candle_core::Error::Msg(format!("a matrix of {rows}x{cols} values is beyond the kernel"));
+        let (launch, number) = (super::cuda::nf4_launch(count).ok_or_else(too_large)?, count as u32);
+        let device = packed.device().clone();
+        let packed = packed.as_cuda_slice::<u8>()?.slice(packed_layout.start_offset()..);
+        let absmax = absmax.as_cuda_slice::<f32>()?.slice(absmax_layout.start_offset()..);
+        let kernel = device.get_or_load_custom_func("nf4_to_bf16", "planner_tuner_nf4", super::cuda::NF4)?;
+        #[allow(unsafe_code)]
+        // SAFETY: every value is written by the launch below, and nobody reads them before: there is one stream. The kernel
+        // reads ceil(count / 64) * 32 bytes and as many magnitudes as there are blocks, which is what `new` made.
+        let out = unsafe {
+            let out = device.alloc::<half::bf16>(count)?;
+            let mut builder = kernel.builder();
+            builder.arg(&packed).arg(&absmax).arg(&out).arg(&number);
+            builder.launch(launch).w()?;
+            out
+        };
+        Ok((CudaStorage::wrap_cuda_slice(out, device), Shape::from((rows, cols))))
     }
 }
 

@@ -64,3 +64,20 @@ fn any_shape_is_measured_with_random_weights() {
         support::say(&format!("tiny shape, {quantize}: {ratio:.2} x its arithmetic at {:.0} GF/s", peak / 1e9));
     }
 }
+
+#[test]
+fn a_device_is_held_against_the_cpu_in_every_form() {
+    let Some(model) = support::fixture_set("tiny_vlm") else { return };
+    let path = |part: &str| model.join(part).display().to_string();
+    let image = concat!(env!("CARGO_MANIFEST_DIR"), "/test/fixtures/demo_drive/frames/000.png");
+    let (base, checkpoint) = (path("base"), path("checkpoint"));
+    let args = ["--base", &base, "--checkpoint", &checkpoint, "--image", image, "--verify", "--runs", "1", "--json"];
+    let report = bench(&args);
+    assert_eq!((&report["device"], &report["passed"]), (&"cpu".into(), &true.into()), "{report}");
+    let forms = report["forms"].as_array().unwrap();
+    let of =
+        |name: &str| forms.iter().find(|form| form["form"] == name).unwrap()["feature_difference"].as_f64().unwrap();
+    assert_eq!(of("f32"), 0.0, "the CPU beside itself");
+    assert!(of("bf16") > 0.0 && of("nf4") == 0.0, "{report}");
+    assert_eq!(report["nf4_to_bf16"]["differing"], 0);
+}

@@ -7,6 +7,7 @@ mod operations;
 mod peak;
 mod random_model;
 mod random_report;
+mod verify;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ Examples:
   planner_tuner bench --random-weights s --runs 5            a small shape, no checkpoint needed
   planner_tuner bench --random-weights 3b --dtype bf16 --runs 2    the published 3B shape
   planner_tuner bench --random-weights s --growth --chart stages.png
+  planner_tuner bench --base model/ --checkpoint checkpoint/ --image frame.png --device cuda:0 --verify --runs 1000
   planner_tuner bench --render --runs 1000   drawing the picture of 720 beams and a plan of 200 points")]
 pub struct BenchArgs {
     #[command(flatten)]
@@ -46,6 +48,10 @@ pub struct BenchArgs {
     /// Measure the drawing of a frame from scan, plan and odometry, on one core
     #[arg(long, conflicts_with_all = ["random_weights", "image", "base", "checkpoint", "policy"])]
     render: bool,
+    /// Hold the device against the CPU, in f32, bf16 and NF4, and measure it: for the first run on a new machine. Exit code 1
+    /// where a feature is too far off
+    #[arg(long, requires = "image", conflicts_with_all = ["random_weights", "render", "compare_prefix", "chart"])]
+    verify: bool,
     /// Decisions, or frames, to measure, after one that is not counted
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
@@ -79,6 +85,12 @@ pub fn run(args: BenchArgs) -> anyhow::Result<()> {
         let rows = drawing::bench(args.runs)?;
         let text = if args.json { as_json(&rows, args.runs, json!({})) } else { as_table(&rows, args.runs, "frames") };
         stdout::write(&text)?;
+        return Ok(());
+    }
+    if args.verify {
+        let (text, passed) = verify::verify(&args)?;
+        stdout::write(&text)?;
+        anyhow::ensure!(passed, "the device does not compute what the CPU computes; see above");
         return Ok(());
     }
     stdout::write(&decisions::bench(&args)?)?;

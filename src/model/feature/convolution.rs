@@ -3,7 +3,8 @@
 //! candle's convolutions have a gradient, but it is computed by plain loops. Where one is asked for, the windows are laid
 //! side by side instead and multiplied as one matrix, forth and back; both agree up to rounding.
 
-use candle_core::{Module, Result, Tensor};
+use candle_core::backend::BackendStorage as _;
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, Device, Layout, Module, Result, Shape, Storage, Tensor};
 use candle_nn::{Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, VarBuilder, conv1d, conv1d_no_bias, conv2d};
 
 /// torch's `Conv1d` that keeps the length: an odd kernel, padded by half of it.
@@ -72,9 +73,7 @@ impl Module for ImageConvolution {
         let padded = xs.squeeze(0)?.pad_with_zeros(1, padding, padding)?.pad_with_zeros(2, padding, padding)?;
         let (channels, height, width) = padded.dims3()?;
         let windows = Windows { channels, height, width, size: self.width, stride };
-        let places = Tensor::from_vec(windows.places(), windows.places_shape(), xs.device())?;
-        let windows_of =
-            padded.contiguous()?.flatten_all()?.index_select(&places.flatten_all()?, 0)?.reshape(places.dims())?;
+        let windows_of = padded.contiguous()?.flatten_all()?.apply_op1(LayWindows::new(&windows, xs.device())?)?;
         let weight = weight.flatten_from(1)?; // [out, in * size * size]
         let product = weight.matmul(&windows_of)?; // [out, rows * columns]
         let product = match self.kernel.bias() {
@@ -84,6 +83,74 @@ impl Module for ImageConvolution {
         let [rows, columns] = windows.counts();
         product.reshape((1, weight.dim(0)?, rows, columns))
     }
+}
+
+/// `[pixels] -> [numbers of a kernel, stops]`: lays the windows of an image side by side. Its gradient collects for each pixel
+/// what came back from the windows that show it, by a table made beforehand: candle's own gradient of an `index_select` adds
+/// one number after the other, in a single thread of a GPU.
+struct LayWindows {
+    /// For each number of a window its pixel, u32 `[numbers * stops]`.
+    places: Tensor,
+    /// For each pixel the windows' numbers that show it, u32 `[pixels * most]`; where there are fewer, [`NOTHING`].
+    shown_in: Tensor,
+    shape: (usize, usize),
+    pixels: usize,
+}
+
+/// The index that candle's `index_select` takes for no index: its result is zero there.
+const NOTHING: u32 = u32::MAX;
+
+impl LayWindows {
+    fn new(windows: &Windows, device: &Device) -> Result<Self> {
+        let pixels = windows.channels * windows.height * windows.width;
+        let places = windows.places();
+        let shown_in = inverse(&places, pixels);
+        Ok(Self {
+            places: Tensor::from_slice(&places, places.len(), device)?,
+            shown_in: Tensor::from_slice(&shown_in, shown_in.len(), device)?,
+            shape: windows.places_shape(),
+            pixels,
+        })
+    }
+}
+
+impl CustomOp1 for LayWindows {
+    fn name(&self) -> &'static str {
+        "lay-windows"
+    }
+
+    fn cpu_fwd(&self, image: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (places, places_layout) = self.places.storage_and_layout();
+        match &*places {
+            Storage::Cpu(places) => Ok((image.index_select(places, layout, places_layout, 0)?, self.shape.into())),
+            _ => candle_core::bail!("{}: the image is on a CPU, its windows are not", self.name()),
+        }
+    }
+
+    fn cuda_fwd(&self, image: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (places, places_layout) = self.places.storage_and_layout();
+        match &*places {
+            Storage::Cuda(places) => Ok((image.index_select(places, layout, places_layout, 0)?, self.shape.into())),
+            _ => candle_core::bail!("{}: the image is on a GPU, its windows are not", self.name()),
+        }
+    }
+
+    fn bwd(&self, image: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        let shown = gradient.flatten_all()?.index_select(&self.shown_in, 0)?; // [pixels * most]
+        Ok(Some(shown.reshape((self.pixels, ()))?.sum(1)?.reshape(image.shape())?))
+    }
+}
+
+/// For each of `pixels` where it stands in `places`, as many for each as the most there are.
+fn inverse(places: &[u32], pixels: usize) -> Vec<u32> {
+    let mut shown = vec![Vec::new(); pixels];
+    for (at, &place) in places.iter().enumerate() {
+        if let Some(shown) = shown.get_mut(place as usize) {
+            shown.push(at as u32);
+        }
+    }
+    let most = shown.iter().map(Vec::len).max().unwrap_or_default().max(1);
+    shown.into_iter().flat_map(|shown| shown.into_iter().chain(std::iter::repeat(NOTHING)).take(most)).collect()
 }
 
 /// Where a square window stops on an image.
@@ -174,6 +241,21 @@ mod tests {
             assert!(output.track_op());
             assert_close(&fixed.forward(&xs).unwrap(), &output);
             assert_same_gradient(learning.kernel.weight(), &learning.kernel.forward(&xs).unwrap(), &output);
+        }
+    }
+
+    #[test]
+    fn the_gradient_reaches_the_image_as_through_candles_own() {
+        for (width, stride, side) in [(7, 4, 32), (3, 2, 9), (3, 1, 4), (5, 7, 12)] {
+            let image = Var::from_tensor(&numbers(&[1, 3, side, side], 0.0)).unwrap();
+            let config = Conv2dConfig { stride, padding: width / 2, ..Default::default() };
+            let layer = ImageConvolution::new([3, 5], width, config, weights(&[5, 3, width, width], true)).unwrap();
+            let gradient = |output: &Tensor| {
+                let scaled = (output * numbers(output.dims(), 0.4)).unwrap().sum_all().unwrap();
+                scaled.backward().unwrap().get(&image).unwrap().clone()
+            };
+            let theirs = layer.kernel.forward(&image).unwrap();
+            assert_close(&gradient(&theirs), &gradient(&layer.forward(&image).unwrap()));
         }
     }
 

@@ -14,9 +14,9 @@ use crate::frame::{BodyVelocity, Frame};
 use crate::tuner::{Compute, DeviceChoice, QuantizeChoice, Stage, StageTimes, Tuner, TunerOptions};
 use crate::vision_language::WeightFormat;
 use crate::vision_language::hub::HubEnvironment;
-use crate::vision_language::kernels::Nf4Trial;
+use crate::vision_language::kernels::DeviceTrial;
 
-/// How a model is computed, and how far its feature may lie from the CPU's, as a share of the feature's largest number.
+/// How a model is computed, and how far any number of its feature may lie from the CPU's.
 struct Form {
     name: &'static str,
     format: WeightFormat,
@@ -40,7 +40,7 @@ struct Seen {
 /// One form of the model on the device.
 struct Verified {
     form: &'static Form,
-    /// Largest difference of the feature from the CPU's, as a share of its largest number.
+    /// Largest difference of the feature from the CPU's.
     difference: f32,
     rows: Vec<Row>,
     /// Free memory of the GPU in MiB: before loading, after the first decision, after a tenth of the runs, at the end.
@@ -56,16 +56,16 @@ pub(super) fn verify(args: &BenchArgs) -> anyhow::Result<(String, bool)> {
     let image = args.image.as_deref().ok_or_else(|| missing("--image <FILE>"))?;
     let frame = read_frame(image)?;
     let device = args.model.compute.device;
-    let kernel = Nf4Trial::run(&device.open()?)?;
+    let kernels = DeviceTrial::run(&device.open()?)?;
     let verified = FORMS
         .iter()
         .map(|form| verify_form(args, form, &frame).with_context(|| format!("{} on {device}", form.name)))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let gpu = GpuFacts::of(&device.open()?);
-    let passed = kernel.passed() && verified.iter().all(Verified::passed);
+    let passed = kernels.passed() && verified.iter().all(Verified::passed);
     let text = match args.json {
-        true => as_json(args, device, gpu.as_ref(), kernel, &verified, passed),
-        false => report(args, device, gpu.as_ref(), kernel, &verified),
+        true => as_json(args, device, gpu.as_ref(), kernels, &verified, passed),
+        false => report(args, device, gpu.as_ref(), kernels, &verified),
     };
     Ok((text, passed))
 }
@@ -110,8 +110,7 @@ fn verify_form(args: &BenchArgs, form: &'static Form, frame: &Frame) -> anyhow::
     let stage = |stage: Stage| Row::new(stage.name(), all.iter().map(|times| times.of(stage)).collect());
     let mut rows: Vec<Row> = Stage::ALL.into_iter().map(stage).collect();
     rows.push(Row::new("total", all.iter().map(StageTimes::total).collect()));
-    let largest = expected.iter().fold(f32::MIN_POSITIVE, |largest, value| largest.max(value.abs()));
-    let distances = found.iter().zip(&expected).map(|(found, expected)| (found - expected).abs() / largest);
+    let distances = found.iter().zip(&expected).map(|(found, expected)| (found - expected).abs());
     Ok(Verified {
         form,
         difference: distances.fold(0.0, f32::max),
@@ -136,7 +135,7 @@ fn report(
     args: &BenchArgs,
     device: DeviceChoice,
     gpu: Option<&GpuFacts>,
-    kernel: Nf4Trial,
+    kernels: DeviceTrial,
     verified: &[Verified],
 ) -> String {
     let mut text = match gpu {
@@ -145,13 +144,13 @@ fn report(
         }
         None => format!("{device}\n"),
     };
-    let Nf4Trial { values, differing } = kernel;
-    let _ = writeln!(text, "NF4 to bf16: {differing} of {values} values differ from the plain operations'");
+    let DeviceTrial { nf4_values, nf4_differing, attention_difference } = kernels;
+    let _ = writeln!(text, "NF4 to bf16: {nf4_differing} of {nf4_values} values differ from the plain operations'");
+    let _ = writeln!(text, "attention: {attention_difference:.1e} off, bar {:.0e}", DeviceTrial::ATTENTION_BAR);
     for form in verified {
         let Verified { form: Form { name, bar, .. }, difference, rows, free_mib } = form;
         let so = verdict(form.passed());
-        let _ =
-            writeln!(text, "\n{name}: the feature is {difference:.1e} of its largest number off, bar {bar:.0e}: {so}");
+        let _ = writeln!(text, "\n{name}: the feature is {difference:.1e} off, bar {bar:.0e}: {so}");
         text.push_str(&as_table(rows, args.runs, "decisions"));
         if let Some([before, loaded, early, end]) = free_mib {
             let (took, grown) = (before.saturating_sub(*loaded), early.saturating_sub(*end));
@@ -165,7 +164,7 @@ fn as_json(
     args: &BenchArgs,
     device: DeviceChoice,
     gpu: Option<&GpuFacts>,
-    kernel: Nf4Trial,
+    kernels: DeviceTrial,
     verified: &[Verified],
     passed: bool,
 ) -> String {
@@ -194,7 +193,8 @@ fn as_json(
         "device": device.to_string(),
         "gpu": gpu,
         "runs": args.runs,
-        "nf4_to_bf16": { "values": kernel.values, "differing": kernel.differing },
+        "nf4_to_bf16": { "values": kernels.nf4_values, "differing": kernels.nf4_differing },
+        "attention": { "difference": kernels.attention_difference, "bar": DeviceTrial::ATTENTION_BAR },
         "forms": forms.collect::<Vec<_>>(),
         "passed": passed,
     });

@@ -5,12 +5,14 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use candle_core::{Device, Tensor};
 use half::bf16;
 use planner_tuner_core::random::Random;
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use super::{NF4_PER_THREAD, THREADS, nf4_blocks};
+use super::{ATTENTION_ROWS, NF4_PER_THREAD, THREADS, attention_shared_floats, attention_tiles, nf4_blocks};
+use crate::vision_language::kernels::{AttentionSpan, attention};
 use crate::weights::nf4::{AbsmaxFormat, Nf4Matrix};
 
 fn sources() -> PathBuf {
@@ -76,6 +78,139 @@ fn nf4_is_widened_to_the_cpus_bf16_bit_for_bit() {
     assert_eq!(found.len(), expected.len() * 2);
     let differing = found.chunks_exact(2).zip(&expected).filter(|(found, expected)| **found != expected.to_le_bytes());
     assert_eq!(differing.count(), 0, "of {} values", expected.len());
+}
+
+/// A case of the attention kernel.
+struct Case {
+    heads: usize,
+    kv_heads: usize,
+    rows: usize,
+    seq: usize,
+    dim: usize,
+    spans: Vec<AttentionSpan>,
+}
+
+impl Case {
+    fn random(random: &mut Random, number: usize) -> Self {
+        // The model's own sizes now and then: a window of the vision tower, a text layer behind the remembered prefix.
+        let (kv_heads, group) = (1 + random.below(2), 1 + random.below(3));
+        let (heads, dim) = (kv_heads * group, 2 * (1 + random.below(40)));
+        match number {
+            0 => Self::windows(2, 80, &[64, 64, 32, 16]),
+            1 => Self::causal(8, 1, 70, 130, 128),
+            _ if number % 2 == 0 => {
+                let sizes: Vec<usize> = (0..1 + random.below(4)).map(|_| 1 + random.below(40)).collect();
+                Self::windows(heads, dim, &sizes)
+            }
+            _ => {
+                let rows = 1 + random.below(40);
+                Self::causal(heads, kv_heads, rows, rows + random.below(40), dim)
+            }
+        }
+    }
+
+    fn windows(heads: usize, dim: usize, sizes: &[usize]) -> Self {
+        let mut end = 0;
+        let spans = sizes.iter().flat_map(|size| {
+            end += size;
+            AttentionSpan::full(end - size..end).collect::<Vec<_>>()
+        });
+        let spans = spans.collect();
+        Self { heads, kv_heads: heads, rows: end, seq: end, dim, spans }
+    }
+
+    fn causal(heads: usize, kv_heads: usize, rows: usize, seq: usize, dim: usize) -> Self {
+        Self { heads, kv_heads, rows, seq, dim, spans: AttentionSpan::causal(rows, seq) }
+    }
+}
+
+#[test]
+fn attention_is_that_of_the_cpus_kernel() {
+    hold_attention_against_the_cpu(50);
+}
+
+/// `cargo test --release -p planner_tuner_model --lib cuda:: -- --ignored`: a minute.
+#[test]
+#[ignore = "takes a minute"]
+fn attention_is_that_of_the_cpus_kernel_ten_thousand_times() {
+    hold_attention_against_the_cpu(1000);
+}
+
+/// Ten parts of so many random cases.
+fn hold_attention_against_the_cpu(cases: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(program) = compiled("attention_shim.cpp", folder.path()) else { return };
+    let mut random = Random::new(23);
+    // In parts, so that neither the input nor the results fill the memory.
+    let mut largest = [0.0_f32; 2];
+    for part in 0..10 {
+        let mut input = (cases as u32).to_le_bytes().to_vec();
+        let mut expected: Vec<[Vec<f32>; 2]> = Vec::new();
+        for number in 0..cases {
+            let case = Case::random(&mut random, number + usize::from(part > 0) * 2);
+            let Case { heads, kv_heads, rows, seq, dim, spans } = &case;
+            let tiles = attention_tiles(spans);
+            let mut normal = |count: usize| (0..count).map(|_| random.normal()).collect::<Vec<f32>>();
+            let (q, k, v) = (normal(heads * rows * dim), normal(kv_heads * seq * dim), normal(kv_heads * seq * dim));
+            let scale = (*dim as f32).powf(-0.5);
+            for number in [*heads, *kv_heads, *rows, *seq, *dim, tiles.len() / 5, attention_shared_floats(*dim)] {
+                input.extend((number as u32).to_le_bytes());
+            }
+            input.extend(scale.to_le_bytes());
+            input.extend(tiles.iter().flat_map(|number| number.to_le_bytes()));
+            for values in [&q, &k, &v] {
+                input.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            }
+            let tensor = |values: Vec<f32>, heads: usize, rows: usize| {
+                Tensor::from_vec(values, (heads, rows, *dim), &Device::Cpu).unwrap()
+            };
+            let cut = v.iter().map(|value| f32::from_bits(value.to_bits() & 0xffff_0000)).collect();
+            let (q, k) = (tensor(q, *heads, *rows), tensor(k, *kv_heads, *seq));
+            let attend = |v: Vec<f32>| {
+                let attended = attention(&q, &k, &tensor(v, *kv_heads, *seq), f64::from(scale), spans).unwrap();
+                attended.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+            };
+            expected.push([attend(v), attend(cut)]);
+        }
+        let found = run(&program, input);
+        let mut rest = found.as_slice();
+        for [exact, narrow] in &expected {
+            let (of_exact, after) = rest.split_at(exact.len() * 4);
+            let (of_narrow, after) = after.split_at(narrow.len() * 2);
+            rest = after;
+            for (found, expected) in of_exact.chunks_exact(4).zip(exact) {
+                let found = f32::from_le_bytes(found.try_into().unwrap());
+                assert!(found.is_finite());
+                largest[0] = largest[0].max((found - expected).abs());
+            }
+            for (found, expected) in of_narrow.chunks_exact(2).zip(narrow) {
+                let found = bf16::from_le_bytes(found.try_into().unwrap()).to_f32();
+                // Half a unit in the last place of 8 bits, and what the sums differ by.
+                largest[1] = largest[1].max((found - expected).abs() / expected.abs().max(1e-2));
+            }
+        }
+        assert!(rest.is_empty());
+    }
+    eprintln!("attention kernel: {:.1e} off in f32, bar 1e-5; {:.1e} of a value in bf16", largest[0], largest[1]);
+    assert!(largest[0] < 1e-5 && largest[1] < 4.5e-3, "{largest:?}");
+}
+
+proptest! {
+    /// Every query is in one tile, with the keys of its span.
+    #[test]
+    fn tiles_cover_each_query_once(rows in 1_usize..300, before in 0_usize..300) {
+        let spans = AttentionSpan::causal(rows, rows + before);
+        let tiles = attention_tiles(&spans);
+        let mut next = 0;
+        for tile in tiles.chunks_exact(5) {
+            prop_assert_eq!(tile[0], next);
+            prop_assert!(tile[1] > tile[0] && tile[1] - tile[0] <= ATTENTION_ROWS as u32);
+            // The last row of a tile sees itself last.
+            prop_assert_eq!(tile[3], before as u32 + tile[1]);
+            next = tile[1];
+        }
+        prop_assert_eq!(next, rows as u32);
+    }
 }
 
 proptest! {

@@ -2,11 +2,12 @@
 //! general operations do in several. The plain operations stay beside them, for the GPU and as the tests' oracle.
 
 mod attention;
+mod attention_plan;
+mod device_trial;
 mod exp;
 mod gated_mlp;
 pub mod gemm;
 mod linear_weights;
-mod nf4_trial;
 mod packed_rows;
 mod panel_matmul;
 mod register_tile;
@@ -15,9 +16,10 @@ mod trial;
 mod work_split;
 
 pub use attention::{AttentionSpan, attention, is_cpu_f32};
+pub use attention_plan::AttentionPlan;
+pub use device_trial::DeviceTrial;
 pub use gated_mlp::GatedMlp;
 pub use linear_weights::LinearWeights;
-pub use nf4_trial::Nf4Trial;
 pub use panel_matmul::PanelMatmul;
 pub use split_heads::{Heads, SplitHeads};
 pub use trial::VectorTrial;

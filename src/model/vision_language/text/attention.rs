@@ -4,7 +4,7 @@ use candle_core::{DType, Module, Result, Tensor};
 use candle_nn::{VarBuilder, ops::softmax_last_dim};
 
 use super::mrope::SequenceGeometry;
-use crate::vision_language::kernels::{AttentionSpan, Heads, attention, is_cpu_f32};
+use crate::vision_language::kernels::Heads;
 use crate::vision_language::rotary_table::split_heads;
 use crate::vision_language::{Linear, Precision, TextConfig};
 
@@ -59,7 +59,6 @@ impl TextAttention {
         geometry: &SequenceGeometry,
         prefix: Option<&KeyValues>,
     ) -> Result<(Tensor, KeyValues)> {
-        let rows = xs.dim(0)?;
         let heads = |count: usize| Heads { first: 0, count, dim: self.head_dim };
         let query = geometry.rotary.split_and_rotate(&self.q_proj.forward(xs)?, heads(self.num_heads))?;
         let key = geometry.rotary.split_and_rotate(&self.k_proj.forward(xs)?, heads(self.num_kv_heads))?;
@@ -69,11 +68,10 @@ impl TextAttention {
             None => KeyValues { key, value },
         };
         let KeyValues { key, value } = &whole;
-        let seq = key.dim(1)?;
         let scale = (self.head_dim as f64).powf(-0.5);
-        let attended = match is_cpu_f32(&query) {
-            true => attention(&query, key, value, scale, &AttentionSpan::causal(rows, seq))?,
-            false => attend_on_device(&query, key, value, scale, &geometry.causal_mask)?,
+        let attended = match geometry.plan.attend(&query, key, value, scale)? {
+            Some(attended) => attended,
+            None => attend_plainly(&query, key, value, scale, &geometry.causal_mask)?,
         };
         Ok((self.o_proj.forward_onto(&attended, residual)?, whole))
     }
@@ -82,7 +80,7 @@ impl TextAttention {
 /// Queries and keys in f32, values in the activations' format: `[heads, rows, head_dim]`, `[kv_heads, seq, head_dim]` twice
 /// and a mask `[1, rows, seq]` to `[rows, heads * head_dim]` in the format of the values. The query heads that share a key
 /// head are stacked as rows, so that keys and values are never repeated.
-fn attend_on_device(query: &Tensor, key: &Tensor, value: &Tensor, scale: f64, mask: &Tensor) -> Result<Tensor> {
+fn attend_plainly(query: &Tensor, key: &Tensor, value: &Tensor, scale: f64, mask: &Tensor) -> Result<Tensor> {
     let (heads, rows, head_dim) = query.dims3()?;
     let (kv_heads, seq, _) = key.dims3()?;
     let stacked_rows = heads / kv_heads * rows;
@@ -100,6 +98,7 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
+    use crate::vision_language::kernels::{AttentionSpan, attention};
 
     #[test]
     fn the_kernel_equals_the_plain_operations() {
@@ -109,7 +108,7 @@ mod tests {
         let mask: Vec<f32> =
             (0..rows * seq).map(|at| if at % seq <= seq - rows + at / seq { 0.0 } else { f32::NEG_INFINITY }).collect();
         let mask = Tensor::from_vec(mask, (1, rows, seq), &Device::Cpu).unwrap();
-        let plain = attend_on_device(&query, &key, &value, 0.25, &mask).unwrap();
+        let plain = attend_plainly(&query, &key, &value, 0.25, &mask).unwrap();
         let fast = attention(&query, &key, &value, 0.25, &AttentionSpan::causal(rows, seq)).unwrap();
         let difference = (plain - fast).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
         assert!(difference < 1e-5, "{difference}");
@@ -136,7 +135,7 @@ mod tests {
             let [query, key] = [&parts[0], &parts[1]].map(|part| table.split_and_rotate(part, heads).unwrap());
             assert_eq!(query.dtype(), DType::F32);
             let value = split_heads(&parts[2], heads).unwrap();
-            attend_on_device(&query, &key, &value, 0.18, &mask).unwrap().to_dtype(DType::F32).unwrap()
+            attend_plainly(&query, &key, &value, 0.18, &mask).unwrap().to_dtype(DType::F32).unwrap()
         };
         let (exact, found) = (attend(DType::F32), attend(DType::BF16));
         let norm =

@@ -3,6 +3,7 @@
 use candle_core::{Device, Result, Tensor};
 
 use crate::vision_language::TextConfig;
+use crate::vision_language::kernels::AttentionPlan;
 use crate::vision_language::processor::MropePositions;
 use crate::vision_language::rotary_table::RotaryTable;
 
@@ -12,6 +13,7 @@ use crate::vision_language::rotary_table::RotaryTable;
 #[derive(Debug)]
 pub struct SequenceGeometry {
     pub(super) rotary: RotaryTable,
+    pub(super) plan: AttentionPlan,
     pub(super) causal_mask: Tensor, // [1, rows, seq] f32: 0 to the left and on the diagonal, -inf to the right
 }
 
@@ -46,6 +48,7 @@ impl SequenceGeometry {
             .collect();
         Ok(Self {
             rotary: RotaryTable::new(angles, seq, half, device)?.scaled(config.rope.attention_factor())?,
+            plan: AttentionPlan::causal(seq, seq),
             causal_mask: Tensor::from_vec(mask, (1, seq, seq), device)?,
         })
     }
@@ -53,12 +56,17 @@ impl SequenceGeometry {
     /// The first `len` tokens, for themselves.
     pub fn prefix(&self, len: usize) -> Result<Self> {
         let mask = self.causal_mask.narrow(1, 0, len)?.narrow(2, 0, len)?;
-        Ok(Self { rotary: self.rotary.narrow(0, len)?, causal_mask: mask })
+        Ok(Self { rotary: self.rotary.narrow(0, len)?, plan: AttentionPlan::causal(len, len), causal_mask: mask })
     }
 
     /// The tokens after the first `len`, which attend to those and to each other.
     pub fn after_prefix(&self, len: usize) -> Result<Self> {
-        let rows = self.rotary.rows()? - len;
-        Ok(Self { rotary: self.rotary.narrow(len, rows)?, causal_mask: self.causal_mask.narrow(1, len, rows)? })
+        let seq = self.rotary.rows()?;
+        let rows = seq - len;
+        Ok(Self {
+            rotary: self.rotary.narrow(len, rows)?,
+            plan: AttentionPlan::causal(rows, seq),
+            causal_mask: self.causal_mask.narrow(1, len, rows)?,
+        })
     }
 }

@@ -4,7 +4,7 @@ use candle_core::{Module, Result, Tensor};
 use candle_nn::{VarBuilder, ops::softmax_last_dim};
 
 use super::window::{AttentionPattern, WindowGroup};
-use crate::vision_language::kernels::{Heads, attention, is_cpu_f32};
+use crate::vision_language::kernels::Heads;
 use crate::vision_language::rotary_table::{RotaryTable, split_heads};
 use crate::vision_language::{Linear, Precision, VisionConfig};
 
@@ -44,9 +44,9 @@ impl VisionAttention {
         let key = rotary.split_and_rotate(&qkv, part(1))?;
         let value = split_heads(&qkv, part(2))?;
         let scale = (self.head_dim as f64).powf(-0.5);
-        let attended = match is_cpu_f32(&query) {
-            true => attention(&query, &key, &value, scale, &pattern.spans)?,
-            false => attend_in_windows(&query, &key, &value, scale, &pattern.groups)?,
+        let attended = match pattern.plan.attend(&query, &key, &value, scale)? {
+            Some(attended) => attended,
+            None => attend_in_windows(&query, &key, &value, scale, &pattern.groups)?,
         };
         self.proj.forward_onto(&attended, residual)
     }
@@ -88,6 +88,7 @@ mod tests {
 
     use super::super::window::WindowPartition;
     use super::*;
+    use crate::vision_language::kernels::attention;
 
     #[test]
     fn the_kernel_equals_the_plain_operations() {
@@ -95,7 +96,7 @@ mod tests {
         let random = || Tensor::randn(0f32, 1., (3, 7 * 9 * 4, 12), &Device::Cpu).unwrap();
         let (query, key, value) = (random(), random(), random());
         let plain = attend_in_windows(&query, &key, &value, 0.3, &groups).unwrap();
-        let fast = attention(&query, &key, &value, 0.3, &AttentionPattern::new(groups).spans).unwrap();
+        let fast = attention(&query, &key, &value, 0.3, AttentionPattern::new(groups).plan.spans()).unwrap();
         let difference = (plain - fast).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
         assert!(difference < 1e-5, "{difference}");
     }

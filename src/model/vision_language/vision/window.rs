@@ -1,6 +1,6 @@
 //! Window attention's bookkeeping: which patches attend to each other.
 
-use crate::vision_language::kernels::AttentionSpan;
+use crate::vision_language::kernels::{AttentionPlan, AttentionSpan};
 
 /// Patches grouped by attention window.
 ///
@@ -13,13 +13,13 @@ pub struct WindowPartition {
     groups: Vec<WindowGroup>,
 }
 
-/// Who attends to whom in a block: runs of windows, and the same for the CPU's kernel.
+/// Who attends to whom in a block: runs of windows, and the same for the kernels.
 #[derive(Debug)]
 pub struct AttentionPattern {
     /// Windows by size, together the whole sequence.
     pub groups: Vec<WindowGroup>,
-    /// The same windows one by one, cut into blocks of queries.
-    pub spans: Vec<AttentionSpan>,
+    /// The same windows one by one, for the kernels.
+    pub plan: AttentionPlan,
 }
 
 impl AttentionPattern {
@@ -29,7 +29,8 @@ impl AttentionPattern {
             let WindowGroup { start, windows, patches } = *group;
             (0..windows).map(move |window| start + window * patches..start + (window + 1) * patches)
         };
-        Self { spans: groups.iter().flat_map(windows).flat_map(AttentionSpan::full).collect(), groups }
+        let spans = groups.iter().flat_map(windows).flat_map(AttentionSpan::full).collect();
+        Self { plan: AttentionPlan::new(spans), groups }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::vision_language::WeightFormat;
 use crate::vision_language::hub::HubEnvironment;
 use crate::vision_language::kernels::DeviceTrial;
 
-/// How a model is computed, and how far any number of its feature may lie from the CPU's.
+/// How a model is computed, and how far its feature may lie from the CPU's, as a share of the feature's largest number.
 struct Form {
     name: &'static str,
     format: WeightFormat,
@@ -40,7 +40,7 @@ struct Seen {
 /// One form of the model on the device.
 struct Verified {
     form: &'static Form,
-    /// Largest difference of the feature from the CPU's.
+    /// Largest difference of the feature from the CPU's, as a share of its largest number.
     difference: f32,
     rows: Vec<Row>,
     /// Free memory of the GPU in MiB: before loading, after the first decision, after a tenth of the runs, at the end.
@@ -110,7 +110,8 @@ fn verify_form(args: &BenchArgs, form: &'static Form, frame: &Frame) -> anyhow::
     let stage = |stage: Stage| Row::new(stage.name(), all.iter().map(|times| times.of(stage)).collect());
     let mut rows: Vec<Row> = Stage::ALL.into_iter().map(stage).collect();
     rows.push(Row::new("total", all.iter().map(StageTimes::total).collect()));
-    let distances = found.iter().zip(&expected).map(|(found, expected)| (found - expected).abs());
+    let largest = expected.iter().fold(f32::MIN_POSITIVE, |largest, value| largest.max(value.abs()));
+    let distances = found.iter().zip(&expected).map(|(found, expected)| (found - expected).abs() / largest);
     Ok(Verified {
         form,
         difference: distances.fold(0.0, f32::max),
@@ -150,7 +151,8 @@ fn report(
     for form in verified {
         let Verified { form: Form { name, bar, .. }, difference, rows, free_mib } = form;
         let so = verdict(form.passed());
-        let _ = writeln!(text, "\n{name}: the feature is {difference:.1e} off, bar {bar:.0e}: {so}");
+        let _ =
+            writeln!(text, "\n{name}: the feature is {difference:.1e} of its largest number off, bar {bar:.0e}: {so}");
         text.push_str(&as_table(rows, args.runs, "decisions"));
         if let Some([before, loaded, early, end]) = free_mib {
             let (took, grown) = (before.saturating_sub(*loaded), early.saturating_sub(*end));

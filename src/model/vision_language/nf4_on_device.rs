@@ -17,6 +17,8 @@ pub struct Nf4OnDevice {
     /// `[blocks, 1]`, f32
     absmax: Tensor,
     shape: [usize; 2],
+    /// What it is dequantised to: zeros behind its rows and columns.
+    padded: [usize; 2],
     dequantised: DequantisedFormat,
 }
 
@@ -35,8 +37,15 @@ impl Nf4OnDevice {
             packed: Tensor::from_vec(packed, bytes, device)?,
             absmax: Tensor::from_vec(absmax, (blocks, 1), device)?,
             shape: matrix.shape(),
+            padded: matrix.shape(),
             dequantised: matrix.dequantised(),
         })
+    }
+
+    /// As it is, with so many rows and columns in all, those behind its own zero.
+    pub fn padded(self, rows: usize, cols: usize) -> Self {
+        let [own_rows, own_cols] = self.shape;
+        Self { padded: [rows.max(own_rows), cols.max(own_cols)], ..self }
     }
 
     /// The matrix `[out, in]` in this format.
@@ -46,7 +55,7 @@ impl Nf4OnDevice {
     pub fn dequantise(&self, dtype: DType) -> Result<Tensor> {
         #[cfg(feature = "cuda")]
         if dtype == DType::BF16 && self.packed.device().is_cuda() {
-            return self.packed.apply_op2_no_bwd(&self.absmax, &Nf4ToBf16 { shape: self.shape });
+            return self.packed.apply_op2_no_bwd(&self.absmax, &Nf4ToBf16 { shape: self.shape, padded: self.padded });
         }
         self.dequantise_plainly(dtype)
     }
@@ -63,13 +72,15 @@ impl Nf4OnDevice {
         let values = ratios.broadcast_mul(&self.absmax)?.flatten_all()?; // [blocks * 64]
         let [rows, cols] = self.shape;
         let matrix = values.narrow(0, 0, rows * cols)?.reshape((rows, cols))?;
+        let [all_rows, all_cols] = self.padded;
+        let matrix = matrix.pad_with_zeros(0, 0, all_rows - rows)?.pad_with_zeros(1, 0, all_cols - cols)?;
         match self.dequantised {
             DequantisedFormat::F32 => matrix.to_dtype(dtype),
             DequantisedFormat::Bf16 => matrix.to_dtype(DType::BF16)?.to_dtype(dtype),
         }
     }
 
-    /// Rows and columns.
+    /// Rows and columns, without the zeros.
     pub fn shape(&self) -> [usize; 2] {
         self.shape
     }
@@ -79,6 +90,7 @@ impl Nf4OnDevice {
 /// `nf4_to_bf16`: codes and magnitudes to the matrix, in one pass on a GPU.
 struct Nf4ToBf16 {
     shape: [usize; 2],
+    padded: [usize; 2],
 }
 
 #[cfg(feature = "cuda")]
@@ -104,22 +116,30 @@ impl CustomOp2 for Nf4ToBf16 {
         let [rows, cols] = self.shape;
         let count = rows * cols;
         let too_large = || candle_core::Error::Msg(format!("a matrix of {rows}x{cols} values is beyond the kernel"));
-        let (launch, number) = (super::cuda::nf4_launch(count).ok_or_else(too_large)?, count as u32);
+        let [all_rows, stride] = self.padded;
+        let launch = super::cuda::nf4_launch(all_rows * stride).and(super::cuda::nf4_launch(count));
+        let launch = launch.ok_or_else(too_large)?;
+        let numbers = [count, cols, stride].map(|number| number as u32);
         let device = packed.device().clone();
         let packed = packed.as_cuda_slice::<u8>()?.slice(packed_layout.start_offset()..);
         let absmax = absmax.as_cuda_slice::<f32>()?.slice(absmax_layout.start_offset()..);
         let kernel = device.get_or_load_custom_func("nf4_to_bf16", "planner_tuner_nf4", super::cuda::NF4)?;
         #[allow(unsafe_code)]
-        // SAFETY: every value is written by the launch below, and nobody reads them before: there is one stream. The kernel
+        // SAFETY: every value is zero or written by the launch below, and nobody reads them before: there is one stream. The kernel
         // reads ceil(count / 64) * 32 bytes and as many magnitudes as there are blocks, which is what `new` made.
         let out = unsafe {
-            let out = device.alloc::<half::bf16>(count)?;
+            let out = match self.shape == self.padded {
+                true => device.alloc::<half::bf16>(count)?,
+                false => device.alloc_zeros::<half::bf16>(all_rows * stride)?,
+            };
             let mut builder = kernel.builder();
-            builder.arg(&packed).arg(&absmax).arg(&out).arg(&number);
+            builder.arg(&packed).arg(&absmax).arg(&out);
+            let [count, cols, stride] = &numbers;
+            builder.arg(count).arg(cols).arg(stride);
             builder.launch(launch).w()?;
             out
         };
-        Ok((CudaStorage::wrap_cuda_slice(out, device), Shape::from((rows, cols))))
+        Ok((CudaStorage::wrap_cuda_slice(out, device), Shape::from((all_rows, stride))))
     }
 }
 
@@ -144,6 +164,12 @@ mod tests {
                 let tensor = on_device.dequantise(DType::F32).unwrap();
                 assert_eq!(tensor.dims(), shape);
                 assert_eq!(tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap(), matrix.dequantise());
+                let [rows, cols] = shape;
+                let padded = on_device.padded(rows + 1, cols + 3).dequantise(DType::F32).unwrap();
+                assert_eq!(padded.dims(), [rows + 1, cols + 3]);
+                let own = padded.narrow(0, 0, rows).unwrap().narrow(1, 0, cols).unwrap();
+                let sum = |tensor: &Tensor| tensor.abs().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
+                assert_eq!((sum(&(own - &tensor).unwrap()), sum(&padded)), (0.0, sum(&tensor)));
             }
         }
     }

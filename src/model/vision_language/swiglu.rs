@@ -22,9 +22,9 @@ impl SwiGlu {
     /// Reads `gate_proj`, `up_proj` and `down_proj`.
     pub fn new(width: usize, inner: usize, linear: MakeLinear, precision: Precision, vb: VarBuilder) -> Result<Self> {
         Ok(Self {
-            gate_proj: linear(width, inner, precision, vb.pp("gate_proj"))?,
-            up_proj: linear(width, inner, precision, vb.pp("up_proj"))?,
-            down_proj: linear(inner, width, precision, vb.pp("down_proj"))?,
+            gate_proj: linear(width, inner, precision, vb.pp("gate_proj"))?.with_aligned_outputs()?,
+            up_proj: linear(width, inner, precision, vb.pp("up_proj"))?.with_aligned_outputs()?,
+            down_proj: linear(inner, width, precision, vb.pp("down_proj"))?.with_aligned_inputs()?,
         })
     }
 }

@@ -68,11 +68,16 @@ fn nf4_is_widened_to_the_cpus_bf16_bit_for_bit() {
         let matrix = Nf4Matrix::quantise(&values, shape, format).unwrap();
         let mut packed = matrix.packed().to_vec();
         packed.resize(values.len().div_ceil(64) * 32, 0);
-        input.extend((values.len() as u32).to_le_bytes());
+        let [rows, cols] = shape;
+        let stride = if case % 3 == 0 { cols } else { cols.next_multiple_of(8) };
+        input.extend([rows, cols, stride].iter().flat_map(|number| (*number as u32).to_le_bytes()));
         input.extend(packed);
         input.extend((0..matrix.absmax().blocks()).flat_map(|block| matrix.absmax().of_block(block).to_le_bytes()));
         input.extend(nf4_blocks(values.len()).unwrap().to_le_bytes());
-        expected.extend(matrix.dequantise().into_iter().map(bf16::from_f32));
+        for row in matrix.dequantise().chunks_exact(cols) {
+            expected.extend(row.iter().copied().map(bf16::from_f32));
+            expected.resize(expected.len() + stride - cols, bf16::ZERO);
+        }
     }
     let found = run(&program, input);
     assert_eq!(found.len(), expected.len() * 2);

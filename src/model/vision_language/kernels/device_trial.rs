@@ -8,8 +8,8 @@ use crate::weights::nf4::{AbsmaxFormat, Nf4Matrix};
 
 /// A whole number of blocks, and neither a whole number of blocks nor of what a thread makes.
 const NF4_SHAPES: [[usize; 2]; 2] = [[512, 256], [37, 43]];
-/// Query heads, key heads, rows, tokens, columns of a head: a text layer of the 3B shape behind the remembered prefix.
-const ATTENTION: [usize; 5] = [16, 2, 360, 565, 128];
+/// Query heads, key heads, rows, tokens, columns of a head: enough to fill a GPU, behind a remembered prefix.
+const ATTENTION: [usize; 5] = [16, 2, 1100, 1305, 128];
 
 /// How the kernels of a device differ.
 #[derive(Debug, Clone, Copy, PartialEq)]

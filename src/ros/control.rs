@@ -53,6 +53,8 @@ pub(super) struct Control {
     driving: DrivingTime,
     /// How many images had come when one last came, and when that was.
     heard: (u64, Moment),
+    /// Of the image that is decided on, or of the scan that it is drawn from.
+    pub(super) frame_id: String,
     pub(super) parameters: ParameterServer,
     pub(super) clock: RosTime,
     pub(super) clock_watch: ClockWatch,
@@ -124,6 +126,7 @@ impl Control {
             start: Instant::now(),
             driving: DrivingTime::new(settings.use_sim_time),
             heard: (0, Moment::default()),
+            frame_id: String::new(),
             parameters,
             clock: RosTime::of(node),
             clock_watch: ClockWatch::default(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::control::{Control, Model};
 use super::intake::{ImageMessage, decode_raw};
-use super::messages::{decision_line, parameter_line};
+use super::messages::{decision_line, parameter_lines};
 use super::surroundings::NoImage;
 use vlm_planner_tuner::frame::{Frame, Stamp, odd_appearance};
 use vlm_planner_tuner::live::inference::{Decided, Job, Order};
@@ -63,6 +63,9 @@ impl Control {
             return;
         }
         let (received, is_drawn) = (arrived.at, matches!(arrived.message, ImageMessage::Scan(_)));
+        if self.frame_id != arrived.message.frame_id() {
+            self.frame_id = arrived.message.frame_id().to_owned();
+        }
         let decoded = self.decode(arrived.message, stamp);
         let Some(guard) = &mut self.guard else { return };
         let frame = match decoded {
@@ -94,7 +97,7 @@ impl Control {
                 self.schedule = schedule;
                 self.in_flight = Some(InFlight { received });
                 if is_drawn {
-                    self.outlet.drawn(&frame, stamp);
+                    self.outlet.drawn(&frame, stamp, &self.frame_id);
                 }
                 self.order(Order::Decide(Job { frame, ticket }));
             }
@@ -134,7 +137,7 @@ impl Control {
         self.latencies.add(overhead);
         self.finish_decision(true);
         self.log_decision(&decided);
-        self.outlet.insight(&decided);
+        self.outlet.insight(&decided, &self.frame_id);
         self.finished = Some(Finished { decided, guard: status, overhead, at });
         self.finish_decision(false);
     }
@@ -152,7 +155,7 @@ impl Control {
         };
         let (stamp, overhead_ms) = (decided.job.ticket.stamp(), overhead.as_secs_f64() * 1e3);
         let decision = decision_line(&self.source, &guard, &decided, overhead_ms, &self.policy_in_use()).done();
-        let parameters = statuses.iter().map(|parameter| parameter_line(&self.source, self.mode, parameter));
+        let parameters = parameter_lines(&self.source, self.mode, self.held_back(), &statuses);
         self.outlet.decision(stamp, std::iter::once(decision).chain(parameters).collect());
         self.log_outcomes(&statuses);
         if self.settings.draws_images() {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use r2r::diagnostic_msgs::msg::DiagnosticStatus;
 
 use super::control::{Control, Model};
-use super::messages::{Line, TUNER, guard_line, parameter_line};
+use super::messages::{Line, TUNER, guard_line, parameter_lines};
 use vlm_planner_tuner::planner::guard::Level;
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ impl Control {
         if self.settings.draws_images() {
             lines.push(self.drawing_line());
         }
-        lines.extend(self.sink.status().iter().map(|parameter| parameter_line(&self.source, self.mode, parameter)));
+        lines.extend(parameter_lines(&self.source, self.mode, self.held_back(), &self.sink.status()));
         lines.extend(self.planner_lines());
         lines.extend(self.log_line());
         self.outlet.diagnostics(self.clock.now(), lines);

@@ -40,6 +40,15 @@ impl ImageMessage {
             Self::Scan(scan) => &scan.header.stamp,
         })
     }
+
+    /// `header.frame_id`.
+    pub(super) fn frame_id(&self) -> &str {
+        match self {
+            Self::Raw(image) => &image.header.frame_id,
+            Self::Compressed(image) => &image.header.frame_id,
+            Self::Scan(scan) => &scan.header.frame_id,
+        }
+    }
 }
 
 pub(super) fn decode_raw(image: &Image) -> Result<Frame, FrameError> {

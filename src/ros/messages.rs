@@ -21,7 +21,7 @@ pub(super) fn labelled(label: &str, length: usize) -> MultiArrayLayout {
     MultiArrayLayout { dim: vec![dimension], data_offset: 0 }
 }
 
-pub(super) fn image_message(frame: &Frame, stamp: Stamp) -> Image {
+pub(super) fn image_message(frame: &Frame, stamp: Stamp, frame_id: &str) -> Image {
     let mut image = Image {
         height: frame.height(),
         width: frame.width(),
@@ -31,6 +31,7 @@ pub(super) fn image_message(frame: &Frame, stamp: Stamp) -> Image {
         ..Default::default()
     };
     image.header.stamp = clock::time(stamp);
+    image.header.frame_id = frame_id.to_owned();
     image
 }
 
@@ -133,11 +134,40 @@ pub(super) fn decision_line(
         .value("parameters", serde_json::to_string(decided.decision.parameters()).unwrap_or_default())
 }
 
-/// What became of one parameter in one place.
-pub(super) fn parameter_line(source: &Source, mode: Mode, parameter: &ParameterStatus) -> DiagnosticStatus {
-    if mode != Mode::Active {
-        let message = format!("{}: not set", mode.as_str());
-        let line = Line::new(source, &parameter.parameter, Level::Ok, message).value("status", "not_set");
+/// What became of each parameter in each place. `held_back` is why an active node sets nothing at present, if so.
+pub(super) fn parameter_lines(
+    source: &Source,
+    mode: Mode,
+    held_back: Option<&str>,
+    parameters: &[ParameterStatus],
+) -> Vec<DiagnosticStatus> {
+    let line = |parameter: &ParameterStatus| {
+        // An aggregator knows a line by its name: one that is set in several places says where.
+        let places = parameters.iter().filter(|other| other.parameter == parameter.parameter).count();
+        let name = match &parameter.place {
+            Some((node, ros_parameter)) if places > 1 => format!("{} ({node} {ros_parameter})", parameter.parameter),
+            _ => parameter.parameter.clone(),
+        };
+        parameter_line(source, mode, held_back, &name, parameter)
+    };
+    parameters.iter().map(line).collect()
+}
+
+fn parameter_line(
+    source: &Source,
+    mode: Mode,
+    held_back: Option<&str>,
+    name: &str,
+    parameter: &ParameterStatus,
+) -> DiagnosticStatus {
+    let not_set = match (mode, held_back) {
+        (Mode::Active, None) => None,
+        (Mode::Active, Some(why)) if parameter.status == TargetStatus::Pending => Some((Level::Warn, why)),
+        (Mode::Active, Some(_)) => None,
+        (mode, _) => Some((Level::Ok, mode.as_str())),
+    };
+    if let Some((level, why)) = not_set {
+        let line = Line::new(source, name, level, format!("{why}: not set")).value("status", "not_set");
         return with_place(line, parameter).done();
     }
     let (level, message) = match &parameter.status {
@@ -150,7 +180,7 @@ pub(super) fn parameter_line(source: &Source, mode: Mode, parameter: &ParameterS
         TargetStatus::Yielded { .. } => (Level::Warn, "left as somebody else has set it".into()),
         other => (Level::Ok, other.name().to_owned()),
     };
-    let line = Line::new(source, &parameter.parameter, level, message).value("status", parameter.status.name());
+    let line = Line::new(source, name, level, message).value("status", parameter.status.name());
     let line = with_place(line, parameter);
     let line = match &parameter.value {
         Some(value) => line.value("value", value),

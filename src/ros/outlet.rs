@@ -60,16 +60,16 @@ impl Outlet {
     }
 
     /// The image that a decision is being made on, for whoever listens.
-    pub(super) fn drawn(&self, frame: &Frame, stamp: Stamp) {
+    pub(super) fn drawn(&self, frame: &Frame, stamp: Stamp, frame_id: &str) {
         if let Some(publisher) = &self.drawn
             && has_listener(publisher.get_inter_process_subscription_count())
         {
-            publish("~/costmap_image", publisher, &image_message(frame, stamp));
+            publish("~/costmap_image", publisher, &image_message(frame, stamp, frame_id));
         }
     }
 
-    /// Feature and attention overlay, for whoever listens.
-    pub(super) fn insight(&self, decided: &Decided) {
+    /// Feature and attention overlay, for whoever listens; `frame_id` is that of the image.
+    pub(super) fn insight(&self, decided: &Decided, frame_id: &str) {
         if has_listener(self.feature.get_inter_process_subscription_count()) {
             let data = decided.decision.extracted.feature.values().to_vec();
             let layout = labelled("feature", data.len());
@@ -78,7 +78,11 @@ impl Outlet {
         if has_listener(self.attention.get_inter_process_subscription_count()) {
             match attention_overlay(&decided.job.frame, &decided.decision.attention_map) {
                 Ok(overlay) => {
-                    publish("~/attention", &self.attention, &image_message(&overlay, decided.job.ticket.stamp()));
+                    publish(
+                        "~/attention",
+                        &self.attention,
+                        &image_message(&overlay, decided.job.ticket.stamp(), frame_id),
+                    );
                 }
                 Err(error) => log::warn!("~/attention: {error}"),
             }

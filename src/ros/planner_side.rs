@@ -35,6 +35,15 @@ impl Control {
         }
     }
 
+    /// Why an active node sets nothing at present: another tuner has the planner, or it was given up on.
+    pub(super) fn held_back(&self) -> Option<&str> {
+        match (&self.planner_fault, &self.graph.other_tuner) {
+            (Some(why), _) => Some(why),
+            (None, Some(other)) if !self.settings.force => Some(other),
+            _ => None,
+        }
+    }
+
     /// Sets what is wanted, unless another tuner may have the planner.
     pub(super) fn apply_wanted(&mut self, at_once: bool) {
         let is_ours = self.graph.claimed || self.settings.force || self.sink.nodes().next().is_none();

@@ -1,7 +1,6 @@
 //! Signals that end the node.
 
 use std::io;
-use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -24,7 +23,8 @@ pub(super) fn watch(stop: &Arc<AtomicBool>) -> io::Result<()> {
         for _ in signals.forever() {
             let first = *first.get_or_insert_with(Instant::now);
             if stop.swap(true, Ordering::Relaxed) && first.elapsed() > SAME_WISH {
-                process::exit(AT_ONCE);
+                // At once: no destructors, which other threads would be in the middle of.
+                signal_hook::low_level::exit(AT_ONCE);
             }
         }
     });

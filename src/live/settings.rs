@@ -1,5 +1,7 @@
 //! The node's settings: one table, from which the ROS parameters, their descriptions and the checks are made.
 
+use std::fmt::Write as _;
+
 use super::setting_value::{Accepted, Change, Declaration, SettingError, SettingType, SettingValue};
 use crate::frame::render::Renderer;
 use Accepted::{All, Between, OneOf};
@@ -129,6 +131,19 @@ impl Settings {
         })
     }
 
+    /// All parameters for people: name, default, what is accepted, when it may change, and a sentence; one below the other.
+    pub fn help() -> String {
+        let defaults = Self::default();
+        let mut text = String::new();
+        for declaration in Self::DECLARATIONS {
+            let Declaration { name, description, change, .. } = declaration;
+            let default = defaults.get(name).map(|value| value.to_string()).unwrap_or_default();
+            let when = if *change == Change::AtStart { "; at start only" } else { "" };
+            let _ = writeln!(text, "  {name}  [{default}] {}{when}\n      {description}", declaration.expected());
+        }
+        text
+    }
+
     /// These settings with what was given at start.
     ///
     /// # Errors
@@ -230,6 +245,17 @@ mod tests {
 
     fn refusal(name: &str, value: SettingValue) -> String {
         Settings::default().changed([(name, &value)]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn help_tells_every_parameter_with_its_default_and_range() {
+        let help = Settings::help();
+        for declaration in Settings::DECLARATIONS {
+            assert!(help.contains(&format!("  {}  [", declaration.name)), "{}", declaration.name);
+            assert!(help.contains(declaration.description), "{}", declaration.name);
+        }
+        assert!(help.contains("  hold_timeout  [2] 0.1 to 600 s\n"), "{help}");
+        assert!(help.contains("  device  ['cpu'] any value; at start only\n"), "{help}");
     }
 
     #[test]

@@ -24,11 +24,12 @@ pub(super) fn create(arguments: &RosArguments) -> Result<r2r::Context, NodeError
         Ok(Ok(created)) => Ok(created),
         // Logging is what rcl sets up last, and it gives no reason.
         Ok(Err(error)) => {
-            if let Some(file) = &arguments.log_config_file {
-                return Err(NodeError::LogConfigFile(file.clone()));
-            }
+            // What can be tried is blamed by what it does, and the file by what is left.
             try_log_folder(|name| std::env::var(name).ok())?;
-            Err(error.into())
+            match &arguments.log_config_file {
+                Some(file) => Err(NodeError::LogConfigFile(file.clone())),
+                None => Err(error.into()),
+            }
         }
         Err(panic) => Err(NodeError::Arguments(panic_text(&*panic))),
     }

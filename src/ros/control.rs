@@ -134,7 +134,7 @@ impl Control {
             images,
             painter: Painter::new(surroundings),
             waiting: None,
-            outlet: Outlet::new(node, settings.draws_images())?,
+            outlet: Outlet::new(node, settings.draws_images(), logger.publishes())?,
             model: Model::Loading,
             orders: orders.map_err(NodeError::Thread)?,
             in_flight: None,
@@ -260,7 +260,7 @@ impl Control {
                 self.watch_planner();
             }
             Input::Request(request, answer) => self.take_request(request, answer),
-            Input::Settings(settings) => self.take_settings(*settings),
+            Input::Settings { settings, mode_is_meant } => self.take_settings(*settings, mode_is_meant),
             Input::Graph(facts) => self.take_graph(facts),
             Input::Costmaps(news) => self.take_costmaps(news),
             Input::SpeedLimit(limit) => self.take_speed_limit(limit),

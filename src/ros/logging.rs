@@ -36,6 +36,11 @@ impl RosLogger {
         logger
     }
 
+    /// Whether any line goes to /rosout.
+    pub(super) fn publishes(&self) -> bool {
+        self.published != LevelFilter::Off
+    }
+
     /// The lines that have not been published yet, oldest first.
     pub(super) fn take_waiting(&self) -> VecDeque<RosLog> {
         std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))

@@ -80,7 +80,12 @@ enum Input {
     /// The operator asks for something.
     Request(Request, oneshot::Sender<Outcome>),
     /// Settings were changed. They have been checked.
-    Settings(Box<Settings>),
+    Settings {
+        /// As they are after the change.
+        settings: Box<Settings>,
+        /// Whether the mode was among what was changed: else it is that of the moment, which a service may change meanwhile.
+        mode_is_meant: bool,
+    },
     /// Who publishes what.
     Graph(GraphFacts),
     /// Whether the costmaps see anything.
@@ -94,11 +99,13 @@ enum Input {
 const HELP: &str = "\
 The ROS 2 node of vlm_planner_tuner: costmap images in, planner parameters out.
 
-Usage: planner_tuner_node [--help | --version | --survey] [--ros-args ARGUMENTS]
+Usage: planner_tuner_node [--help | --help-parameters | --version | --survey] [--ros-args ARGUMENTS]
 
 Options:
   -h, --help     This text
   -V, --version  The version
+  --help-parameters
+                 The node's parameters: default, what is accepted, what each is
   --survey       Look at topics, QoS and the planner's parameters, print one JSON object, and end
                  (planner_tuner doctor asks for it)
 
@@ -109,7 +116,7 @@ ROS arguments:
   --log-level LEVEL           debug, info, warn, error; LOGGER:=LEVEL for one logger
 
 The model is named by the parameters base, checkpoint and policy; mode is shadow (set nothing), active or disabled.
-All parameters of a running node, with their ranges: ros2 param describe /planner_tuner NAME
+--help-parameters lists all parameters; of a running node: ros2 param describe /planner_tuner NAME
 
 Examples:
   planner_tuner_node --ros-args -p base:=Qwen/Qwen2.5-VL-3B-Instruct -p checkpoint:=/models/dwa
@@ -128,6 +135,7 @@ pub fn main() -> ExitCode {
     match own.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [] => run(Settings::model_loader),
         ["-h" | "--help"] => say(HELP),
+        ["--help-parameters"] => say(&Settings::help()),
         ["-V" | "--version"] => say(concat!("planner_tuner_node ", env!("CARGO_PKG_VERSION"), "\n")),
         ["--survey", ..] => ended(survey::run()),
         [unknown, ..] => {

@@ -141,7 +141,10 @@ impl Control {
         self.publish_status();
     }
 
-    pub(super) fn take_settings(&mut self, settings: Settings) {
+    pub(super) fn take_settings(&mut self, mut settings: Settings, mode_is_meant: bool) {
+        if !mode_is_meant {
+            settings.mode.clone_from(&self.settings.mode);
+        }
         let changed = settings.differences(&self.settings);
         if !changed.is_empty() {
             log::info!("parameters were changed: {}", changed.join(", "));

@@ -23,12 +23,13 @@ pub(super) struct Outlet {
     drawn: Option<Publisher<Image>>,
     status: Publisher<DiagnosticStatus>,
     diagnostics: Publisher<DiagnosticArray>,
-    rosout: Publisher<RosLog>,
+    /// Unless it was switched off (`--disable-rosout-logs`).
+    rosout: Option<Publisher<RosLog>>,
     controller: Publisher<RosString>,
 }
 
 impl Outlet {
-    pub(super) fn new(node: &mut r2r::Node, draws_images: bool) -> Result<Self, NodeError> {
+    pub(super) fn new(node: &mut r2r::Node, draws_images: bool, logs_to_rosout: bool) -> Result<Self, NodeError> {
         let reliable = QosProfile::default;
         let latched = || QosProfile::default().keep_last(1).transient_local();
         Ok(Self {
@@ -42,7 +43,13 @@ impl Outlet {
             },
             status: node.create_publisher("~/status", latched())?,
             diagnostics: node.create_publisher("/diagnostics", reliable())?,
-            rosout: node.create_publisher("/rosout", QosProfile::default().keep_last(1000).transient_local())?,
+            rosout: match logs_to_rosout {
+                true => {
+                    let qos = QosProfile::default().keep_last(1000).transient_local();
+                    Some(node.create_publisher("/rosout", qos)?)
+                }
+                false => None,
+            },
             controller: node.create_publisher("controller_selector", latched())?,
         })
     }
@@ -99,7 +106,9 @@ impl Outlet {
 
     pub(super) fn log(&self, lines: impl IntoIterator<Item = RosLog>) {
         // A failure to log is not logged.
-        lines.into_iter().for_each(|line| drop(self.rosout.publish(&line)));
+        for line in lines {
+            self.rosout.as_ref().map(|rosout| rosout.publish(&line).ok());
+        }
     }
 
     /// How many listen to which controller is to be used.

@@ -128,7 +128,8 @@ impl ParameterServer {
                 };
                 let changed_parameters = parameters.iter().map(now).collect();
                 // The node is on its way out if nobody listens any more.
-                self.inputs.send(Input::Settings(Box::new(settings))).await.ok();
+                let mode_is_meant = parameters.iter().any(|parameter| parameter.name == "mode");
+                self.inputs.send(Input::Settings { settings: Box::new(settings), mode_is_meant }).await.ok();
                 self.tell(changed_parameters);
                 SetParametersResult { successful: true, ..Default::default() }
             }

@@ -9,13 +9,14 @@ use super::inference::Decided;
 use super::{SettingError, Settings};
 use crate::frame::StampedFrame;
 use crate::identity::{ExtractorId, PolicyId};
-use crate::nav2::{ParameterStatus, TargetStatus};
+use crate::nav2::{BankedController, ParameterStatus, TargetStatus};
 use crate::origin::identify;
 use crate::planner::{PlannerParameters, PlannerSpec};
 use crate::recording::DriveEvent;
 use crate::transition::log::{BackgroundLog, FolderStore, LogEntry, LogSettings, LogState, LogStatus, Placement};
 use crate::transition::{
-    EpisodeRecorder, EpisodeRules, Exploration, MadeDecision, ParameterOutcome, RewardWeights, Session,
+    ChosenController, EpisodeRecorder, EpisodeRules, Exploration, MadeDecision, ParameterOutcome, RewardWeights,
+    Session,
 };
 use crate::tuner::ModelSpec;
 use crate::vision_language::hub::{HubEnvironment, ModelSource};
@@ -151,6 +152,15 @@ impl NodeLog {
             of.map(|status| outcome(&status.status))
                 .max_by_key(|outcome| severity(*outcome))
                 .unwrap_or(ParameterOutcome::NotSet)
+        }));
+    }
+
+    /// The controller that a bank chose for the last decision.
+    pub fn controller(&mut self, controller: Option<&BankedController>) {
+        let Some(recorder) = &mut self.recorder else { return };
+        recorder.controller(controller.map(|controller| ChosenController {
+            id: controller.id().to_owned(),
+            values: controller.values().map(|(name, value)| (name.to_owned(), value)).collect(),
         }));
     }
 

@@ -90,6 +90,8 @@ impl Control {
     pub(super) fn log_outcomes(&mut self, statuses: &[ParameterStatus]) {
         if let Some(log) = self.log.as_mut().filter(|_| self.mode == Mode::Active) {
             log.outcomes(statuses);
+            let bank = self.sink.mapping().bank();
+            log.controller(bank.and_then(|bank| bank.controller(self.sink.controller()?)));
         }
     }
 

@@ -9,7 +9,8 @@ use vlm_planner_tuner::drive::{EpisodeEvent, Pose, Position};
 use vlm_planner_tuner::frame::Stamp;
 use vlm_planner_tuner::transition::log::LogEntry;
 use vlm_planner_tuner::transition::{
-    Ending, EpisodeRecorder, EpisodeRules, MadeDecision, ParameterOutcome, RewardWeights, Step, Truncation,
+    ChosenController, Ending, EpisodeRecorder, EpisodeRules, MadeDecision, ParameterOutcome, RewardWeights, Step,
+    Truncation,
 };
 
 fn recorder(time_out: Option<f64>) -> EpisodeRecorder {
@@ -30,7 +31,7 @@ fn decision(index: u64) -> MadeDecision {
 fn decision_at(index: u64, stamp: Stamp) -> MadeDecision {
     let Step { velocity, feature, action, noise, explored, parameters, .. } = step(index, Ending::Continues);
     let frame = Arc::new(frame(index));
-    MadeDecision { stamp, frame, velocity, feature, action, noise, explored, parameters }
+    MadeDecision { stamp, frame, velocity, feature, action, noise, explored, parameters, controller: None }
 }
 
 fn at(x: f64) -> Pose {
@@ -44,9 +45,12 @@ fn a_step_is_known_when_the_next_decision_is_made() {
     recorder.goal(Position { x: 10.0, y: 0.0 });
     assert!(recorder.decided(decision(0)).is_none());
     recorder.outcomes([ParameterOutcome::Applied, ParameterOutcome::Stored, ParameterOutcome::Refused]);
+    let chosen = ChosenController { id: "FollowPath3".into(), values: vec![("max_vel_x".into(), 0.8)] };
+    recorder.controller(Some(chosen.clone()));
     recorder.pose(at(0.5));
     recorder.nearest_laser(Some(0.4));
     let LogEntry { head, step: first, frame: first_frame } = recorder.decided(decision(1)).unwrap();
+    assert_eq!(first.controller, Some(chosen));
     assert_eq!(head.session.episode, "20231114T221320.000Z_dwa_test_0000");
     assert_eq!(head.session.feature_length, episode::FEATURE);
     assert_eq!((first.index, first.frame.0, first.ending, first.pose), (0, 0, Ending::Continues, Some(at(0.0))));

@@ -11,8 +11,8 @@ use vlm_planner_tuner::numbers::Action;
 use vlm_planner_tuner::numbers::Feature;
 use vlm_planner_tuner::transition::log::{FolderStore, Placement, Rotation};
 use vlm_planner_tuner::transition::{
-    Ending, EpisodeWriter, FrameNumber, LogHead, ParameterOutcome, RewardTerms, RewardWeights, SentParameter, Session,
-    Step,
+    ChosenController, Ending, EpisodeWriter, FrameNumber, LogHead, ParameterOutcome, RewardTerms, RewardWeights,
+    SentParameter, Session, Step,
 };
 
 pub const FEATURE: usize = 5;
@@ -62,6 +62,10 @@ pub fn step(index: u64, ending: Ending) -> Step {
             .zip([0.1 + 0.2, 7.0, 0.3 + index as f64 * 1e-9])
             .map(|(name, value)| SentParameter { name: (*name).to_owned(), value, outcome: ParameterOutcome::Stored })
             .collect(),
+        controller: (index % 4 == 2).then(|| ChosenController {
+            id: format!("FollowPath{}", index % 3),
+            values: PARAMETERS.iter().map(|name| ((*name).to_owned(), 0.1 + index as f64 * 1e-9)).collect(),
+        }),
         terms,
         reward: RewardWeights::default().reward(&terms),
         ending,

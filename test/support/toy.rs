@@ -88,6 +88,7 @@ impl Toy {
             parameters: self.planner.from_action(action.values()).unwrap().iter().map(sent).collect(),
             explored: action.clone(),
             action,
+            controller: None,
             terms: RewardTerms::default(),
             reward,
             ending: if next.is_some() { Ending::Truncated(Truncation::End) } else { Ending::Continues },

@@ -223,6 +223,7 @@ mod n_step_returns {
                 noise: vec![0.0; count],
                 explored: Action::from_values(vec![0.0; count]).unwrap(),
                 parameters: Vec::new(),
+                controller: None,
                 terms: RewardTerms::default(),
                 reward: number("reward", time) as f32,
                 ending,

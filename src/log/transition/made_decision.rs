@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Exploration, ParameterOutcome, SentParameter};
+use super::{ChosenController, Exploration, ParameterOutcome, SentParameter};
 use planner_tuner_core::frame::{BodyVelocity, Frame, Stamp, StampedFrame};
 use planner_tuner_core::numbers::{Action, Feature, NumbersError};
 use planner_tuner_core::planner::{Choice, PlannerError, PlannerParameters};
@@ -26,6 +26,8 @@ pub struct MadeDecision {
     pub explored: Action,
     /// What is sent to the planner.
     pub parameters: Vec<SentParameter>,
+    /// The controller that was chosen from a bank, if one is used; known a moment later.
+    pub controller: Option<ChosenController>,
 }
 
 /// Why a decision cannot be logged. In practice it can: its numbers are finite and in range by construction.
@@ -75,6 +77,7 @@ impl MadeDecision {
             noise,
             explored,
             parameters: sent.collect(),
+            controller: None,
         })
     }
 }

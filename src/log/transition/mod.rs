@@ -19,4 +19,4 @@ pub use recorder::{EpisodeRecorder, EpisodeRules};
 pub use reward::{RewardError, RewardWeights};
 pub use reward_terms::RewardTerms;
 pub use session::Session;
-pub use step::{Ending, FrameNumber, ParameterOutcome, SentParameter, Step, Truncation};
+pub use step::{ChosenController, Ending, FrameNumber, ParameterOutcome, SentParameter, Step, Truncation};

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::log::LogEntry;
 use super::{
-    Ending, FrameNumber, LogHead, MadeDecision, ParameterOutcome, RewardTerms, RewardWeights, Session, Step, Truncation,
+    ChosenController, Ending, FrameNumber, LogHead, MadeDecision, ParameterOutcome, RewardTerms, RewardWeights,
+    Session, Step, Truncation,
 };
 use crate::drive::{EpisodeEvent, Pose, Position};
 use planner_tuner_core::frame::Stamp;
@@ -86,6 +87,13 @@ impl EpisodeRecorder {
         let parameters = self.running.iter_mut().flat_map(|running| &mut running.decision.parameters);
         for (parameter, outcome) in parameters.zip(outcomes) {
             parameter.outcome = outcome;
+        }
+    }
+
+    /// The controller that was chosen from a bank for the last decision.
+    pub fn controller(&mut self, controller: Option<ChosenController>) {
+        if let Some(running) = &mut self.running {
+            running.decision.controller = controller;
         }
     }
 
@@ -178,6 +186,7 @@ impl EpisodeRecorder {
             noise: decision.noise,
             explored: decision.explored,
             parameters: decision.parameters,
+            controller: decision.controller,
             terms,
             reward: running.head.weights.reward(&terms),
             ending,

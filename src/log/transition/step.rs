@@ -34,6 +34,8 @@ pub struct Step {
     pub explored: Action,
     /// What was sent to the planner, in the planner file's order, and what became of each.
     pub parameters: Vec<SentParameter>,
+    /// The controller that was chosen from a bank, where one is used: its values are what the planner drove with.
+    pub controller: Option<ChosenController>,
     /// What the reward is made of.
     pub terms: RewardTerms,
     /// The reward that was given for the terms at the time.
@@ -47,6 +49,15 @@ pub struct Step {
 /// Number of a frame in its log, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FrameNumber(pub u64);
+
+/// A controller of a bank, as it was chosen for a decision.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChosenController {
+    /// Its id in Nav2's `controller_plugins`.
+    pub id: String,
+    /// Planner parameters, with the values that it is configured with.
+    pub values: Vec<(String, f64)>,
+}
 
 /// Whether an episode goes on after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 use super::check::Refusal;
 use crate::drive::{Pose, Position};
 use crate::transition::{
-    Ending, FrameNumber, LogHead, ParameterOutcome, RewardTerms, SentParameter, Session, Step, Truncation,
+    ChosenController, Ending, FrameNumber, LogHead, ParameterOutcome, RewardTerms, SentParameter, Session, Step,
+    Truncation,
 };
 use planner_tuner_core::frame::{BodyVelocity, Stamp};
 use planner_tuner_core::numbers::Action;
@@ -30,6 +31,9 @@ struct StepRecord {
     explored: Vec<f32>,
     parameters: Map<String, Value>,
     outcomes: Map<String, Value>,
+    /// From version 0.1 on, where a bank is used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    controller: Option<ControllerRecord>,
     terms: TermsRecord,
     reward: f32,
     terminated: bool,
@@ -47,6 +51,12 @@ struct PoseRecord {
     x: f64,
     y: f64,
     yaw: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ControllerRecord {
+    id: String,
+    values: Map<String, Value>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -125,6 +135,10 @@ pub(super) fn to_json(step: &Step, session: &Session) -> Result<Vec<u8>, serde_j
         explored: step.explored.values().to_vec(),
         parameters: sent.iter().map(|sent| (sent.name.clone(), sent.value.into())).collect(),
         outcomes: sent.iter().map(|sent| (sent.name.clone(), sent.outcome.name().into())).collect(),
+        controller: step.controller.as_ref().map(|ChosenController { id, values }| ControllerRecord {
+            id: id.clone(),
+            values: values.iter().map(|(name, value)| (name.clone(), (*value).into())).collect(),
+        }),
         terms: TermsRecord {
             progress_m: step.terms.progress_m,
             nearest_laser_m: step.terms.nearest_laser_m,
@@ -182,10 +196,22 @@ pub(super) fn from_json(json: &[u8], head: &LogHead) -> Result<Step, (Refusal, S
         explored: action(record.explored)?,
         parameters: parameters(&record.parameters, &record.outcomes)
             .map_err(|problem| (Refusal::Parameters, problem))?,
+        controller: record.controller.map(controller).transpose().map_err(|problem| (Refusal::Parameters, problem))?,
         terms: RewardTerms { progress_m, nearest_laser_m, collision, success, time_out },
         reward: record.reward,
         ending,
         next_feature: record.next_feature.map(feature).transpose()?,
+    })
+}
+
+fn controller(record: ControllerRecord) -> Result<ChosenController, String> {
+    let number = |(name, value): (String, Value)| match value.as_f64() {
+        Some(number) => Ok((name, number)),
+        None => Err(format!("controller {}: {} is no number", record.id.escape_debug(), name.escape_debug())),
+    };
+    Ok(ChosenController {
+        values: record.values.into_iter().map(number).collect::<Result<_, _>>()?,
+        id: record.id.clone(),
     })
 }
 
@@ -231,6 +257,10 @@ pub(super) fn schema(session: &Session) -> Value {
             "explored": numbers,
             "parameters": by_name("number"),
             "outcomes": by_name("string"),
+            "controller": object(Map::from_iter([
+                ("id".to_owned(), of("string")),
+                ("values".to_owned(), by_name("number")),
+            ])),
             "terms": object(terms),
             "reward": of("number"),
             "terminated": of("boolean"),

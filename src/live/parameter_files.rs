@@ -162,7 +162,9 @@ fn settle(sections: &[Section], node: &str) -> Result<NodeParameters, ParameterF
             let refuse = |error| ParameterFileError::Setting { origin: origin.name(&section.nodes), error };
             let declaration = match Settings::declaration(name) {
                 Ok(declaration) => declaration,
-                Err(error) if is_shared && *origin != Origin::CommandLine => {
+                // Of a shared section. And of a `-p`, which launch_ros's SetParameter gives to every node, unless it looks like one
+                // of this node's that is misspelled.
+                Err(error) if is_shared && (*origin != Origin::CommandLine || !is_misspelled(&error)) => {
                     remarks.push((Level::Warn, format!("{}: {error}; ignored", origin.name(&section.nodes))));
                     continue;
                 }
@@ -188,6 +190,11 @@ fn settle(sections: &[Section], node: &str) -> Result<NodeParameters, ParameterF
         remarks.push(remark_on(file, sections, node));
     }
     Ok(NodeParameters { settings, remarks })
+}
+
+/// Whether an unknown name is close to a known one.
+fn is_misspelled(error: &SettingError) -> bool {
+    matches!(error, SettingError::Unknown { hint, .. } if !hint.is_empty())
 }
 
 /// Which sections of a file gave values, and which matched nothing.
@@ -499,6 +506,8 @@ mod tests {
         assert!(
             read_parameters(&[rule("hold_timout")], "/tuner").unwrap_err().to_string().starts_with("-p: there is no")
         );
+        let for_all = read_parameters(&[rule("xyzzy")], "/tuner").unwrap().remarks;
+        assert!(for_all.iter().any(|(level, said)| *level == Level::Warn && said.contains("'xyzzy'")), "{for_all:?}");
         assert!(read_parameters(&[rule("qos_overrides./clock.depth")], "/tuner").is_ok());
     }
 

@@ -21,6 +21,7 @@ use super::services::Outcome;
 use super::spin::Spinning;
 use super::surroundings::{Painter, SharedSurroundings};
 use super::{Input, NodeError};
+use vlm_planner_tuner::frame::Stamp;
 use vlm_planner_tuner::live::inference::{self, Loader, Order};
 use vlm_planner_tuner::live::{Arrived, ClockWatch, DrivingTime, Latencies, NodeLog, Settings};
 use vlm_planner_tuner::nav2::{Mapping, NodeName, PlannerSink, use_after_free};
@@ -63,6 +64,8 @@ pub(super) struct Control {
     pub(super) painter: Painter,
     /// A scan that waits for the odometry behind it.
     pub(super) waiting: Option<Arrived<ImageMessage>>,
+    /// Stamp of the image that was considered last, and since when.
+    pub(super) waiting_since: Option<(Stamp, Moment)>,
     pub(super) outlet: Outlet,
 
     pub(super) model: Model,
@@ -134,6 +137,7 @@ impl Control {
             images,
             painter: Painter::new(surroundings),
             waiting: None,
+            waiting_since: None,
             outlet: Outlet::new(node, settings.draws_images(), logger.publishes())?,
             model: Model::Loading,
             orders: orders.map_err(NodeError::Thread)?,

@@ -10,7 +10,7 @@ use super::surroundings::NoImage;
 use vlm_planner_tuner::frame::{Frame, Stamp, odd_appearance};
 use vlm_planner_tuner::live::inference::{Decided, Job, Order};
 use vlm_planner_tuner::nav2::TargetStatus;
-use vlm_planner_tuner::planner::guard::{FrameArrival, FrameVerdict, Mode, Status, image_hash};
+use vlm_planner_tuner::planner::guard::{FrameArrival, FrameVerdict, Mode, Moment, Status, image_hash};
 
 /// An image that came before the first odometry waits this long for it: publishers start a moment apart.
 const ODOMETRY_MAY_FOLLOW: Duration = Duration::from_millis(200);
@@ -48,7 +48,8 @@ impl Control {
             self.schedule = schedule;
             return;
         }
-        if !self.any_velocity && !self.settings.assume_stationary && arrived.at.elapsed() < ODOMETRY_MAY_FOLLOW {
+        let waited = self.waited(stamp, now);
+        if !self.any_velocity && !self.settings.assume_stationary && waited < ODOMETRY_MAY_FOLLOW {
             match arrived.message {
                 // Kept: scans come so often that none would ever have waited for long enough.
                 ImageMessage::Scan(_) => self.waiting = Some(arrived),
@@ -57,7 +58,7 @@ impl Control {
             return;
         }
         if let ImageMessage::Scan(_) = &arrived.message
-            && self.painter.should_wait(stamp, arrived.at)
+            && self.painter.should_wait(stamp, waited)
         {
             self.waiting = Some(arrived);
             return;
@@ -102,6 +103,17 @@ impl Control {
                 self.order(Order::Decide(Job { frame, ticket }));
             }
             Err(reaction) => self.react_to(Some(reaction)),
+        }
+    }
+
+    /// How long the image of this stamp has been waiting for odometry: a slow simulation's comes as much later.
+    fn waited(&mut self, stamp: Stamp, now: Moment) -> Duration {
+        match self.waiting_since {
+            Some((of, since)) if of == stamp => now.since(since),
+            _ => {
+                self.waiting_since = Some((stamp, now));
+                Duration::ZERO
+            }
         }
     }
 

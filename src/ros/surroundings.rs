@@ -1,7 +1,7 @@
 //! What images are drawn from, with `image_source: render`: messages become those of [`vlm_planner_tuner::scene`].
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _};
 use nalgebra::Point2;
@@ -244,9 +244,9 @@ impl Painter {
         self.surroundings.lock().clock_was_set_back(now);
     }
 
-    /// Whether the odometry behind a scan may still come.
-    pub(super) fn should_wait(&self, stamp: Stamp, received: Instant) -> bool {
-        received.elapsed() < Surroundings::ODOMETRY_MAY_FOLLOW && !self.surroundings.lock().has_pose_for(stamp)
+    /// Whether the odometry behind a scan that has waited for so long may still come.
+    pub(super) fn should_wait(&self, stamp: Stamp, waited: Duration) -> bool {
+        waited < Surroundings::ODOMETRY_MAY_FOLLOW && !self.surroundings.lock().has_pose_for(stamp)
     }
 
     /// The image of a scan, or why there is none.

@@ -6,6 +6,7 @@ in rclcpp's words by rclpy itself. Arguments add faults:
     --swallow               never answers from the first set on
     --die-on N              killed in the N-th set, as by a use-after-free
     --without NAME          does not declare that parameter
+    --declare JSON          declares these on the controller_server, too
     --costmap sees|blind    publishes a scan with a wall around, and a local costmap that has it or has nothing
     --state STATE           is a managed node in that state; {"state": ..., "from": ...} on stdin changes it
 Every set is reported as a JSON line on stdout.
@@ -121,11 +122,12 @@ def main():
     parser.add_argument('--without', action='append', default=[])
     parser.add_argument('--swallow', action='store_true')
     parser.add_argument('--die-on', type=int, default=0)
+    parser.add_argument('--declare', type=json.loads, default={})
     parser.add_argument('--costmap', choices=['sees', 'blind'])
     parser.add_argument('--state', type=int)
     faults = parser.parse_args()
     rclpy.init()
-    controller = Server('controller_server', '/', CONTROLLER, faults)
+    controller = Server('controller_server', '/', {**CONTROLLER, **faults.declare}, faults)
     costmap = Server('local_costmap', '/local_costmap', COSTMAP, faults)
     if faults.costmap:
         costmap.see(faults.costmap == 'blind')

@@ -62,6 +62,11 @@ fn r01_the_second_of_two_equal_nodes_yields() {
     told(&mut second, "another node of the name /planner_tuner tunes the same planner");
     peer.0.heard.clear();
     peer.decision_with("decision of the first, still carried out", PATIENCE, applied);
+    // R15: the other one does not wait for anything.
+    let of_the_second = |line: &Value| line["message"].as_str().is_some_and(|text| text.ends_with(": not set"));
+    let line = diagnostics(&mut peer, "planner_tuner: max_vel_x", of_the_second);
+    assert!(line["message"].as_str().unwrap().contains("tunes the same planner"), "{line}");
+    assert_eq!(line["values"]["status"], "not_set");
     assert!(!first.talk().iter().any(|line| line.contains("tunes the same planner")), "{:#?}", first.said);
 }
 
@@ -192,7 +197,8 @@ fn r10_r11_and_r20_what_is_wrong_at_start_is_named() {
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
     let file = file.to_str().unwrap();
-    let cases: [(&[&str], &[(&str, Option<&str>)], Option<i32>, &str); 7] = [
+    let cases: [(&[&str], &[(&str, Option<&str>)], Option<i32>, &str); 8] = [
+        (&["--help-parameters"], &[], Some(0), "hold_timeout  [2] 0.1 to 600 s"),
         (&["--help"], &[], Some(0), "Usage: planner_tuner_node"),
         (&["--version"], &[], Some(0), "planner_tuner_node 0."),
         (&["--hlep"], &[], Some(2), "unknown argument '--hlep'"),
@@ -248,6 +254,10 @@ fn r17_rosout_listens_to_the_arguments() {
         peer.0.listen(SECOND);
         let info = peer.0.heard("log").iter().filter(|line| line["level"] == 20).count();
         assert_eq!(info, 0, "{quiet:?}");
+        peer.tell(json!({"do": "publishers", "topic": "/rosout"}));
+        let nodes = peer.0.event("publishers", PATIENCE)["nodes"].clone();
+        let publishes = nodes.as_array().unwrap().contains(&json!("planner_tuner"));
+        assert_eq!(publishes, quiet != ["--disable-rosout-logs"], "{nodes}");
         node.kill();
     }
 }

@@ -1,6 +1,9 @@
 //! The node beside Nav2 as it was measured: others' sets, clean ends, states, blind costmaps.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
+use vlm_planner_tuner::nav2::{Mapping, RosValue, banked_parameters, mapping_with_bank};
+use vlm_planner_tuner::planner::PlannerSpec;
+use vlm_planner_tuner::transition::logs_in;
 
 use crate::harness::{PATIENCE, Peer, Process, Ros, SECOND, status_of};
 
@@ -122,4 +125,81 @@ fn a_costmap_that_sees_is_none() {
         line["event"] == "diagnostics" && line.to_string().contains("has obstacles where the scan has returns")
     });
     assert_eq!(said(&mut node, "the costmap is blind"), 0, "{:?}", node.said);
+}
+
+/// A bank of the safe defaults and one faster controller, and what Nav2 declares for it.
+fn bank() -> (String, Map<String, Value>) {
+    let planner = PlannerSpec::builtin("dwa").unwrap();
+    let parameters = banked_parameters(&planner).unwrap();
+    let safe: Vec<f64> = parameters.iter().map(|parameter| parameter.safe_default()).collect();
+    let text = mapping_with_bank(&parameters, &[safe, vec![1.6, 2.4, 12.0, 40.0, 1.2, 1.5]]);
+    let mapping = Mapping::from_yaml(&text, "nav2_bank.yaml", &planner).unwrap();
+    let expected = mapping.bank().unwrap().controllers().iter().flat_map(|controller| controller.expected());
+    let value = |value: &RosValue| match value {
+        RosValue::Double(value) => json!(value),
+        RosValue::Integer(value) => json!(value),
+    };
+    let declared = expected.map(|(_, name, given)| (name.clone(), value(given))).collect();
+    (text, declared)
+}
+
+#[test]
+fn a_bank_is_chosen_from_only_while_somebody_listens_and_nothing_is_set() {
+    let Some(ros) = Ros::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (file, logs) = (folder.path().join("nav2_bank.yaml"), folder.path().join("logs"));
+    let (text, declared) = bank();
+    std::fs::write(&file, text).unwrap();
+    let mut nav2 = ros.nav2(&["--declare", &Value::Object(declared).to_string()]);
+    let arguments =
+        [format!("mapping:={}", file.display()), "mode:=active".into(), format!("log_folder:={}", logs.display())];
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let model = ["image_transport:=compressed", "good_frames:=1", "slew_rate:=0.0"];
+    let mut node = ros.node(&[&arguments[..], &model].concat());
+    let mut peer = ros.peer();
+    peer.tell(json!({"do": "play", "rate": 4.0, "count": 2000, "transport": "compressed"}));
+    let nobody = |line: &Value| status_of(line, "max_vel_x") == "not_selected";
+    peer.decision_with("decision that nobody hears of", PATIENCE, nobody);
+
+    peer.tell(json!({"do": "listen", "topic": "selector"}));
+    let chosen = peer.0.event("selector", PATIENCE)["text"].as_str().unwrap().to_owned();
+    let selected = |line: &Value| status_of(line, "max_vel_x") == "selected";
+    let decision = peer.decision_with("decision that a controller was selected for", PATIENCE, selected);
+    let controller = if chosen == "FollowPath" { 0.5 } else { 1.6 };
+    let of = |name: &str| decision["parameters"].as_array().unwrap().iter().find(|line| line["name"] == *name).unwrap();
+    // What the controller has, not what was wanted.
+    assert_eq!(of("planner_tuner: max_vel_x")["value"], controller.to_string(), "{decision}");
+    peer.decision(PATIENCE);
+    peer.decision(PATIENCE);
+
+    nav2.listen(SECOND / 2);
+    let sets: Vec<&Value> = nav2.heard("set").into_iter().filter(|set| set["node"] == "/controller_server").collect();
+    assert!(sets.is_empty(), "nothing is set on the controller server: {sets:?}");
+    node.signal("-INT");
+    node.wait(PATIENCE).expect("it ends");
+    let episodes = logs_in(&logs).unwrap().episodes;
+    let steps: Vec<_> = episodes.iter().flat_map(|files| files.read().unwrap().steps).collect();
+    let logged = steps.iter().filter_map(|step| step.controller.as_ref()).find(|logged| logged.id == chosen);
+    let speed = logged.unwrap().values.iter().find(|(name, _)| name == "max_vel_x").unwrap();
+    assert_eq!(speed.1, controller, "{logged:?}");
+}
+
+#[test]
+fn a_bank_whose_controllers_are_others_is_not_chosen_from() {
+    let Some(ros) = Ros::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("nav2_bank.yaml");
+    let (text, mut declared) = bank();
+    std::fs::write(&file, text).unwrap();
+    let name = declared.keys().find(|name| name.ends_with(".max_vel_x")).unwrap().clone();
+    declared.insert(name.clone(), json!(0.123));
+    let _nav2 = ros.nav2(&["--declare", &Value::Object(declared).to_string()]);
+    let mut node = ros.stub_node("{}", &[&format!("mapping:={}", file.display()), "mode:=active"]);
+    let mut peer = ros.peer();
+    peer.tell(json!({"do": "listen", "topic": "selector"}));
+    peer.0.event("listening", PATIENCE);
+    peer.tell(json!({"do": "play", "rate": 4.0, "count": 2000}));
+    let refused = |line: &Value| line.to_string().contains(&name) && status_of(line, "max_vel_x") == "not_selected";
+    let decision = peer.decision_with("decision that says which value is another", PATIENCE, refused);
+    assert!(decision.to_string().contains("0.123"), "{decision}: {:?}", node.talk());
 }

@@ -191,9 +191,11 @@ fn feature_and_attention_come_on_demand() {
         peer.tell(json!({"do": "listen", "topic": topic}));
         peer.0.event("listening", PATIENCE);
     }
-    peer.tell(json!({"do": "play", "rate": 4.0, "count": 1000, "transport": "compressed"}));
+    let play = json!({"do": "play", "rate": 4.0, "count": 1000, "transport": "compressed", "frame_id": "base_link"});
+    peer.tell(play);
     assert_eq!(peer.0.event("feature", PATIENCE)["size"], 32);
-    assert_eq!(peer.0.event("attention", PATIENCE)["size"], 600 * 400 * 3);
+    let attention = peer.0.event("attention", PATIENCE);
+    assert_eq!((&attention["size"], &attention["frame_id"]), (&json!(600 * 400 * 3), &json!("base_link")), "R23");
 
     // The policy's files are read again; a stub of a model has none and says so.
     peer.tell(json!({"do": "trigger", "service": "reload_policy"}));

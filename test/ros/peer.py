@@ -144,9 +144,14 @@ class Peer(Scenes, Node):
 
         def heard(message):
             size = 0 if kind is String else len(message.data)
-            report(topic, size=size, text=message.data if kind is String else '')
+            frame = message.header.frame_id if kind is Image else ''
+            report(topic, size=size, frame_id=frame, text=message.data if kind is String else '')
         self.create_subscription(kind, name, heard, qos)
         report('listening', topic=topic)
+
+    def do_publishers(self, topic):
+        found = self.get_publishers_info_by_topic(topic)
+        report('publishers', topic=topic, nodes=[info.node_name for info in found])
 
     def do_play(self, **options):
         self.do_stop()
@@ -160,7 +165,7 @@ class Peer(Scenes, Node):
             self.player.join()
 
     def play(self, rate=2.0, count=None, speed=None, transport='raw', topic=None, odometry=True, stamps='now',
-             offset=0.0, still=False, velocity=None, reliable=False, mend=None, first=0):
+             offset=0.0, still=False, velocity=None, reliable=False, mend=None, first=0, frame_id=''):
         """Publishes the drive. With `speed` its own stamps on a /clock that runs that much faster than time, else at
         `rate` with stamps of now plus `offset` seconds."""
         kind = CompressedImage if transport == 'compressed' else Image
@@ -205,6 +210,7 @@ class Peer(Scenes, Node):
                 twists.publish(twist)
             image = raws[index] if raws else self.frames.compressed(index)
             set_stamp(image.header, stamp)
+            image.header.frame_id = frame_id
             for field, value in (mend or {}).items():
                 setattr(image, field, array.array('B', value) if field == 'data' else value)
             images.publish(image)

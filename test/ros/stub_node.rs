@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use candle_core::{Device, Tensor};
 use vlm_planner_tuner::feature::{AttentionMap, EncodedFrame, ExtractedFeature, FeatureError};
 use vlm_planner_tuner::frame::{BodyVelocity, Frame};
 use vlm_planner_tuner::live::{Decider, LoadError};

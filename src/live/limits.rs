@@ -180,7 +180,8 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let refusal = |settings: Settings| settings.model_loader().err().unwrap().to_string();
-        let settings = Settings { base: "base".into(), checkpoint: "checkpoint".into(), ..Settings::default() };
+        let settings = Settings { base: "./base".into(), checkpoint: "checkpoint".into(), ..Settings::default() };
+        assert!(refusal(Settings { base: "base".into(), ..settings.clone() }).contains("'base'"));
         assert!(refusal(Settings { base: String::new(), ..settings.clone() }).contains("'base' is not set"));
         assert!(refusal(Settings { device: "gpu".into(), ..settings.clone() }).contains("'gpu'"));
         assert!(refusal(Settings { dtype: "f8".into(), ..settings.clone() }).contains("expected f32 or bf16, or auto"));

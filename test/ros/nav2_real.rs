@@ -1,11 +1,14 @@
 //! The node beside Nav2 as it was measured: others' sets, clean ends, states, blind costmaps.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 use vlm_planner_tuner::nav2::{Mapping, RosValue, banked_parameters, mapping_with_bank};
 use vlm_planner_tuner::planner::PlannerSpec;
 use vlm_planner_tuner::transition::logs_in;
 
 use crate::harness::{PATIENCE, Peer, Process, Ros, SECOND, status_of};
+use crate::support::say;
 
 const ACTIVE: [&str; 3] = ["mapping:=nav2_dwb", "mode:=active", "slew_rate:=0.0"];
 const ACTIVE_STATE: &str = "3";
@@ -202,4 +205,50 @@ fn a_bank_whose_controllers_are_others_is_not_chosen_from() {
     let refused = |line: &Value| line.to_string().contains(&name) && status_of(line, "max_vel_x") == "not_selected";
     let decision = peer.decision_with("decision that says which value is another", PATIENCE, refused);
     assert!(decision.to_string().contains("0.123"), "{decision}: {:?}", node.talk());
+}
+
+/// A policy that wanders over its ranges, on an MPPI that loses speed with each set: sets on the controller, and the share of its
+/// speed that is left.
+fn wander_on_mppi(ros: &Ros, time: Duration) -> (u64, f64) {
+    let mut nav2 = ros.nav2(&["--mppi"]);
+    let _node = ros.stub_node("{}", &["planner:=mppi", "mapping:=nav2_mppi", "mode:=active"]);
+    let mut peer = ros.peer();
+    peer.tell(json!({"do": "play", "rate": 4.0, "count": 100_000}));
+    nav2.wait_for("a first set", PATIENCE, |line| line["event"] == "set" && line["node"] == "/controller_server");
+    nav2.listen(time);
+    let last = (*nav2.heard("speed").last().unwrap()).clone();
+    (last["sets"].as_u64().unwrap(), last["mean"].as_f64().unwrap() / 0.49)
+}
+
+#[test]
+fn a_wandering_policy_leaves_mppi_its_speed() {
+    let Some(ros) = Ros::find() else { return };
+    let (sets, share) = wander_on_mppi(&ros, 24 * SECOND);
+    say(&format!("MPPI over DDS: {sets} sets in 24 s, {share:.3} of its speed"));
+    assert!(sets <= 6 && share >= 0.9, "{sets} sets, {share}");
+}
+
+/// The bar of five minutes: `bash .ci/with-ros cargo test --release --features ros --test ros -- --ignored five_minutes`
+#[test]
+#[ignore = "takes five minutes"]
+fn a_wandering_policy_leaves_mppi_its_speed_for_five_minutes() {
+    let Some(ros) = Ros::find() else { return };
+    let (sets, share) = wander_on_mppi(&ros, 300 * SECOND);
+    say(&format!("MPPI over DDS: {sets} sets in 300 s, {share:.3} of its speed"));
+    assert!(sets <= 60 && share >= 0.9, "{sets} sets, {share}");
+}
+
+#[test]
+fn services_that_nobody_spins_are_waited_for_quietly() {
+    let Some(ros) = Ros::find() else { return };
+    let mut nav2 = ros.nav2(&["--unspun"]);
+    let (mut node, mut peer) = start(&ros);
+    applied(&mut peer);
+    nav2.listen(6 * SECOND);
+    let about = |node: &mut Process| said(node, "local_costmap");
+    let warned = about(&mut node);
+    assert!(warned <= 2, "{:?}", node.said);
+    nav2.tell(json!({"spin": true}));
+    let inflated = |line: &Value| status_of(line, "inflation_radius") == "applied";
+    peer.decision_with("decision that the costmap took", PATIENCE, inflated);
 }

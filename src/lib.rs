@@ -17,6 +17,7 @@
 //! line on top.
 
 pub mod cli;
+mod durable;
 pub mod live;
 pub mod picture;
 

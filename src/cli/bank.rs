@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::model_args::planner_named;
 use super::{Outcome, stdout};
+use crate::durable::replace_file;
 use crate::nav2::{
     ControllerValues, Mapping, banked_parameters, design, mapping_with_bank, nav2_parameters, quantisation_loss,
 };
@@ -54,7 +55,9 @@ pub struct BankArgs {
 /// What cannot be read or written, logs of another planner, and logs without a decision.
 pub fn run(args: &BankArgs) -> anyhow::Result<Outcome> {
     let planner = planner_named(&args.planner)?;
-    let parameters = banked_parameters(&planner)?;
+    let parameters = banked_parameters(&planner).with_context(|| {
+        format!("--planner {}: a bank is made of DWB controllers, which have the parameters of dwa", args.planner)
+    })?;
     let found = logs_in(&args.logs)?;
     let mut complete = found.refused.is_empty();
     for (path, error) in &found.refused {
@@ -119,5 +122,5 @@ fn read(path: &Path) -> anyhow::Result<String> {
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    std::fs::write(path, text).with_context(|| format!("{}: cannot be written", path.display()))
+    replace_file(path, text.as_bytes()).with_context(|| format!("{}: cannot be written", path.display()))
 }

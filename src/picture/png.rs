@@ -1,9 +1,9 @@
 //! Frames as PNG files.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use super::PictureError;
+use crate::durable::replace_file;
 use crate::frame::{Frame, PngEffort};
 
 /// Writes a frame as a PNG file. A reader sees the old file or the whole new one.
@@ -13,23 +13,6 @@ use crate::frame::{Frame, PngEffort};
 pub fn save_png(path: &Path, frame: &Frame) -> Result<(), PictureError> {
     let png = frame.to_png(PngEffort::Small)?;
     replace_file(path, &png).map_err(|source| PictureError::Write { path: path.to_owned(), source })
-}
-
-/// Writes next to the wanted file and renames.
-fn replace_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        // Temporary files are private by default; a picture gets the permissions of any other file.
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.prefix(".picture").tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The command line, as a process.
 
+mod bank;
 mod bench;
 mod commands;
 mod doctor;

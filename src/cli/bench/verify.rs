@@ -25,11 +25,11 @@ struct Form {
 }
 
 /// The CPU computes with the same weights, in f32: f32 then differs by the order of sums, and bf16 by what is rounded after each
-/// layer. (That the weights are bf16 moves the small golden model's feature by 0.020, before any device has computed.)
+/// layer: an H100 is 0.017 off with the small golden model, and 0.028 in NF4, whose weights are rounded to bf16, too. (That the weights are bf16 moves the small golden model's feature by 0.020, before any device has computed.)
 const FORMS: [Form; 3] = [
     Form { name: "f32", format: WeightFormat::F32, quantize: QuantizeChoice::None, bar: 1e-3 },
     Form { name: "bf16", format: WeightFormat::Bf16, quantize: QuantizeChoice::None, bar: 2e-2 },
-    Form { name: "nf4", format: WeightFormat::Bf16, quantize: QuantizeChoice::Nf4, bar: 2e-2 },
+    Form { name: "nf4", format: WeightFormat::Bf16, quantize: QuantizeChoice::Nf4, bar: 5e-2 },
 ];
 
 /// What a model makes of the picture.

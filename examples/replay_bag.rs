@@ -4,7 +4,7 @@
 use vlm_planner_tuner::planner::PlannerSpec;
 use vlm_planner_tuner::recording::{DecisionSchedule, Recording, RecordingOptions};
 use vlm_planner_tuner::tuner::{
-    Compute, DecisionStream, DeviceChoice, ModelSpec, Observation, QuantizeChoice, TunerOptions,
+    Compute, DecisionInput, DecisionStream, DeviceChoice, ModelSpec, QuantizeChoice, TunerOptions,
 };
 use vlm_planner_tuner::vision_language::hub::{HubEnvironment, ModelSource};
 use vlm_planner_tuner::vision_language::processor::PixelBudget;
@@ -28,7 +28,7 @@ fn main() -> anyhow::Result<()> {
     let mut stream = DecisionStream::new(tuner.history_offsets(), schedule.max_gap())?;
     for recorded in recording.by_ref().flatten().filter(|recorded| schedule.is_due(recorded.frame.stamp)) {
         let (stamp, frame) = (recorded.frame.stamp, &*recorded.frame.frame);
-        let observation = Observation { stamp, frame, velocity: recorded.velocity, named_history: None };
+        let observation = DecisionInput { stamp, frame, velocity: recorded.velocity, named_history: None };
         let decided = stream.step(&mut tuner, observation)?;
         let speed = decided.decision.parameters().get("max_vel_x").unwrap_or_default();
         println!("{:8.3} s: max_vel_x {speed:.2} m/s", stamp.seconds());

@@ -24,7 +24,7 @@ pub struct PolicyFollower {
 
 /// Why a policy that lies in the folder is not taken.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum PolicyRefusal {
     /// Its files.
     #[error(transparent)]
     Files(Box<CheckpointError>),
@@ -46,13 +46,13 @@ pub enum Refusal {
     Panicked(String),
 }
 
-impl From<CheckpointError> for Refusal {
+impl From<CheckpointError> for PolicyRefusal {
     fn from(error: CheckpointError) -> Self {
         Self::Files(Box::new(error))
     }
 }
 
-impl From<TunerError> for Refusal {
+impl From<TunerError> for PolicyRefusal {
     fn from(error: TunerError) -> Self {
         Self::Policy(Box::new(error))
     }
@@ -77,7 +77,7 @@ impl PolicyFollower {
     }
 
     /// As [`look`](Self::look), if the last look is [`POLL_INTERVAL`] ago.
-    pub fn poll(&mut self) -> Option<Result<StagedPolicy, Refusal>> {
+    pub fn poll(&mut self) -> Option<Result<StagedPolicy, PolicyRefusal>> {
         if self.looked.is_some_and(|looked| looked.elapsed() < POLL_INTERVAL) {
             return None;
         }
@@ -86,7 +86,7 @@ impl PolicyFollower {
 
     /// Looks at the folder: a new policy that is complete, or why one that lies there is refused. Each policy is judged
     /// once, until its files change.
-    pub fn look(&mut self) -> Option<Result<StagedPolicy, Refusal>> {
+    pub fn look(&mut self) -> Option<Result<StagedPolicy, PolicyRefusal>> {
         self.looked = Some(Instant::now());
         let located = match locate_live(&self.folder) {
             Ok(located) => located,
@@ -110,12 +110,12 @@ impl PolicyFollower {
             Look::Judge => located.open(),
         };
         self.watch.settle(files.clone());
-        let staged = opened.map_err(Refusal::from).and_then(|policy| Ok(self.loader.load(&policy)?));
+        let staged = opened.map_err(PolicyRefusal::from).and_then(|policy| Ok(self.loader.load(&policy)?));
         // Written to while it was read? Then what was read means nothing, and the files are others to the watch.
         (located.fingerprint() == files).then_some(staged)
     }
 
-    fn folder_trouble(&mut self, error: CheckpointError) -> Option<Result<StagedPolicy, Refusal>> {
+    fn folder_trouble(&mut self, error: CheckpointError) -> Option<Result<StagedPolicy, PolicyRefusal>> {
         let message = error.to_string();
         let known = self.trouble.replace(message.clone());
         (known != Some(message)).then(|| Err(error.into()))

@@ -7,11 +7,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::decider::{Aftermath, Decider, LoadError, failure};
-use super::follower::Refusal;
+use super::follower::PolicyRefusal;
 use super::takeover::{Following, StagedSlot, Takeover, follow, take_over, take_staged};
 use crate::frame::{Frame, FrameError, ResetReason};
 use crate::planner::guard::{Failure, Ticket};
-use crate::tuner::{Decision, DecisionStream, Observation, StagedPolicy, StreamedDecision, TunerError};
+use crate::tuner::{Decision, DecisionInput, DecisionStream, StagedPolicy, StreamedDecision, TunerError};
 
 /// Loads the model: at start, and again after its device was lost.
 pub type Loader = Box<dyn Fn() -> Result<Box<dyn Decider>, LoadError> + Send>;
@@ -62,7 +62,7 @@ pub enum Report {
     /// Answer to [`Order::ReloadPolicy`]: why the old policy stays, if it does.
     PolicyReloaded(Result<PathBuf, String>),
     /// A policy of the followed folder has taken over, or why the old one stays.
-    PolicyFollowed(Result<Takeover, Refusal>),
+    PolicyFollowed(Result<Takeover, PolicyRefusal>),
 }
 
 /// A decision with what belongs to it.
@@ -267,7 +267,7 @@ impl Inference {
         report(Report::PolicyFollowed(found.and_then(|policy| self.take_over(policy))));
     }
 
-    fn take_over(&mut self, policy: StagedPolicy) -> Result<Takeover, Refusal> {
+    fn take_over(&mut self, policy: StagedPolicy) -> Result<Takeover, PolicyRefusal> {
         take_over(&mut *self.model, policy, self.allow_large_change).map_err(|kept| {
             self.too_different = kept.too_different;
             kept.refusal
@@ -296,7 +296,7 @@ impl Inference {
 
     fn decide(&mut self, job: Job) -> Result<Decided, TunerError> {
         let start = Instant::now();
-        let observation = Observation {
+        let observation = DecisionInput {
             stamp: job.ticket.stamp(),
             frame: &job.frame,
             velocity: job.ticket.velocity(),

@@ -29,7 +29,7 @@ pub use claim::{Claim, ClaimAction, Claimant};
 pub use clock_watch::ClockWatch;
 pub use decider::{Decider, LoadError};
 pub use driving_time::DrivingTime;
-pub use follower::{POLL_INTERVAL, PolicyFollower, Refusal, policy_at_start};
+pub use follower::{POLL_INTERVAL, PolicyFollower, PolicyRefusal, policy_at_start};
 pub use graph_report::{
     CostmapsReport, FoundParameter, GraphReport, PlannerParameterReport, PlannerReport, PublishedTopic, Publisher,
     TopicProblem, TopicReport,

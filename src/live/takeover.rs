@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::decider::Decider;
-use super::follower::{POLL_INTERVAL, PolicyFollower, Refusal};
+use super::follower::{POLL_INTERVAL, PolicyFollower, PolicyRefusal};
 use super::inference::panic_text;
 use crate::policy::PolicyChange;
 use crate::tuner::{PolicyLoader, StagedPolicy};
@@ -36,7 +36,7 @@ pub struct Takeover {
 #[derive(Debug)]
 pub struct Kept {
     /// Why.
-    pub refusal: Refusal,
+    pub refusal: PolicyRefusal,
     /// The new policy, if all that is wrong is that it changes too much: the operator may allow it yet.
     pub too_different: Option<Box<StagedPolicy>>,
 }
@@ -55,10 +55,10 @@ pub fn take_over(
     let change = match examined {
         Ok(Ok(change)) => change,
         Ok(Err(error)) => return Err(kept(error.into())),
-        Err(panic) => return Err(kept(Refusal::Panicked(panic_text(&*panic)))),
+        Err(panic) => return Err(kept(PolicyRefusal::Panicked(panic_text(&*panic)))),
     };
     if change.is_large() && !allow_large_change {
-        let refusal = Refusal::LargeChange { policy: policy.path().display().to_string(), change };
+        let refusal = PolicyRefusal::LargeChange { policy: policy.path().display().to_string(), change };
         return Err(Kept { too_different: Some(Box::new(policy)), ..kept(refusal) });
     }
     let takeover = Takeover { policy: policy.path().into(), step: policy.step(), change };
@@ -67,10 +67,10 @@ pub fn take_over(
 }
 
 /// A place for the newest policy; the thread that loads puts, the one that decides takes.
-pub(super) type StagedSlot = Mutex<Option<Result<StagedPolicy, Refusal>>>;
+pub(super) type StagedSlot = Mutex<Option<Result<StagedPolicy, PolicyRefusal>>>;
 
 /// Takes what waits.
-pub(super) fn take_staged(slot: &StagedSlot) -> Option<Result<StagedPolicy, Refusal>> {
+pub(super) fn take_staged(slot: &StagedSlot) -> Option<Result<StagedPolicy, PolicyRefusal>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
@@ -82,7 +82,7 @@ pub(super) fn follow(following: &Following, loader: PolicyLoader) -> std::io::Re
     std::thread::Builder::new().name("policy".into()).spawn(move || {
         while let Some(slot) = weak.upgrade() {
             let looked = catch_unwind(AssertUnwindSafe(|| follower.look()));
-            let found = looked.unwrap_or_else(|panic| Some(Err(Refusal::Panicked(panic_text(&*panic)))));
+            let found = looked.unwrap_or_else(|panic| Some(Err(PolicyRefusal::Panicked(panic_text(&*panic)))));
             if let Some(found) = found {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
             }

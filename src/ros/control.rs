@@ -26,7 +26,7 @@ use vlm_planner_tuner::live::inference::{self, Loader, Order};
 use vlm_planner_tuner::live::{Arrived, ClockWatch, DrivingTime, Latencies, NodeLog, Settings};
 use vlm_planner_tuner::nav2::{Mapping, NodeName, PlannerSink, use_after_free};
 use vlm_planner_tuner::planner::envelope::Envelope;
-use vlm_planner_tuner::planner::guard::{Action, ClockEvent, Guard, Level, Mode, Moment, Operator, Reaction};
+use vlm_planner_tuner::planner::guard::{ClockEvent, Guard, Instruction, Level, Mode, Moment, Operator, Reaction};
 use vlm_planner_tuner::planner::{PlannerParameters, PlannerSpec};
 use vlm_planner_tuner::recording::DecisionSchedule;
 
@@ -308,15 +308,15 @@ impl Control {
     }
 
     pub(super) fn react_to(&mut self, reaction: Option<Reaction>) {
-        let Some(Reaction { action, reset_history, transition }) = reaction else { return };
+        let Some(Reaction { instruction, reset_history, transition }) = reaction else { return };
         if let Some(reason) = reset_history {
             log::info!("past frames are forgotten: {reason}");
             self.order(Order::ForgetHistory);
         }
-        match action {
-            Action::Nothing | Action::Hold => {}
-            Action::Decision { parameters, set } => self.publish_parameters(&parameters, set, false),
-            Action::SafeDefaults { parameters, set } => self.publish_parameters(&parameters, set, true),
+        match instruction {
+            Instruction::Nothing | Instruction::Hold => {}
+            Instruction::Decision { parameters, set } => self.publish_parameters(&parameters, set, false),
+            Instruction::SafeDefaults { parameters, set } => self.publish_parameters(&parameters, set, true),
         }
         if let Some(transition) = transition {
             let text = format!("{} -> {}: {}", transition.from.as_str(), transition.to.as_str(), transition.reason);

@@ -10,7 +10,7 @@ const ROWS: usize = 1024;
 
 /// How a parameter changed, in its unit.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ParameterChange {
+pub struct ActorChange {
     /// The parameter.
     pub name: String,
     /// Its unit; empty where there is none.
@@ -38,8 +38,8 @@ pub struct ActorOn<'a> {
 ///
 /// # Errors
 /// When the features have another length.
-pub fn compare_actors(space: &ActionSpace, old: ActorOn<'_>, new: ActorOn<'_>) -> Result<Vec<ParameterChange>> {
-    let blank = |(name, unit): (&String, &&'static str)| ParameterChange {
+pub fn compare_actors(space: &ActionSpace, old: ActorOn<'_>, new: ActorOn<'_>) -> Result<Vec<ActorChange>> {
+    let blank = |(name, unit): (&String, &&'static str)| ActorChange {
         name: name.clone(),
         unit,
         old: 0.0,
@@ -47,7 +47,7 @@ pub fn compare_actors(space: &ActionSpace, old: ActorOn<'_>, new: ActorOn<'_>) -
         mean_change: 0.0,
         largest_change: 0.0,
     };
-    let mut changes: Vec<ParameterChange> = space.names().iter().zip(space.units()).map(blank).collect();
+    let mut changes: Vec<ActorChange> = space.names().iter().zip(space.units()).map(blank).collect();
     let width = old.actor.inputs().max(1);
     let (mut activations, mut before, mut after) = (Activations::default(), Vec::new(), Vec::new());
     for (old_rows, new_rows) in old.features.chunks(width * ROWS).zip(new.features.chunks(width * ROWS)) {

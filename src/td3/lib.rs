@@ -35,7 +35,7 @@ mod update;
 
 pub use action_space::{ActionSpace, Axis};
 pub use batch::Batch;
-pub use comparison::{ActorOn, ParameterChange, compare_actors};
+pub use comparison::{ActorChange, ActorOn, compare_actors};
 pub use config::{Automatic, LearnerSettings, RewardScale, TrainConfig};
 pub use critic::{CriticNumbers, CriticPass, TwinCritic};
 pub use curve_files::CurveFiles;

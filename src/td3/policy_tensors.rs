@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::heads::{HeadTraining, LearningHeads};
-use super::{ActorOn, LogSummary, Mlp, ParameterChange, TrainError, Training};
+use super::{ActorChange, ActorOn, LogSummary, Mlp, TrainError, Training};
 use planner_tuner_core::planner::{ParameterSpec, PlannerSpec};
 use planner_tuner_model::checkpoint::{PolicyOrigin, PolicySet, StateDict};
 
@@ -110,5 +110,5 @@ pub struct Changes {
     /// Logged steps that were looked at.
     pub steps: usize,
     /// What changed, parameter by parameter.
-    pub parameters: Vec<ParameterChange>,
+    pub parameters: Vec<ActorChange>,
 }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use vlm_planner_tuner::numbers::Feature;
 use vlm_planner_tuner::transition::log::Rotation;
 use vlm_planner_tuner::transition::{
-    Damage, Ending, FrameNumber, LoggedEpisode, Refusal, TransitionError, Truncation, logs_in,
+    Damage, Ending, FrameNumber, LoggedEpisode, StepRefusal, TransitionError, Truncation, logs_in,
 };
 
 fn only_file(folder: &Path) -> PathBuf {
@@ -263,15 +263,15 @@ fn what_no_reader_would_take_is_not_written() {
             other => panic!("{other}"),
         }
     };
-    assert_eq!(refused(&|step| step.reward = f32::NAN), Refusal::Reward);
-    assert_eq!(refused(&|step| step.reward = 1001.0), Refusal::Reward);
-    assert_eq!(refused(&|step| step.noise[0] = f32::INFINITY), Refusal::Noise);
-    assert_eq!(refused(&|step| step.noise.truncate(2)), Refusal::Noise);
-    assert_eq!(refused(&|step| step.parameters.swap(0, 1)), Refusal::Parameters);
-    assert_eq!(refused(&|step| step.parameters[0].value = f64::NAN), Refusal::Parameters);
-    assert_eq!(refused(&|step| step.feature = Feature::from_values(vec![0.0; 4]).unwrap()), Refusal::Feature);
-    assert_eq!(refused(&|step| step.terms.progress_m = Some(f64::NAN)), Refusal::Terms);
-    assert_eq!(refused(&|step| step.goal.as_mut().unwrap().x = f64::INFINITY), Refusal::Pose);
+    assert_eq!(refused(&|step| step.reward = f32::NAN), StepRefusal::Reward);
+    assert_eq!(refused(&|step| step.reward = 1001.0), StepRefusal::Reward);
+    assert_eq!(refused(&|step| step.noise[0] = f32::INFINITY), StepRefusal::Noise);
+    assert_eq!(refused(&|step| step.noise.truncate(2)), StepRefusal::Noise);
+    assert_eq!(refused(&|step| step.parameters.swap(0, 1)), StepRefusal::Parameters);
+    assert_eq!(refused(&|step| step.parameters[0].value = f64::NAN), StepRefusal::Parameters);
+    assert_eq!(refused(&|step| step.feature = Feature::from_values(vec![0.0; 4]).unwrap()), StepRefusal::Feature);
+    assert_eq!(refused(&|step| step.terms.progress_m = Some(f64::NAN)), StepRefusal::Terms);
+    assert_eq!(refused(&|step| step.goal.as_mut().unwrap().x = f64::INFINITY), StepRefusal::Pose);
     // The log goes on.
     log.write(&step(0, Ending::Success), &frame(0)).unwrap();
     log.finish_part().unwrap();
@@ -344,26 +344,26 @@ fn records_out_of_range_are_refused_counted_and_not_fatal() {
     };
     assert!(read(3, "", "").damage.is_empty(), "rewritten as it was");
     for (from, to, refusal) in [
-        ("\"action\":[0.1", "\"action\":[1.1", Refusal::Action),
-        ("\"action\":[0.1", "\"action\":[1e60", Refusal::Unreadable),
-        ("\"explored\":[0.1", "\"explored\":[0.0,0.1", Refusal::Action),
-        ("\"noise\":[0.0", "\"noise\":[1e60", Refusal::Unreadable),
-        ("\"noise\":[0.0,", "\"noise\":[", Refusal::Noise),
-        ("\"reward\":-1.0", "\"reward\":-1000.5", Refusal::Reward),
-        ("\"reward\":-1.0", "\"reward\":1e39", Refusal::Unreadable),
-        ("\"reward\":-1.0", "\"reward\":null", Refusal::Unreadable),
-        ("\"feature\":[", "\"feature\":[1.0,", Refusal::Feature),
-        ("\"feature\":[", "\"feature\":[1e60,", Refusal::Unreadable),
-        ("\"parameters\":{\"max_vel_x\"", "\"parameters\":{\"max_vel_y\"", Refusal::Parameters),
-        ("\"outcomes\":{\"max_vel_x\":\"stored\"", "\"outcomes\":{\"max_vel_x\":\"lost\"", Refusal::Parameters),
-        ("\"stamp_ns\":1700", "\"stamp_ns\":-1700", Refusal::Stamp),
-        ("\"episode\":\"run\"", "\"episode\":\"other\"", Refusal::Session),
-        ("\"policy\":\"aaa", "\"policy\":\"bbb", Refusal::Session),
-        ("\"index\":3", "\"index\":1", Refusal::Order),
-        ("\"ending\":\"continues\"", "\"ending\":\"success\"", Refusal::Unreadable),
-        ("\"ending\":\"continues\"", "\"ending\":\"onwards\"", Refusal::Unreadable),
-        ("\"linear_vel\":", "\"linear_vel\":1e300,\"_\":", Refusal::Unreadable),
-        ("{", "[", Refusal::Unreadable),
+        ("\"action\":[0.1", "\"action\":[1.1", StepRefusal::Action),
+        ("\"action\":[0.1", "\"action\":[1e60", StepRefusal::Unreadable),
+        ("\"explored\":[0.1", "\"explored\":[0.0,0.1", StepRefusal::Action),
+        ("\"noise\":[0.0", "\"noise\":[1e60", StepRefusal::Unreadable),
+        ("\"noise\":[0.0,", "\"noise\":[", StepRefusal::Noise),
+        ("\"reward\":-1.0", "\"reward\":-1000.5", StepRefusal::Reward),
+        ("\"reward\":-1.0", "\"reward\":1e39", StepRefusal::Unreadable),
+        ("\"reward\":-1.0", "\"reward\":null", StepRefusal::Unreadable),
+        ("\"feature\":[", "\"feature\":[1.0,", StepRefusal::Feature),
+        ("\"feature\":[", "\"feature\":[1e60,", StepRefusal::Unreadable),
+        ("\"parameters\":{\"max_vel_x\"", "\"parameters\":{\"max_vel_y\"", StepRefusal::Parameters),
+        ("\"outcomes\":{\"max_vel_x\":\"stored\"", "\"outcomes\":{\"max_vel_x\":\"lost\"", StepRefusal::Parameters),
+        ("\"stamp_ns\":1700", "\"stamp_ns\":-1700", StepRefusal::Stamp),
+        ("\"episode\":\"run\"", "\"episode\":\"other\"", StepRefusal::Session),
+        ("\"policy\":\"aaa", "\"policy\":\"bbb", StepRefusal::Session),
+        ("\"index\":3", "\"index\":1", StepRefusal::Order),
+        ("\"ending\":\"continues\"", "\"ending\":\"success\"", StepRefusal::Unreadable),
+        ("\"ending\":\"continues\"", "\"ending\":\"onwards\"", StepRefusal::Unreadable),
+        ("\"linear_vel\":", "\"linear_vel\":1e300,\"_\":", StepRefusal::Unreadable),
+        ("{", "[", StepRefusal::Unreadable),
     ] {
         let read = read(3, from, to);
         let refused: Vec<_> = read.damage.refused.iter().map(|(refusal, count)| (*refusal, *count)).collect();
@@ -377,7 +377,7 @@ fn records_out_of_range_are_refused_counted_and_not_fatal() {
         "\"terminated\":false,\"truncated\":false,\"ending\":\"continues\"",
         "\"terminated\":true,\"truncated\":false,\"ending\":\"success\"",
     );
-    assert_eq!((early.steps.len(), early.damage.refused[&Refusal::Order]), (4, 8));
+    assert_eq!((early.steps.len(), early.damage.refused[&StepRefusal::Order]), (4, 8));
 }
 
 #[test]

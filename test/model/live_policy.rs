@@ -12,7 +12,7 @@ use vlm_planner_tuner::checkpoint::{Fingerprint, PolicyCheckpoint, PolicyForm, P
 use vlm_planner_tuner::feature::EncodedFrame;
 use vlm_planner_tuner::frame::{BodyVelocity, Frame};
 use vlm_planner_tuner::live::inference::{Loader, Order, Report, spawn};
-use vlm_planner_tuner::live::{Decider, Following, POLL_INTERVAL, PolicyFollower, Refusal, take_over};
+use vlm_planner_tuner::live::{Decider, Following, POLL_INTERVAL, PolicyFollower, PolicyRefusal, take_over};
 use vlm_planner_tuner::planner::PlannerSpec;
 use vlm_planner_tuner::policy::PolicyChange;
 use vlm_planner_tuner::tuner::{ModelSpec, PolicyLoader, QuantizeChoice, StagedPolicy, Tuner, TunerOptions};
@@ -86,7 +86,7 @@ fn following(folder: &Path, loader: PolicyLoader, in_use: Option<Fingerprint>) -
 }
 
 /// Looks until the follower has something to say.
-fn wait(follower: &mut PolicyFollower) -> Result<StagedPolicy, Refusal> {
+fn wait(follower: &mut PolicyFollower) -> Result<StagedPolicy, PolicyRefusal> {
     let start = Instant::now();
     loop {
         if let Some(found) = follower.look() {

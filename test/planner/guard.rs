@@ -3,7 +3,7 @@
 
 use crate::support::guard_scene::{Scene, action, dwa, ms, sets};
 use vlm_planner_tuner::planner::envelope::EnvelopeLimits;
-use vlm_planner_tuner::planner::guard::{Action, Failure, GuardLimits, Level, Mode, Operator, Reason, State};
+use vlm_planner_tuner::planner::guard::{Failure, GuardLimits, Instruction, Level, Mode, Operator, Reason, State};
 /// A scene that is Nominal.
 fn nominal() -> Scene {
     let mut scene = Scene::new();
@@ -57,12 +57,12 @@ fn p3_safe_defaults_are_set_once_after_the_hold_timeout_and_said_so() {
 #[test]
 fn back_from_safe_only_after_three_good_frames_in_a_row() {
     let mut scene = safe();
-    assert_eq!(scene.good().action, Action::Hold);
-    assert_eq!(scene.good().action, Action::Hold);
+    assert_eq!(scene.good().instruction, Instruction::Hold);
+    assert_eq!(scene.good().instruction, Instruction::Hold);
     assert_eq!((scene.state(), scene.reason()), (State::Safe, "recovering"));
     scene.nan();
-    assert_eq!(scene.good().action, Action::Hold);
-    assert_eq!(scene.good().action, Action::Hold);
+    assert_eq!(scene.good().instruction, Instruction::Hold);
+    assert_eq!(scene.good().instruction, Instruction::Hold);
     assert!(sets(&scene.good()));
     assert_eq!(scene.state(), State::Nominal);
     scene.pass(2500);
@@ -72,7 +72,7 @@ fn back_from_safe_only_after_three_good_frames_in_a_row() {
 #[test]
 fn from_holding_valid_decisions_are_set_at_once_and_three_in_a_row_make_nominal() {
     let mut scene = nominal();
-    assert_eq!(scene.nan().action, Action::Hold);
+    assert_eq!(scene.nan().instruction, Instruction::Hold);
     assert_eq!(scene.state(), State::Holding);
     for state in [State::Holding, State::Holding, State::Nominal] {
         assert!(sets(&scene.good()));
@@ -90,11 +90,11 @@ fn fault_11_three_decisions_with_nan_in_a_row_lead_to_safe() {
     scene.nan();
     assert_eq!((scene.state(), scene.reason()), (State::Holding, "not_finite"));
     let reaction = scene.nan();
-    assert!(matches!(reaction.action, Action::SafeDefaults { set: true, .. }));
+    assert!(matches!(reaction.instruction, Instruction::SafeDefaults { set: true, .. }));
     assert_eq!(scene.state(), State::Safe);
     assert!(scene.guard.status(scene.now()).reason.to_string().contains("(feature)"));
-    assert!(scene.reactions.iter().all(|reaction| match &reaction.action {
-        Action::Decision { parameters, .. } => parameters.parameters().iter().all(|(_, value)| value.is_finite()),
+    assert!(scene.reactions.iter().all(|reaction| match &reaction.instruction {
+        Instruction::Decision { parameters, .. } => parameters.parameters().iter().all(|(_, value)| value.is_finite()),
         _ => true,
     }));
 }
@@ -132,7 +132,7 @@ fn fault_13_and_15_a_lost_model_is_safe_at_once_and_recovers() {
     let ticket = scene.start();
     let lost = Failure::ModelLost { message: "inference task panicked: index out of bounds".into() };
     let reaction = scene.guard.failed(scene.now(), ticket, lost);
-    assert!(matches!(reaction.action, Action::SafeDefaults { set: true, .. }));
+    assert!(matches!(reaction.instruction, Instruction::SafeDefaults { set: true, .. }));
     assert_eq!((scene.state(), scene.reason()), (State::Safe, "model_lost"));
     (0..3).for_each(|_| drop(scene.good()));
     assert_eq!(scene.state(), State::Nominal);
@@ -196,7 +196,7 @@ fn fault_45_a_starved_node_warns_holds_and_becomes_safe_by_the_same_rules() {
 fn shadow_decides_and_sets_nothing() {
     let mut scene = Scene::with(Mode::Shadow, GuardLimits::default(), EnvelopeLimits::off());
     let reaction = scene.good();
-    assert!(matches!(reaction.action, Action::Decision { set: false, .. }));
+    assert!(matches!(reaction.instruction, Instruction::Decision { set: false, .. }));
     scene.pass(3000);
     assert_eq!(scene.safe_defaults(), [(dwa().safe_defaults(), false)]);
     let status = scene.guard.status(scene.now());
@@ -213,7 +213,7 @@ fn disabled_does_not_even_decide() {
     let in_flight = scene.start();
     let reaction = scene.guard.operator(scene.now(), Operator::Disable);
     assert_eq!(reaction.transition.unwrap().to, State::Disabled);
-    assert_eq!(scene.guard.decided(scene.now(), in_flight, &action(0.5), None).action, Action::Nothing);
+    assert_eq!(scene.guard.decided(scene.now(), in_flight, &action(0.5), None).instruction, Instruction::Nothing);
     let stamp = scene.ros();
     assert_eq!(scene.admit(stamp), Err(Reason::OperatorDisabled));
     scene.pass(10_000);
@@ -229,7 +229,7 @@ fn the_operator_holds_the_parameters_of_now() {
     let mut scene = nominal();
     scene.guard.operator(scene.now(), Operator::Hold(true));
     for _ in 0..10 {
-        assert_eq!(scene.good().action, Action::Hold);
+        assert_eq!(scene.good().instruction, Instruction::Hold);
     }
     assert_eq!((scene.state(), scene.reason()), (State::Holding, "operator_hold"));
     scene.guard.operator(scene.now(), Operator::Hold(false));
@@ -246,7 +246,7 @@ fn a_new_goal_drops_the_decision_in_flight() {
     let in_flight = scene.start();
     let reaction = scene.guard.operator(scene.now(), Operator::ResetHistory);
     assert_eq!(reaction.reset_history, Some(Reason::HistoryReset));
-    assert_eq!(scene.guard.decided(scene.now(), in_flight, &action(0.5), None).action, Action::Nothing);
+    assert_eq!(scene.guard.decided(scene.now(), in_flight, &action(0.5), None).instruction, Instruction::Nothing);
     assert_eq!(scene.state(), State::Nominal);
 }
 

@@ -5,7 +5,7 @@ use crate::support::guard_scene::{Scene, action, dwa, ms, sets};
 use vlm_planner_tuner::frame::{Frame, OddAppearance, Stamp};
 use vlm_planner_tuner::planner::envelope::EnvelopeLimits;
 use vlm_planner_tuner::planner::guard::{
-    Action, ClockEvent, FrameArrival, FrameVerdict, GuardLimits, Level, Mode, Reason, State, image_hash,
+    ClockEvent, FrameArrival, FrameVerdict, GuardLimits, Instruction, Level, Mode, Reason, State, image_hash,
 };
 
 /// A scene that is Nominal.
@@ -132,7 +132,7 @@ fn fault_05_stamp_zero_becomes_the_time_of_receipt() {
     scene.pass(500);
     let (verdict, reaction) = scene.image(Stamp::from_nanos(0));
     assert_eq!(verdict, FrameVerdict::Use { stamp: scene.ros(), same_image: false });
-    assert_eq!(reaction.action, Action::Nothing);
+    assert_eq!(reaction.instruction, Instruction::Nothing);
     assert_eq!(scene.warnings(), ["stamp_zero"]);
     assert_eq!(scene.state(), State::Nominal);
 }
@@ -146,7 +146,10 @@ fn fault_05_stamp_in_the_future_resets_the_ring_and_holds() {
     let far = scene.ros_ago(-201);
     let (verdict, reaction) = scene.image(far);
     assert_eq!(verdict, FrameVerdict::Refuse(Reason::StampInFuture(ms(201))));
-    assert_eq!((reaction.action, reaction.reset_history), (Action::Hold, Some(Reason::StampInFuture(ms(201)))));
+    assert_eq!(
+        (reaction.instruction, reaction.reset_history),
+        (Instruction::Hold, Some(Reason::StampInFuture(ms(201))))
+    );
     assert_eq!(scene.state(), State::Holding);
 }
 
@@ -158,9 +161,9 @@ fn fault_05_stamp_that_goes_back_resets_the_ring_holds_and_drops_the_decision_in
     let earlier = scene.ros_ago(100);
     let (verdict, reaction) = scene.image(earlier);
     assert_eq!(verdict, FrameVerdict::Refuse(Reason::StampBackwards(ms(100))));
-    assert_eq!(reaction.action, Action::Hold);
+    assert_eq!(reaction.instruction, Instruction::Hold);
     assert!(reaction.reset_history.is_some());
-    assert_eq!(scene.guard.decided(scene.now(), in_flight, &action(0.5), None).action, Action::Nothing);
+    assert_eq!(scene.guard.decided(scene.now(), in_flight, &action(0.5), None).instruction, Instruction::Nothing);
     assert_eq!(scene.guard.status(scene.now()).counts.decisions_dropped, 1);
     scene.good();
     assert_eq!(scene.state(), State::Holding);
@@ -174,7 +177,7 @@ fn a_frame_that_comes_twice_is_dropped_without_ado() {
     scene.image(stamp);
     let (verdict, reaction) = scene.image(stamp);
     assert_eq!(verdict, FrameVerdict::Refuse(Reason::FrameRepeated));
-    assert_eq!((reaction.action, reaction.reset_history), (Action::Nothing, None));
+    assert_eq!((reaction.instruction, reaction.reset_history), (Instruction::Nothing, None));
     assert_eq!(scene.state(), State::Nominal);
 }
 
@@ -257,7 +260,7 @@ fn fault_39_a_clock_set_back_empties_the_ring_drops_the_decision_in_flight_and_i
     let (verdict, reaction) = scene.image(stamp);
     assert!(matches!(verdict, FrameVerdict::Use { .. }));
     assert_eq!(reaction.reset_history, Some(Reason::ClockJumpedBack));
-    assert_eq!(scene.guard.decided(scene.now(), in_flight, &action(0.9), None).action, Action::Nothing);
+    assert_eq!(scene.guard.decided(scene.now(), in_flight, &action(0.9), None).instruction, Instruction::Nothing);
     assert_eq!(scene.state(), State::Nominal);
     assert!(sets(&scene.good()));
     assert_eq!(scene.safe_defaults(), []);
@@ -269,8 +272,8 @@ fn fault_39_a_clock_event_does_the_same_and_a_jump_ahead_makes_frames_stale() {
     let mut scene = nominal();
     let in_flight = scene.start();
     let reaction = scene.guard.clock(scene.now(), ClockEvent::JumpedBack);
-    assert_eq!((reaction.action, reaction.reset_history), (Action::Nothing, Some(Reason::ClockJumpedBack)));
-    assert_eq!(scene.guard.decided(scene.now(), in_flight, &action(0.9), None).action, Action::Nothing);
+    assert_eq!((reaction.instruction, reaction.reset_history), (Instruction::Nothing, Some(Reason::ClockJumpedBack)));
+    assert_eq!(scene.guard.decided(scene.now(), in_flight, &action(0.9), None).instruction, Instruction::Nothing);
     assert_eq!(scene.state(), State::Nominal);
 
     let stamp = scene.ros();

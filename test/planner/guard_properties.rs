@@ -9,7 +9,7 @@ use vlm_planner_tuner::frame::Stamp;
 use vlm_planner_tuner::nav2::{Mapping, RosType, RosValue, plan};
 use vlm_planner_tuner::planner::envelope::{ChangeCause, Envelope, EnvelopeLimits};
 use vlm_planner_tuner::planner::guard::{
-    Action, ClockEvent, Failure, FrameArrival, Guard, GuardLimits, Mode, Moment, Operator, Reaction,
+    ClockEvent, Failure, FrameArrival, Guard, GuardLimits, Instruction, Mode, Moment, Operator, Reaction,
 };
 use vlm_planner_tuner::planner::{PlannerParameters, PlannerSpec};
 
@@ -321,10 +321,10 @@ proptest! {
                 }
             }
             for reaction in reactions {
-                let (parameters, set, safe) = match reaction.action {
-                    Action::Decision { parameters, set } => (parameters, set, false),
-                    Action::SafeDefaults { parameters, set } => (parameters, set, true),
-                    Action::Nothing | Action::Hold => continue,
+                let (parameters, set, safe) = match reaction.instruction {
+                    Instruction::Decision { parameters, set } => (parameters, set, false),
+                    Instruction::SafeDefaults { parameters, set } => (parameters, set, true),
+                    Instruction::Nothing | Instruction::Hold => continue,
                 };
                 assert_within(parameters.parameters(), FLOOR);
                 prop_assert!(mode != Mode::Disabled);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use vlm_planner_tuner::frame::Stamp;
 use vlm_planner_tuner::planner::envelope::{Envelope, EnvelopeLimits};
 use vlm_planner_tuner::planner::guard::{
-    Action, Failure, FrameArrival, FrameVerdict, Guard, GuardLimits, Mode, Moment, Reaction, Reason, State, Ticket,
+    Failure, FrameArrival, FrameVerdict, Guard, GuardLimits, Instruction, Mode, Moment, Reaction, Reason, State, Ticket,
 };
 use vlm_planner_tuner::planner::{PlannerParameters, PlannerSpec};
 
@@ -138,8 +138,8 @@ impl Scene {
 
     /// How often the safe defaults were called for, and with what.
     pub fn safe_defaults(&self) -> Vec<(PlannerParameters, bool)> {
-        let safe = |reaction: &Reaction| match &reaction.action {
-            Action::SafeDefaults { parameters, set } => Some((parameters.parameters().clone(), *set)),
+        let safe = |reaction: &Reaction| match &reaction.instruction {
+            Instruction::SafeDefaults { parameters, set } => Some((parameters.parameters().clone(), *set)),
             _ => None,
         };
         self.reactions.iter().filter_map(safe).collect()
@@ -147,5 +147,8 @@ impl Scene {
 }
 
 pub fn sets(reaction: &Reaction) -> bool {
-    matches!(reaction.action, Action::Decision { set: true, .. } | Action::SafeDefaults { set: true, .. })
+    matches!(
+        reaction.instruction,
+        Instruction::Decision { set: true, .. } | Instruction::SafeDefaults { set: true, .. }
+    )
 }

@@ -24,7 +24,7 @@ use super::progress::counting_bar;
 use super::stdout::{self, Reader};
 use crate::frame::{BodyVelocity, StampedFrame};
 use crate::recording::{DecisionSchedule, RecordedFrame, Recording};
-use crate::tuner::{Decision, DecisionStream, Observation, Stage, StreamedDecision, Tuner, TunerError};
+use crate::tuner::{Decision, DecisionInput, DecisionStream, Stage, StreamedDecision, Tuner, TunerError};
 
 pub use args::{Rate, ReplayArgs, parse_rate};
 
@@ -135,7 +135,7 @@ impl Replay {
             return Ok(None);
         }
         let observation =
-            Observation { stamp: frame.stamp, frame: &frame.frame, velocity, named_history: history.as_deref() };
+            DecisionInput { stamp: frame.stamp, frame: &frame.frame, velocity, named_history: history.as_deref() };
         let StreamedDecision { decision, forgotten } = self.stream.step(tuner, observation)?;
         if let Some(reason) = forgotten {
             log::debug!("history emptied at {:.3} s: {reason}", frame.stamp.seconds());

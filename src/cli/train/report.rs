@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use crate::checkpoint::SavedPolicy;
-use crate::td3::{Changes, CurveFiles, LogSummary, ParameterChange, Training};
+use crate::td3::{ActorChange, Changes, CurveFiles, LogSummary, Training};
 
 /// Everything that is reported.
 pub struct Report<'a> {
@@ -37,7 +37,7 @@ impl Report<'_> {
             "parameter", "unit", "old mean", "new mean", "mean change", "largest change"
         );
         for change in &self.changes.parameters {
-            let ParameterChange { name, unit, old, new, mean_change, largest_change } = change;
+            let ActorChange { name, unit, old, new, mean_change, largest_change } = change;
             let _ = writeln!(
                 text,
                 "{name:<24} {unit:>6} {old:>10.4} {new:>10.4} {mean_change:>12.4} {largest_change:>+14.4}"
@@ -54,7 +54,7 @@ impl Report<'_> {
             .parameters
             .iter()
             .map(|change| {
-                let ParameterChange { name, unit, old, new, mean_change, largest_change } = change;
+                let ActorChange { name, unit, old, new, mean_change, largest_change } = change;
                 let numbers = json!({
                     "unit": unit, "old_mean": old, "new_mean": new,
                     "mean_change": mean_change, "largest_change": largest_change,

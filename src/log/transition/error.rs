@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Refusal;
+use super::StepRefusal;
 
 /// What can go wrong with a log as a whole.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub enum TransitionError {
         /// Its number.
         index: u64,
         /// What is wrong with it.
-        refusal: Refusal,
+        refusal: StepRefusal,
         /// In words: the field, what was expected, what was found.
         problem: String,
     },

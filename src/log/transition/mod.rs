@@ -13,7 +13,7 @@ mod step;
 
 pub use error::TransitionError;
 pub use exploration::Exploration;
-pub use log::{Damage, EpisodeFiles, EpisodeWriter, LogFolder, LogHead, LoggedEpisode, Refusal, logs_in};
+pub use log::{Damage, EpisodeFiles, EpisodeWriter, LogFolder, LogHead, LoggedEpisode, StepRefusal, logs_in};
 pub use made_decision::{DecisionError, MadeDecision};
 pub use recorder::{EpisodeRecorder, EpisodeRules};
 pub use reward::{RewardError, RewardWeights};

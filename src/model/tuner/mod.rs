@@ -22,6 +22,6 @@ pub use error::TunerError;
 pub use load::{Head, LoadProgress, TunerOptions};
 pub use spec::{Compute, ModelSpec};
 pub use staged::{PolicyLoader, StagedPolicy};
-pub use stream::{DecisionModel, DecisionStream, Observation, StreamedDecision};
+pub use stream::{DecisionInput, DecisionModel, DecisionStream, StreamedDecision};
 pub use survey::ModelSurvey;
 pub use tuner::Tuner;

@@ -52,7 +52,7 @@ impl DecisionModel for Tuner {
 
 /// A frame to decide on.
 #[derive(Debug, Clone, Copy)]
-pub struct Observation<'a> {
+pub struct DecisionInput<'a> {
     /// When the frame was taken.
     pub stamp: Stamp,
     /// The frame.
@@ -102,9 +102,9 @@ impl DecisionStream {
     pub fn step<M: DecisionModel + ?Sized>(
         &mut self,
         model: &mut M,
-        observation: Observation<'_>,
+        input: DecisionInput<'_>,
     ) -> Result<StreamedDecision, TunerError> {
-        let Observation { stamp, frame, velocity, named_history } = observation;
+        let DecisionInput { stamp, frame, velocity, named_history } = input;
         let forgotten = self.ring.advance_to(stamp);
         let start = Instant::now();
         let named = named_history.map(|history| encode_named(model, history)).transpose()?;

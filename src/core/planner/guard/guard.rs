@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::frame_watch::FrameWatch;
-use super::policy_watch::PolicyWatch;
+use super::policy_watch::SaturationWatch;
 use super::velocity_watch::{VelocityWatch, span};
 use super::{
-    Action, ClockEvent, Counts, Failure, FrameArrival, FrameVerdict, GuardLimits, GuardLimitsError, Mode, Moment,
+    ClockEvent, Counts, Failure, FrameArrival, FrameVerdict, GuardLimits, GuardLimitsError, Instruction, Mode, Moment,
     Operator, Reaction, Reason, State, Ticket,
 };
 use crate::frame::{BodyVelocity, Stamp};
@@ -32,7 +32,7 @@ pub struct Guard {
 
     pub(super) frames: FrameWatch,
     pub(super) velocities: VelocityWatch,
-    pub(super) policy: PolicyWatch,
+    pub(super) policy: SaturationWatch,
     pub(super) newest_image: Option<u64>,
     pub(super) assumed_stationary: bool,
     pub(super) latency: Duration,
@@ -69,7 +69,7 @@ impl Guard {
             clock_waiting: false,
             frames: FrameWatch::default(),
             velocities: VelocityWatch::default(),
-            policy: PolicyWatch::default(),
+            policy: SaturationWatch::default(),
             newest_image: None,
             assumed_stationary: false,
             latency: Duration::ZERO,
@@ -298,7 +298,7 @@ impl Guard {
                 }
                 if hold {
                     self.reason = Reason::OperatorHold;
-                    reaction.action = Action::Hold;
+                    reaction.instruction = Instruction::Hold;
                 }
             }
             Operator::ResetHistory => {
@@ -338,7 +338,7 @@ impl Guard {
         self.good_in_a_row = 0;
         self.reason = Reason::PlannerFailing(why.to_owned());
         let transition = self.transition_from(from, self.reason.clone());
-        Reaction { action: Action::Hold, transition, ..Reaction::default() }
+        Reaction { instruction: Instruction::Hold, transition, ..Reaction::default() }
     }
 
     /// Time passed. Ten times a second is enough.

@@ -33,6 +33,6 @@ pub use image_hash::image_hash;
 pub use inputs::{ClockEvent, Failure, FrameArrival, Operator, Ticket};
 pub use limits::{GuardLimits, GuardLimitsError};
 pub use moment::Moment;
-pub use reaction::{Action, Reaction, Transition};
+pub use reaction::{Instruction, Reaction, Transition};
 pub use reason::{Level, Reason};
 pub use status::{Counts, Mode, State, Status};

@@ -10,14 +10,14 @@ const AT_LIMIT: f32 = 0.999;
 
 /// Follows the policy's actions.
 #[derive(Debug, Clone, Default)]
-pub(super) struct PolicyWatch {
+pub(super) struct SaturationWatch {
     last: Vec<f32>,
     last_image: Option<u64>,
     saturated: u32,
     constant: u32,
 }
 
-impl PolicyWatch {
+impl SaturationWatch {
     /// Takes an action and the hash of the newest image.
     pub(super) fn take(&mut self, action: &[f32], image: Option<u64>) {
         let at_limit = action.iter().filter(|value| value.abs() > AT_LIMIT).count();

@@ -7,7 +7,7 @@ use crate::planner::envelope::Enveloped;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Reaction {
     /// What to do about the planner.
-    pub action: Action,
+    pub instruction: Instruction,
     /// Empty the history ring, for this reason. A decision in flight is dropped by the guard when it comes back.
     pub reset_history: Option<Reason>,
     /// The state that was entered, to be logged.
@@ -16,7 +16,7 @@ pub struct Reaction {
 
 /// What to do about the planner.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub enum Action {
+pub enum Instruction {
     /// The event changed nothing about the parameters.
     #[default]
     Nothing,

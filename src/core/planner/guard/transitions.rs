@@ -1,6 +1,6 @@
 //! From state to state, and what that means for the planner.
 
-use super::{Action, Guard, Level, Mode, Moment, Reaction, Reason, State, Status, Ticket, Transition};
+use super::{Guard, Instruction, Level, Mode, Moment, Reaction, Reason, State, Status, Ticket, Transition};
 use crate::planner::PlannerParameters;
 
 impl Guard {
@@ -48,7 +48,7 @@ impl Guard {
         (self.not_finite_in_a_row, self.last_problem) = (0, None);
         self.good_in_a_row = self.good_in_a_row.saturating_add(1);
         if self.planner_failing {
-            return Reaction { action: Action::Hold, ..Reaction::default() };
+            return Reaction { instruction: Instruction::Hold, ..Reaction::default() };
         }
         let needed = if self.health == State::Starting && !self.safe_called { 1 } else { self.limits.good_frames };
         let recovered = self.health == State::Nominal || self.good_in_a_row >= needed;
@@ -56,7 +56,7 @@ impl Guard {
             self.health = if recovered { State::Holding } else { self.health };
             self.reason = Reason::OperatorHold;
             let transition = self.transition_from(from, Reason::OperatorHold);
-            return Reaction { action: Action::Hold, transition, ..Reaction::default() };
+            return Reaction { instruction: Instruction::Hold, transition, ..Reaction::default() };
         }
         if recovered {
             self.health = State::Nominal;
@@ -66,14 +66,14 @@ impl Guard {
             // From Holding, a valid decision is better than the older one that is held. From Safe, the planner must
             // not be thrown to and fro.
             if self.health != State::Holding {
-                return Reaction { action: Action::Hold, ..Reaction::default() };
+                return Reaction { instruction: Instruction::Hold, ..Reaction::default() };
             }
         }
         let parameters = self.envelope.apply(proposed, self.last.as_ref(), now);
         self.last = Some(parameters.clone());
         self.safe_called = false;
-        let action = Action::Decision { parameters, set: self.sets() };
-        Reaction { action, transition: self.transition_from(from, self.reason.clone()), ..Reaction::default() }
+        let instruction = Instruction::Decision { parameters, set: self.sets() };
+        Reaction { instruction, transition: self.transition_from(from, self.reason.clone()), ..Reaction::default() }
     }
 
     /// Something went wrong: hold, and go to Safe when that has lasted too long.
@@ -93,7 +93,7 @@ impl Guard {
             _ => {}
         }
         let transition = self.transition_from(from, reason);
-        let held = Reaction { action: Action::Hold, transition, ..Reaction::default() };
+        let held = Reaction { instruction: Instruction::Hold, transition, ..Reaction::default() };
         let escalated = self.escalate(now);
         Self::merge(held, escalated)
     }
@@ -107,7 +107,7 @@ impl Guard {
         if self.health == State::Starting && (self.clock_waiting || !self.frames.any()) {
             // Nothing has gone wrong on the way to a decision: there is no way yet.
             self.reason = if self.clock_waiting { Reason::WaitingForClock } else { Reason::NoFrame(waited) };
-            return Reaction { action: self.call_for_safe_defaults(now), ..Reaction::default() };
+            return Reaction { instruction: self.call_for_safe_defaults(now), ..Reaction::default() };
         }
         let last = self.last_problem.clone().map(Box::new);
         self.enter_safe(now, Reason::NoValidDecision(waited, last))
@@ -121,20 +121,20 @@ impl Guard {
         self.health = State::Safe;
         self.good_in_a_row = 0;
         self.reason = reason.clone();
-        let action = self.call_for_safe_defaults(now);
-        Reaction { action, transition: self.transition_from(from, reason), ..Reaction::default() }
+        let instruction = self.call_for_safe_defaults(now);
+        Reaction { instruction, transition: self.transition_from(from, reason), ..Reaction::default() }
     }
 
     /// The safe defaults, unless they have been called for already.
-    pub(super) fn call_for_safe_defaults(&mut self, now: Moment) -> Action {
+    pub(super) fn call_for_safe_defaults(&mut self, now: Moment) -> Instruction {
         if self.safe_called {
-            return Action::Nothing;
+            return Instruction::Nothing;
         }
         self.safe_called = true;
         self.counts.safe_defaults += 1;
         let parameters = self.envelope.safe_defaults(now);
         self.last = Some(parameters.clone());
-        Action::SafeDefaults { parameters, set: self.sets() }
+        Instruction::SafeDefaults { parameters, set: self.sets() }
     }
 
     pub(super) fn transition_from(&self, from: State, reason: Reason) -> Option<Transition> {
@@ -142,13 +142,13 @@ impl Guard {
         (from != to).then_some(Transition { from, to, reason })
     }
 
-    /// Two reactions to one event: the later action and transition count, unless there is none.
+    /// Two reactions to one event: the later instruction and transition count, unless there is none.
     pub(super) fn merge(first: Reaction, then: Reaction) -> Reaction {
         let from = first.transition.as_ref().map(|transition| transition.from);
         let transition =
             then.transition.or(first.transition).map(|later| Transition { from: from.unwrap_or(later.from), ..later });
         Reaction {
-            action: if then.action == Action::Nothing { first.action } else { then.action },
+            instruction: if then.instruction == Instruction::Nothing { first.instruction } else { then.instruction },
             reset_history: then.reset_history.or(first.reset_history),
             transition,
         }

@@ -5,7 +5,7 @@ use crate::transition::{LogHead, Session, Step};
 /// Why a record was not taken. The names are stable: summaries and scripts count by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum StepRefusal {
     /// Not a step in the log's form.
     Unreadable,
     /// A number of the action, or of the action after noise, lies outside [-1, 1], or there are too few or too many.
@@ -30,7 +30,7 @@ pub enum Refusal {
     Order,
 }
 
-impl Refusal {
+impl StepRefusal {
     /// The stable name, in snake case.
     pub fn name(self) -> &'static str {
         match self {
@@ -49,54 +49,57 @@ impl Refusal {
     }
 }
 
-impl std::fmt::Display for Refusal {
+impl std::fmt::Display for StepRefusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
     }
 }
 
 /// Whether a step fits its log; otherwise what is wrong, with the field, what was expected and what was found.
-pub(super) fn check(step: &Step, head: &LogHead) -> Result<(), (Refusal, String)> {
+pub(super) fn check(step: &Step, head: &LogHead) -> Result<(), (StepRefusal, String)> {
     let Session { parameters, feature_length, .. } = &head.session;
     if step.stamp.nanos() < 0 {
-        return Err((Refusal::Stamp, format!("stamp_ns is {}, expected none below 0", step.stamp.nanos())));
+        return Err((StepRefusal::Stamp, format!("stamp_ns is {}, expected none below 0", step.stamp.nanos())));
     }
     for (name, length) in [("action", step.action.values().len()), ("explored", step.explored.values().len())] {
         if length != parameters.len() {
             let problem = format!("{name} has {length} numbers, expected {}", parameters.len());
-            return Err((Refusal::Action, problem));
+            return Err((StepRefusal::Action, problem));
         }
     }
     if step.noise.len() != parameters.len() || step.noise.iter().any(|noise| !noise.is_finite()) {
         let problem = format!("noise is {:?}, expected {} finite numbers", step.noise, parameters.len());
-        return Err((Refusal::Noise, problem));
+        return Err((StepRefusal::Noise, problem));
     }
     for (name, feature) in [("feature", Some(&step.feature)), ("next_feature", step.next_feature.as_ref())] {
         if let Some(length) = feature.map(|feature| feature.values().len()).filter(|length| length != feature_length) {
-            return Err((Refusal::Feature, format!("{name} has {length} numbers, expected {feature_length}")));
+            return Err((StepRefusal::Feature, format!("{name} has {length} numbers, expected {feature_length}")));
         }
     }
     let names = step.parameters.iter().map(|parameter| &parameter.name);
     if !names.clone().eq(parameters) {
         let found = names.map(String::as_str).collect::<Vec<_>>().join(", ");
         let problem = format!("parameters are {found}, expected {}", parameters.join(", "));
-        return Err((Refusal::Parameters, problem));
+        return Err((StepRefusal::Parameters, problem));
     }
     if let Some(wrong) = step.parameters.iter().find(|parameter| !parameter.value.is_finite()) {
-        return Err((Refusal::Parameters, format!("{} is {}, expected a finite number", wrong.name, wrong.value)));
+        return Err((StepRefusal::Parameters, format!("{} is {}, expected a finite number", wrong.name, wrong.value)));
     }
     let pose = step.pose.map(|pose| [pose.position.x, pose.position.y, pose.yaw]);
     let goal = step.goal.map(|goal| [goal.x, goal.y]);
     if pose.iter().flatten().chain(goal.iter().flatten()).any(|number| !number.is_finite()) {
-        return Err((Refusal::Pose, format!("pose {pose:?} or goal {goal:?} is not finite")));
+        return Err((StepRefusal::Pose, format!("pose {pose:?} or goal {goal:?} is not finite")));
     }
     let terms = [step.terms.progress_m, step.terms.nearest_laser_m];
     if terms.into_iter().flatten().any(|number| !number.is_finite()) {
-        return Err((Refusal::Terms, format!("progress and laser distance are {terms:?}, expected finite numbers")));
+        return Err((
+            StepRefusal::Terms,
+            format!("progress and laser distance are {terms:?}, expected finite numbers"),
+        ));
     }
     let bound = head.weights.bound();
     if !(-bound..=bound).contains(&f64::from(step.reward)) {
-        return Err((Refusal::Reward, format!("reward is {}, expected a number within ±{bound}", step.reward)));
+        return Err((StepRefusal::Reward, format!("reward is {}, expected a number within ±{bound}", step.reward)));
     }
     Ok(())
 }

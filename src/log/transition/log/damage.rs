@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::check::Refusal;
+use super::check::StepRefusal;
 
 /// How much of an episode's log could not be used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Damage {
     /// The last step says that the episode goes on.
     pub without_end: bool,
     /// Records that were read and not taken, by reason.
-    pub refused: BTreeMap<Refusal, u64>,
+    pub refused: BTreeMap<StepRefusal, u64>,
 }
 
 impl Damage {
@@ -35,7 +35,7 @@ impl Damage {
     }
 
     /// Counts a record that is not taken, and logs the first few of each reason.
-    pub(super) fn refuse(&mut self, path: &Path, refusal: Refusal, problem: &str) {
+    pub(super) fn refuse(&mut self, path: &Path, refusal: StepRefusal, problem: &str) {
         let count = self.refused.entry(refusal).or_default();
         *count += 1;
         if *count <= Self::LOGGED_IN_FULL {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::check::Refusal;
+use super::check::StepRefusal;
 use super::damage::Damage;
 use super::file_reader::{ReadFile, read_file, read_head};
 use super::frames::LoggedFrames;
@@ -118,7 +118,7 @@ impl LoggedEpisode {
                     continue;
                 }
             };
-            self.damage.refuse(path, Refusal::Order, &problem);
+            self.damage.refuse(path, StepRefusal::Order, &problem);
         }
     }
 

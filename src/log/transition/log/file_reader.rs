@@ -5,7 +5,7 @@ use std::path::Path;
 
 use mcap::records::op;
 
-use super::check::{Refusal, check};
+use super::check::{StepRefusal, check};
 use super::damage::Damage;
 use super::head::{LogHead, SESSION_METADATA};
 use super::{FRAME_TOPIC, STEP_TOPIC, step_record};
@@ -114,7 +114,7 @@ enum Channel {
 /// A message of interest. Nothing is made of it before its chunk has proved whole.
 enum Found {
     Frame(FrameNumber, Option<Place>),
-    Step(Result<Box<Step>, (Refusal, String)>),
+    Step(Result<Box<Step>, (StepRefusal, String)>),
 }
 
 impl Reader {
@@ -160,7 +160,7 @@ impl Reader {
             Channel::Frames => Found::Frame(FrameNumber(record.sequence.into()), extent.place(ordinal)),
             Channel::Steps if record.data.len() > MAX_STEP_LEN => {
                 let problem = format!("a step of {} bytes, at most {MAX_STEP_LEN} are read", record.data.len());
-                Found::Step(Err((Refusal::Unreadable, problem)))
+                Found::Step(Err((StepRefusal::Unreadable, problem)))
             }
             Channel::Steps => Found::Step(step_record::from_json(record.data, &self.head).and_then(|step| {
                 check(&step, &self.head)?;

@@ -24,7 +24,7 @@ mod worker;
 mod writer;
 
 pub use background::{BackgroundLog, LogEntry, LogSettings};
-pub use check::Refusal;
+pub use check::StepRefusal;
 pub use damage::Damage;
 pub use episode::{EpisodeFiles, LogFolder, LoggedEpisode, logs_in};
 pub use frames::LoggedFrames;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::check::Refusal;
+use super::check::StepRefusal;
 use crate::drive::{Pose, Position};
 use crate::transition::{
     ChosenController, Ending, FrameNumber, LogHead, ParameterOutcome, RewardTerms, SentParameter, Session, Step,
@@ -159,8 +159,8 @@ pub(super) fn to_json(step: &Step, session: &Session) -> Result<Vec<u8>, serde_j
 }
 
 /// The step that an object holds, not yet checked against the session's sizes.
-pub(super) fn from_json(json: &[u8], head: &LogHead) -> Result<Step, (Refusal, String)> {
-    let unreadable = |problem: String| (Refusal::Unreadable, problem);
+pub(super) fn from_json(json: &[u8], head: &LogHead) -> Result<Step, (StepRefusal, String)> {
+    let unreadable = |problem: String| (StepRefusal::Unreadable, problem);
     let record: StepRecord = serde_json::from_slice(json).map_err(|error| unreadable(error.to_string()))?;
     let session = &head.session;
     for (field, found, expected) in [
@@ -170,7 +170,7 @@ pub(super) fn from_json(json: &[u8], head: &LogHead) -> Result<Step, (Refusal, S
     ] {
         if found != expected {
             let problem = format!("{field} is '{}', the file says '{expected}'", found.escape_debug());
-            return Err((Refusal::Session, problem));
+            return Err((StepRefusal::Session, problem));
         }
     }
     let ending = named(&ENDINGS, "ending", &record.ending).map_err(unreadable)?;
@@ -179,8 +179,8 @@ pub(super) fn from_json(json: &[u8], head: &LogHead) -> Result<Step, (Refusal, S
         let problem = format!("ending is {}, terminated {terminated} and truncated {truncated}", record.ending);
         return Err(unreadable(problem));
     }
-    let action = |values| Action::from_values(values).map_err(|error| (Refusal::Action, error.to_string()));
-    let feature = |values| Feature::from_values(values).map_err(|error| (Refusal::Feature, error.to_string()));
+    let action = |values| Action::from_values(values).map_err(|error| (StepRefusal::Action, error.to_string()));
+    let feature = |values| Feature::from_values(values).map_err(|error| (StepRefusal::Feature, error.to_string()));
     let velocity = BodyVelocity::new(record.linear_vel, record.angular_vel);
     let TermsRecord { progress_m, nearest_laser_m, collision, success, time_out } = record.terms;
     Ok(Step {
@@ -195,8 +195,12 @@ pub(super) fn from_json(json: &[u8], head: &LogHead) -> Result<Step, (Refusal, S
         noise: record.noise,
         explored: action(record.explored)?,
         parameters: parameters(&record.parameters, &record.outcomes)
-            .map_err(|problem| (Refusal::Parameters, problem))?,
-        controller: record.controller.map(controller).transpose().map_err(|problem| (Refusal::Parameters, problem))?,
+            .map_err(|problem| (StepRefusal::Parameters, problem))?,
+        controller: record
+            .controller
+            .map(controller)
+            .transpose()
+            .map_err(|problem| (StepRefusal::Parameters, problem))?,
         terms: RewardTerms { progress_m, nearest_laser_m, collision, success, time_out },
         reward: record.reward,
         ending,

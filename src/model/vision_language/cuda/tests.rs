@@ -103,7 +103,7 @@ impl Case {
         match number {
             0 => Self::windows(2, 80, &[64, 64, 32, 16]),
             1 => Self::causal(8, 1, 70, 130, 128),
-            _ if number % 2 == 0 => {
+            _ if number.is_multiple_of(2) => {
                 let sizes: Vec<usize> = (0..1 + random.below(4)).map(|_| 1 + random.below(40)).collect();
                 Self::windows(heads, dim, &sizes)
             }

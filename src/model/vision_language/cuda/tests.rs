@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use candle_core::{Device, Tensor};
 use half::bf16;
@@ -28,7 +28,8 @@ fn compiled(shim: &str, folder: &Path) -> Option<PathBuf> {
         command.arg(sources().join(shim)).arg("-o").arg(&program).output().ok()
     };
     let sanitized = compile(&["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]);
-    if sanitized.as_ref().is_some_and(|output| output.status.success()) {
+    // Where addresses are randomised more than the sanitizer allows for, it ends before main does.
+    if sanitized.as_ref().is_some_and(|output| output.status.success()) && runs(&program) {
         return Some(program);
     }
     match compile(&[]) {
@@ -43,15 +44,26 @@ fn compiled(shim: &str, folder: &Path) -> Option<PathBuf> {
     }
 }
 
+/// Whether it gets through no case at all.
+fn runs(program: &Path) -> bool {
+    output(program, vec![0; 4]).status.success()
+}
+
 fn run(program: &Path, input: Vec<u8>) -> Vec<u8> {
+    let output = output(program, input);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+fn output(program: &Path, input: Vec<u8>) -> Output {
     let mut child =
         Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    let writer = std::thread::spawn(move || stdin.write_all(&input));
+    // A program that ends early closes the pipe; its status tells.
+    let writer = std::thread::spawn(move || stdin.write_all(&input).ok());
     let output = child.wait_with_output().unwrap();
-    writer.join().unwrap().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
+    writer.join().unwrap();
+    output
 }
 
 #[test]

@@ -28,8 +28,8 @@ fn main() -> anyhow::Result<()> {
     let mut stream = DecisionStream::new(tuner.history_offsets(), schedule.max_gap())?;
     for recorded in recording.by_ref().flatten().filter(|recorded| schedule.is_due(recorded.frame.stamp)) {
         let (stamp, frame) = (recorded.frame.stamp, &*recorded.frame.frame);
-        let observation = DecisionInput { stamp, frame, velocity: recorded.velocity, named_history: None };
-        let decided = stream.step(&mut tuner, observation)?;
+        let input = DecisionInput { stamp, frame, velocity: recorded.velocity, named_history: None };
+        let decided = stream.step(&mut tuner, input)?;
         let speed = decided.decision.parameters().get("max_vel_x").unwrap_or_default();
         println!("{:8.3} s: max_vel_x {speed:.2} m/s", stamp.seconds());
     }

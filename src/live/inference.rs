@@ -158,25 +158,33 @@ fn load(loader: &Loader, report: &mut impl FnMut(Report)) -> Option<Box<dyn Deci
         Err(LoadError { message: format!("loading panicked: {}", panic_text(&*panic)), out_of_memory: false })
     });
     match loaded {
-        Ok(mut model) => {
-            // What is made at the first decision is made now, while nobody waits for it.
-            let warm_up = catch_unwind(AssertUnwindSafe(|| model.warm_up()));
-            if let Ok(Err(error)) = warm_up {
-                let Failure::ModelLost { message } = failure(&error) else {
-                    report(Report::Loaded(start.elapsed()));
-                    return Some(model);
-                };
-                report(Report::NotLoaded(LoadError { message, out_of_memory: error.is_out_of_memory() }));
-                return None;
+        Ok(mut model) => match warm_up(&mut *model) {
+            Ok(()) => {
+                report(Report::Loaded(start.elapsed()));
+                Some(model)
             }
-            report(Report::Loaded(start.elapsed()));
-            Some(model)
-        }
+            Err(error) => {
+                report(Report::NotLoaded(error));
+                None
+            }
+        },
         Err(error) => {
             report(Report::NotLoaded(error));
             None
         }
     }
+}
+
+/// Makes what is made at the first decision now, while nobody waits for it. A full or lost GPU is found out by that; whatever
+/// else goes wrong does so again at the first decision, where the guard hears of it.
+fn warm_up(model: &mut dyn Decider) -> Result<(), LoadError> {
+    match catch_unwind(AssertUnwindSafe(|| model.warm_up())) {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) if Aftermath::of(&error) != Aftermath::GoesOn => return Err(error.into()),
+        Ok(Err(error)) => log::warn!("the model was not warmed up: {error}"),
+        Err(panic) => log::warn!("the model was not warmed up: {}", panic_text(&*panic)),
+    }
+    Ok(())
 }
 
 /// Why the work on a model ended.
@@ -296,13 +304,13 @@ impl Inference {
 
     fn decide(&mut self, job: Job) -> Result<Decided, TunerError> {
         let start = Instant::now();
-        let observation = DecisionInput {
+        let input = DecisionInput {
             stamp: job.ticket.stamp(),
             frame: &job.frame,
             velocity: job.ticket.velocity(),
             named_history: None,
         };
-        let StreamedDecision { decision, forgotten } = self.stream.step(&mut *self.model, observation)?;
+        let StreamedDecision { decision, forgotten } = self.stream.step(&mut *self.model, input)?;
         Ok(Decided { job, decision, forgotten, took: start.elapsed() })
     }
 }

@@ -134,9 +134,9 @@ impl Replay {
         if !self.schedule.is_due(frame.stamp) {
             return Ok(None);
         }
-        let observation =
+        let input =
             DecisionInput { stamp: frame.stamp, frame: &frame.frame, velocity, named_history: history.as_deref() };
-        let StreamedDecision { decision, forgotten } = self.stream.step(tuner, observation)?;
+        let StreamedDecision { decision, forgotten } = self.stream.step(tuner, input)?;
         if let Some(reason) = forgotten {
             log::debug!("history emptied at {:.3} s: {reason}", frame.stamp.seconds());
         }

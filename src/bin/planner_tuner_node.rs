@@ -1,6 +1,6 @@
 //! The ROS 2 node; see `config/*.yaml` for its parameters.
 //!
-//! What knows ROS belongs to this binary, not to the library: editing it builds nothing else anew.
+//! What knows ROS belongs to this binary, not to the library: editing it rebuilds nothing else.
 
 #![cfg_attr(feature = "doc-only", expect(dead_code, reason = "what r2r's frozen message set lacks is left out"))]
 

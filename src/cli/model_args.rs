@@ -50,7 +50,7 @@ pub struct ComputeArgs {
     /// Quantise the linear layers of language model and vision blocks while loading
     #[arg(long, value_enum, default_value_t)]
     pub quantize: QuantizeArg,
-    /// Threads that compute on the CPU [default: one a core]
+    /// Threads that compute on the CPU [default: one per core]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
     /// Least number of pixels the image is resized to [default: as in preprocessor_config.json]

@@ -1,4 +1,4 @@
-//! `planner_tuner relabel`: rewards of transition logs anew.
+//! `planner_tuner relabel`: recomputed rewards of transition logs.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
 //! Who sets a planner's parameters when several tuners would.
 //!
 //! A tuner publishes on `<planner node>/tuned_by` for as long as it runs, and one that finds another there keeps its hands
-//! off. Two nodes may have the same name, so that publishers are told apart by what DDS calls them (their GID).
+//! off. Two nodes may have the same name, so that publishers are distinguished by what DDS calls them (their GID).
 
 /// A publisher on the topic of claims.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -67,7 +67,7 @@ settings! {
     device: String = "cpu", AtStart, "", All, "Where to compute: cpu or cuda:N";
     dtype: String = "auto", AtStart, "", All, "Format of the model's weights; auto is f32 on a CPU and bf16 on a GPU";
     quantize: String = "none", AtStart, "", OneOf(&["none", "nf4", "as-trained"]), "nf4 keeps the linear layers in 4 bits; as-trained asks the policy";
-    threads: i64 = 0, AtStart, "", Between(0.0, 1024.0), "Threads that compute on the CPU; 0 takes one a core. Leave cores to the planner";
+    threads: i64 = 0, AtStart, "", Between(0.0, 1024.0), "Threads that compute on the CPU; 0 takes one per core. Leave cores to the planner";
     min_pixels: i64 = 0, AtStart, "pixels", Between(0.0, 1e8), "Least size the image is resized to; 0 leaves it to preprocessor_config.json";
     max_pixels: i64 = 0, AtStart, "pixels", Between(0.0, 1e8), "Largest size the image is resized to; 0 leaves it to preprocessor_config.json";
     image_source: String = "topic", AtStart, "", OneOf(&["topic", "render"]), "topic takes costmap images; render draws them from scan, plan and odometry";

@@ -78,7 +78,7 @@ impl NodeLog {
         Ok(Some(Self { log, rules, planner: planner.clone(), model, recorder: None, ids: None, problem: None }))
     }
 
-    /// The model is there, or another policy decides from now on. Its files are told apart on a thread of their own;
+    /// The model is there, or another policy decides from now on. Its files are identified on a thread of their own;
     /// until that is done nothing is logged.
     pub fn model_is_there(&mut self, policy: Option<PathBuf>) {
         let entry = self.recorder.take().and_then(|mut recorder| recorder.finish());
@@ -167,7 +167,7 @@ impl NodeLog {
     /// How logging goes, and why it does not.
     pub fn status(&self) -> (LogStatus, Option<&str>) {
         let status = self.log.status();
-        let waits = self.ids.is_some().then_some("the model's files are being told apart");
+        let waits = self.ids.is_some().then_some("the model's files are being identified");
         (status, self.problem.as_deref().or(waits))
     }
 
@@ -191,7 +191,7 @@ impl NodeLog {
         let found = match ids.try_recv() {
             Ok(found) => found,
             Err(TryRecvError::Empty) => return,
-            Err(TryRecvError::Disconnected) => Err("the thread that tells its files apart has panicked".to_owned()),
+            Err(TryRecvError::Disconnected) => Err("the thread that identifies its files has panicked".to_owned()),
         };
         self.ids = None;
         match found {

@@ -38,7 +38,7 @@ pub(super) struct GraphFacts {
 }
 
 /// Looks at the graph, and claims the planner: a tuner publishes on `<planner node>/tuned_by` for as long as it runs,
-/// and one that finds another there keeps its hands off.
+/// and one that finds another there sets nothing.
 pub(super) struct GraphWatch {
     facts: GraphFacts,
     image_type: String,

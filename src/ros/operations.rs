@@ -95,7 +95,7 @@ impl Control {
             }
             Request::Hold(hold) => {
                 self.operate(Operator::Hold(hold));
-                Ok(if hold { "the parameters of now are held" } else { "decisions count again" }.into())
+                Ok(if hold { "the current parameters are held" } else { "decisions count again" }.into())
             }
             Request::ResetHistory => {
                 self.operate(Operator::ResetHistory);

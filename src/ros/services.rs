@@ -5,7 +5,7 @@
 pub(super) enum Request {
     /// Set parameters on the planner; switched off, decide nothing.
     Enable(bool),
-    /// Keep the parameters of now.
+    /// Hold the current parameters.
     Hold(bool),
     /// Forget the past frames.
     ResetHistory,

@@ -99,7 +99,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
     })
 }
 
-/// As TensorFlow stores checksums, so that a checksum of bytes that hold checksums is none of nothing.
+/// As TensorFlow stores checksums, so that a CRC over CRCs does not degenerate.
 fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }

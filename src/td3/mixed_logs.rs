@@ -117,7 +117,7 @@ pub enum MixedLogs {
     },
     /// Rewards under other weights.
     #[error(
-        "{} was rewarded by other weights than {}; compute the rewards of both anew with planner_tuner relabel, or \
+        "{} was rewarded by other weights than {}; recompute the rewards of both with planner_tuner relabel, or \
          insist with --allow-mixed", log.display(), first.display()
     )]
     Reward {

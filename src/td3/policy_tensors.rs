@@ -31,7 +31,7 @@ pub fn actor_of(policy: &StateDict, planner: &PlannerSpec) -> Result<Mlp, TrainE
         if values.iter().all(|value| value.is_finite()) {
             Ok(values)
         } else {
-            Err(wrong(format!("{name} holds numbers that are none")))
+            Err(wrong(format!("{name} holds non-finite values")))
         }
     })
 }

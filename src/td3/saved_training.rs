@@ -113,7 +113,7 @@ impl SavedTraining {
     }
 
     /// Goes on under the settings it began with (how long it lasts may be another), with steps that were read again.
-    /// Where heads learned, they are given anew, with what they look at, and take up their numbers.
+    /// Where heads learned, they are passed in again, with what they look at, and take up their saved values.
     ///
     /// # Errors
     /// When a tensor is missing or of another shape; [`TrainError::NothingToLearn`]; [`TrainError::OtherMode`] and

@@ -119,7 +119,7 @@ impl Training {
         *skipped += u64::from(update.skipped.is_some());
         let in_a_row = *critic.max(actor);
         if let Some(whose) = update.skipped {
-            log::warn!("update {iteration} is skipped: the {whose} has a loss or gradient that is no number");
+            log::warn!("update {iteration} is skipped: the {whose} has a loss or gradient that is not finite");
         }
         if in_a_row >= MOST_SKIPPED {
             return Err(TrainError::Diverged { skipped: in_a_row, iteration });
@@ -186,7 +186,7 @@ impl Training {
         self.progress.reward_scale
     }
 
-    /// The noise that a policy of now is to be driven with.
+    /// The noise that the current policy is to be driven with.
     pub fn exploration_noise(&self) -> f64 {
         exploration_noise(&self.config, self.iteration())
     }

@@ -32,7 +32,7 @@ pub struct Update {
     pub critic_norm: GradientNorm,
     /// The actor's step, where it was its turn.
     pub actor: Option<ActorUpdate>,
-    /// The step that was left out because its numbers are none.
+    /// The step that was left out because it is not finite.
     pub skipped: Option<Skipped>,
 }
 
@@ -74,7 +74,7 @@ impl Learner {
         self.update_with(batch, noise, &mut Frozen)
     }
 
-    /// As [`update`](Self::update), with heads that move together with the actor. The batch holds their features of now.
+    /// As [`update`](Self::update), with heads that move together with the actor. The batch holds recomputed features.
     ///
     /// # Errors
     /// When a column of the batch has another length; those of the heads.

@@ -71,7 +71,7 @@ fn survey(node: PathBuf, planner: &str, mapping: &str, ros_args: &[String]) -> R
     child.stdout.take().map(|mut pipe| pipe.read_to_string(&mut report));
     child.stderr.take().map(|mut pipe| pipe.read_to_string(&mut talk));
     if !status.success() {
-        return Err(talk.lines().last().unwrap_or("it ended without a word").to_owned());
+        return Err(talk.lines().last().unwrap_or("it exited without output").to_owned());
     }
     let report = report.lines().last().unwrap_or_default();
     serde_json::from_str(report).map_err(|error| format!("{NODE} is of another version: {error}"))

@@ -33,7 +33,7 @@ pub struct TrainArgs {
     /// Policy to start from: prefix (policy/policy_step_1000), folder or actor file
     #[arg(long, value_name = "PREFIX|DIR|FILE", required_unless_present = "resume", conflicts_with = "resume")]
     pub(super) policy: Option<PathBuf>,
-    /// Folder for everything that comes out
+    /// Output folder
     #[arg(short, long, value_name = "DIR")]
     pub(super) output: PathBuf,
     /// Planner: dwa, teb, mppi, ddp, or a YAML file that describes another one

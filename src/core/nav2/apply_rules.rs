@@ -1,5 +1,5 @@
 //! When a change is worth a set. Each set costs a planner something: DWB frees what its control loop may be reading
-//! (navigation2#5706), MPPI starts its optimiser anew.
+//! (navigation2#5706), MPPI restarts its optimiser.
 
 use super::InvalidMapping;
 use super::mapping_file::ApplyEntry;

@@ -61,7 +61,7 @@ pub fn mapping_with_bank(parameters: &[&ParameterSpec], controllers: &[Controlle
 /// Nav2's parameters with the controllers of a bank: copies of `FollowPath` in `template`, or in the shipped file.
 ///
 /// # Errors
-/// [`BankFileError`] for a template that is none.
+/// [`BankFileError`] for an invalid template.
 pub fn nav2_parameters(mapping: &Mapping, template: Option<&str>) -> Result<String, BankFileError> {
     let bank = mapping.bank().ok_or(BankFileError::Lacks("bank to write"))?;
     let mut file: Value = serde_yaml::from_str(template.unwrap_or(NAV2_PARAMETERS))?;

@@ -46,7 +46,7 @@ pub enum Event {
     /// The node is in this state now (`get_state`, `transition_event`).
     Lifecycle(LifecycleState),
     /// The node tells that parameters have another value now (`/parameter_events`): by whose doing it does not tell. `None`
-    /// for what is no number.
+    /// for what is not a number.
     Changed(Vec<(String, Option<RosValue>)>),
     /// Another process of the same name has been seen. It may have been talked to already: discovery is told of it by
     /// several ways at once.

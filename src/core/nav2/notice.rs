@@ -69,7 +69,7 @@ pub enum Notice {
         ros_parameter: String,
         /// What was set, or wanted.
         ours: Option<RosValue>,
-        /// What it is now; `None` for something that is no number.
+        /// What it is now; `None` for something that is not a number.
         theirs: Option<RosValue>,
         /// What is done about it.
         consequence: &'static str,

@@ -39,7 +39,7 @@ pub enum TargetStatus {
     Unreachable,
     /// Somebody else set another value, which is left alone.
     Yielded {
-        /// Their value; `None` for something that is no number.
+        /// Their value; `None` for something that is not a number.
         theirs: Option<RosValue>,
     },
     /// Nothing is set on this node any more.

@@ -18,7 +18,7 @@ impl Action {
     /// Takes values from a file.
     ///
     /// # Errors
-    /// [`NumbersError::NotFinite`] or [`NumbersError::ActionRange`] for the first that is no number from -1 to 1.
+    /// [`NumbersError::NotFinite`] or [`NumbersError::ActionRange`] for the first that is not a number from -1 to 1.
     pub fn from_values(values: Vec<f32>) -> Result<Self, NumbersError> {
         let values = finite("action", values)?;
         match values.iter().copied().enumerate().find(|(_, value)| value.abs() > 1.0) {

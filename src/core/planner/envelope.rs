@@ -202,7 +202,7 @@ impl Envelope {
     /// An envelope around a planner's parameters.
     ///
     /// # Errors
-    /// [`EnvelopeError`] for limits that are none, or that leave nothing of a parameter's range.
+    /// [`EnvelopeError`] for invalid limits, or that leave nothing of a parameter's range.
     pub fn new(planner: PlannerSpec, limits: EnvelopeLimits) -> Result<Self, EnvelopeError> {
         limits.check(&planner)?;
         Ok(Self { planner, limits })

@@ -168,7 +168,7 @@ fn nearest_key(text: &str, problem: &str) -> String {
         .unwrap_or_default()
 }
 
-/// `; did you mean 'max'?` where a known name is near enough to be a slip of the hand, else nothing.
+/// `; did you mean 'max'?` where a known name is near enough to be a typo, else nothing.
 pub(crate) fn did_you_mean<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String {
     known
         .map(|name| (strsim::jaro_winkler(given, name), name))

@@ -169,7 +169,7 @@ pub enum Issue {
     UndrawableScene,
     /// An odometry message whose pose is none.
     InvalidPose,
-    /// A transform that is none.
+    /// An invalid transform.
     InvalidTransform,
     /// A plan was left out, because nothing ties its frame to the odometry's.
     PlanWithoutTransform,

@@ -9,7 +9,7 @@
 //! | input | consequence |
 //! | --- | --- |
 //! | no odometry yet, or none within `max_pose_age` of the scan | no scene: a plan would be drawn in the wrong place |
-//! | odometry or transform with NaN, infinity or a quaternion that is none | left out; the ones beside it count |
+//! | odometry or transform with NaN, infinity or an invalid quaternion | left out; the ones beside it count |
 //! | odometry whose twist is in its own frame | turned into the robot's frame ([`OdometryTwist`]), or left out |
 //! | transform that gives a frame a second parent, or closes a loop | left out; the one that was there first counts |
 //! | scan from which nothing can be seen | no scene, it would look like free space ([`BadScan`]); the guard holds |

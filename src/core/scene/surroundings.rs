@@ -127,7 +127,7 @@ impl Surroundings {
     /// Where the robot was.
     ///
     /// # Errors
-    /// [`Refused`] for a pose that is none.
+    /// [`Refused`] for an invalid pose.
     pub fn take_odometry(&mut self, message: &OdometryMessage) -> Result<(), Refused> {
         let pose = message.pose.isometry().inspect_err(|_| self.counts.add(Issue::InvalidPose))?;
         let names_robot = plain(&message.child_frame) != plain(&message.frame);
@@ -148,7 +148,7 @@ impl Surroundings {
     /// How two frames lie to each other.
     ///
     /// # Errors
-    /// [`Refused`] for a transform that is none, or one frame too many.
+    /// [`Refused`] for an invalid transform, or one frame too many.
     pub fn take_transform(&mut self, message: &TransformMessage) -> Result<(), Refused> {
         let taken = self.transforms.take(message).inspect_err(|_| self.counts.add(Issue::InvalidTransform))?;
         if taken.is_err() {

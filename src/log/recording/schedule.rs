@@ -9,7 +9,7 @@ use planner_tuner_core::frame::Stamp;
 ///
 /// The first frame is one, then the first frame at or after each due time, which lies one period after the last due
 /// time, so that the mean rate holds where frames do not fall on the grid (5 Hz frames at 2 Hz are taken at 0, 0.6,
-/// 1.0, 1.6, 2.0 s). After a gap, or when time jumps back, the grid starts anew at the frame at hand.
+/// 1.0, 1.6, 2.0 s). After a gap, or when time jumps back, the grid restarts at the current frame.
 ///
 /// A frame may come 5 % of a period early (25 ms at 2 Hz): stamps jitter, and a 2 Hz recording must be taken whole at
 /// 2 Hz.
@@ -58,7 +58,7 @@ impl DecisionSchedule {
         true
     }
 
-    /// Starts the grid anew at the next frame, as at the start of an episode.
+    /// Restarts the grid at the next frame, as at the start of an episode.
     pub fn restart(&mut self) {
         self.previous = None;
     }

@@ -1,4 +1,4 @@
-//! Rewards anew, from the stored terms under other weights.
+//! Rewards recomputed from the stored terms under other weights.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -21,7 +21,7 @@ pub struct TensorTable {
 }
 
 impl TensorTable {
-    /// Opens a tensor file of any kind that is read here, told apart by its contents: safetensors, torch's zip
+    /// Opens a tensor file of any kind that is read here, recognised by its contents: safetensors, torch's zip
     /// container (`.bin`, `.pth`, `.pt`), torch's older container, or a plain pickle of a state dict. A folder is taken
     /// for a base model, see [`open_sharded`](Self::open_sharded).
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {

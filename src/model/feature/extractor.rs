@@ -25,7 +25,7 @@ struct History {
 }
 
 /// A previous frame as a history encoder sees it, `[1, history]`: encoded once, used in every later decision. Encoded
-/// anew by an extractor with another encoder, so that the past is not lost when the policy changes.
+/// again by an extractor with another encoder, so that the past is not lost when the policy changes.
 #[derive(Debug, Clone)]
 pub struct EncodedFrame {
     vector: Tensor,
@@ -142,7 +142,7 @@ impl FeatureExtractor {
     }
 
     /// The feature `[1, feature]` of hidden states and the pixels `[3, side, side]` of the previous frames, newest first,
-    /// all computed anew. A gradient leads back to the weights where they are variables. Nothing is checked: a NaN is
+    /// all recomputed. A gradient leads back to the weights where they are variables. Nothing is checked: a NaN is
     /// in the result.
     ///
     /// # Errors

@@ -53,7 +53,7 @@ pub(super) fn hex(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Eight hexadecimal digits that tell runs apart.
+/// Eight hexadecimal digits that distinguish runs.
 pub fn short_digest(text: &str) -> String {
     digest(text.as_bytes()).chars().take(8).collect()
 }

@@ -26,7 +26,7 @@ use crate::vision_language::Quantize;
 use crate::vision_language::processor::{PreprocessorConfig, PromptTemplate};
 use planner_tuner_core::identity::{ExtractorId, PolicyId};
 
-/// Why files could not be told apart.
+/// Why files could not be identified.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// A file cannot be read.

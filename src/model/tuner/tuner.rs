@@ -147,7 +147,7 @@ impl Tuner {
         Ok(self.last_frame.image.insert(ImageTokens { grid: patches.grid(), tokens }).clone())
     }
 
-    /// Whether the prompt's constant beginning is computed once, as it is from the start, or for each frame anew: for
+    /// Whether the prompt's constant beginning is computed once, as it is from the start, or again for each frame: for
     /// measurements.
     pub fn remember_prefix(&mut self, remember: bool) {
         self.remembers_prefix = remember;

@@ -10,7 +10,7 @@ use crate::weights::{LoadPlan, WeightSource};
 
 /// Name of the embedding table.
 const TABLE: &str = "model.embed_tokens.weight";
-/// More tokens than prompts have between them; the rows are then read anew.
+/// More tokens than prompts have between them; the rows are then read again.
 const MAX_ROWS: usize = 1 << 14;
 
 /// The embedding table `[vocab, hidden]`, left in its file: of its 300 million values a prompt uses a few hundred rows.

@@ -44,7 +44,7 @@ impl LearningHeads {
     /// `hidden` is the width of the hidden states.
     ///
     /// # Errors
-    /// [`TrainError::Actor`] when tensors are missing that tell the sizes, or hold numbers that are none;
+    /// [`TrainError::Actor`] when tensors are missing that tell the sizes, or hold non-finite values;
     /// [`TrainError::Tensor`] when one is missing or mis-shaped otherwise.
     pub fn new(
         actor: &StateDict,
@@ -64,7 +64,7 @@ impl LearningHeads {
             }
             let numbers: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
             if !numbers.iter().all(|value| value.is_finite()) {
-                return Err(TrainError::Actor { problem: format!("{name} holds numbers that are none") });
+                return Err(TrainError::Actor { problem: format!("{name} holds non-finite values") });
             }
             values.extend(numbers);
             let variable = Var::from_tensor(&tensor)?;

@@ -14,7 +14,7 @@
 //! targets copy only `fc`, action encoder and q-heads. So here the actor's optimiser owns heads and `fc`: one Adam, one
 //! learning rate (`actor_lr`), one gradient norm. The critic takes the feature as it comes, and its loss does not reach
 //! the heads; nor does the actor's loss reach them through the critic's own view of the feature, only through the action.
-//! Next states are seen with the heads of now.
+//! Next states are seen with the current heads.
 
 mod disk_cache;
 pub mod hidden_entry;

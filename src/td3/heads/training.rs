@@ -100,7 +100,7 @@ impl HeadTraining {
         Ok(self.heads.change(|values| values.copy_from_slice(&now))?)
     }
 
-    /// Puts the features of now in place of those in a batch. Each observation is looked at once.
+    /// Puts recomputed features in place of those in a batch. Each observation is looked at once.
     ///
     /// # Errors
     /// When an observation cannot be seen.
@@ -140,7 +140,7 @@ impl HeadTraining {
             / largest)
     }
 
-    /// Features of evenly spread steps: under the heads of the start, under those of now.
+    /// Features of evenly spread steps: under the initial heads, under the current ones.
     ///
     /// # Errors
     /// When an observation cannot be seen.

@@ -82,7 +82,7 @@ impl Renderer {
     }
 
     /// As [`Self::draw`], on the buffer of a frame that is no longer needed ([`Frame::into_rgb`]). One that is large
-    /// enough is not allocated anew.
+    /// enough is not allocated again.
     ///
     /// # Errors
     /// As [`Self::draw_into`]; the buffer is lost then.

@@ -93,7 +93,7 @@ impl FrameWatch {
         self.newest_ros_now.is_some_and(|before| span(ros_now, before) > Duration::from_millis(100))
     }
 
-    /// Stamps start anew: the clock was set back.
+    /// Stamps restart: the clock was set back.
     pub(super) fn restart(&mut self) {
         (self.newest, self.newest_ros_now, self.frozen_since, self.went_back) = (None, None, None, 0);
     }

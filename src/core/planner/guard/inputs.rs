@@ -89,7 +89,7 @@ pub enum Operator {
     Shadow,
     /// Do not decide. The planner keeps what it has.
     Disable,
-    /// Keep the parameters of now while true.
+    /// Hold the current parameters while true.
     Hold(bool),
     /// Forget the past frames: a new goal, a new episode.
     ResetHistory,

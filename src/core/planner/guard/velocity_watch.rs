@@ -37,7 +37,7 @@ impl VelocityWatch {
         }
     }
 
-    /// Forgets everything: stamps start anew.
+    /// Forgets everything: stamps restart.
     pub(super) fn clear(&mut self) {
         self.readings.clear();
     }

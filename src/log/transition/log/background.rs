@@ -55,7 +55,7 @@ pub struct LogEntry {
     pub frame: Arc<Frame>,
 }
 
-/// The hand that gives steps to the thread.
+/// The producer's handle: steps go to the thread through it.
 #[derive(Debug)]
 pub struct BackgroundLog {
     entries: SyncSender<LogEntry>,

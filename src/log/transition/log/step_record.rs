@@ -211,7 +211,7 @@ pub(super) fn from_json(json: &[u8], head: &LogHead) -> Result<Step, (StepRefusa
 fn controller(record: ControllerRecord) -> Result<ChosenController, String> {
     let number = |(name, value): (String, Value)| match value.as_f64() {
         Some(number) => Ok((name, number)),
-        None => Err(format!("controller {}: {} is no number", record.id.escape_debug(), name.escape_debug())),
+        None => Err(format!("controller {}: {} is not a number", record.id.escape_debug(), name.escape_debug())),
     };
     Ok(ChosenController {
         values: record.values.into_iter().map(number).collect::<Result<_, _>>()?,
@@ -224,7 +224,7 @@ fn parameters(values: &Map<String, Value>, outcomes: &Map<String, Value>) -> Res
         return Err("parameters and outcomes have different names".to_owned());
     }
     let sent = values.iter().zip(outcomes.values()).map(|((name, value), outcome)| {
-        let value = value.as_f64().ok_or_else(|| format!("{} is no number", name.escape_debug()))?;
+        let value = value.as_f64().ok_or_else(|| format!("{} is not a number", name.escape_debug()))?;
         let outcome = named(&OUTCOMES, name, outcome.as_str().unwrap_or_default())?;
         Ok(SentParameter { name: name.clone(), value, outcome })
     });

@@ -1,4 +1,4 @@
-//! Where log files go: a folder of the disk. Tests put a sicker one in its place.
+//! Where log files go: a folder of the disk. Tests put a faulty one in its place.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

@@ -1,6 +1,6 @@
 //! The product with the weights of a linear layer, which may be stored narrower than f32.
 //!
-//! A general product packs both sides anew each time. Here the weights lie in panels from the start and are widened on
+//! A general product packs both sides each time. Here the weights lie in panels from the start and are widened on
 //! the way to the first caches, so that even the few hundred rows of a frame run at the speed of a large square product.
 
 use std::cell::Cell;

@@ -17,7 +17,6 @@
 //! line on top.
 
 pub mod cli;
-mod durable;
 pub mod live;
 pub mod picture;
 

@@ -8,11 +8,11 @@ use clap::Args;
 
 use super::model_args::planner_named;
 use super::{Outcome, stdout};
-use crate::durable::replace_file;
 use crate::nav2::{
     ControllerValues, Mapping, banked_parameters, design, mapping_with_bank, nav2_parameters, quantisation_loss,
 };
 use crate::transition::logs_in;
+use planner_tuner_core::durable::replace_file;
 
 /// Make a bank of DWB controllers for Nav2 from what a policy chose: all seven parameters, on an unpatched Nav2
 #[derive(Debug, Args)]

@@ -6,11 +6,13 @@
 //! | [`scene`] | what scan, plan, pose and transforms make: a picture to draw |
 //! | [`numbers`] | what a model gives for a frame: a feature and an action, finite by construction |
 //! | [`planner`] | the planner's parameters, in range by construction, and the guard that decides what may leave |
+//! | [`durable`] | files that are whole or not there |
 //! | [`nav2`] | what is set on which ROS node, and what became of it |
 //! | [`identity`], [`random`] | who decided; random numbers that are the same everywhere |
 //!
 //! Nothing here knows tensors, ROS, a command line or a clock: time is passed in.
 
+pub mod durable;
 pub mod frame;
 pub mod identity;
 pub mod nav2;

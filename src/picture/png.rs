@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::PictureError;
-use crate::durable::replace_file;
 use crate::frame::{Frame, PngEffort};
+use planner_tuner_core::durable::replace_file;
 
 /// Writes a frame as a PNG file. A reader sees the old file or the whole new one.
 ///

@@ -3,9 +3,6 @@
 //! A record is the length of the message (8 bytes, little-endian), a checksum of these bytes, the message, a checksum of
 //! the message. The messages are those of TensorFlow's `event.proto` and `summary.proto`, of which a few fields are used.
 
-/// CRC-32C (Castagnoli), reflected.
-const POLYNOMIAL: u32 = 0x82f6_3b78;
-
 /// The version that every file begins with.
 const VERSION: &str = "brain.Event:2";
 
@@ -71,7 +68,7 @@ impl Event {
 /// The record of an event.
 pub(super) fn framed(event: &Event) -> Vec<u8> {
     let length = (event.0.len() as u64).to_le_bytes();
-    let checksum = |bytes: &[u8]| masked(crc32c(bytes)).to_le_bytes();
+    let checksum = |bytes: &[u8]| masked(crc32c::crc32c(bytes)).to_le_bytes();
     [&length[..], &checksum(&length), &event.0, &checksum(&event.0)].concat()
 }
 
@@ -93,12 +90,6 @@ fn put_varint(message: &mut Vec<u8>, mut value: u64) {
     message.push(value as u8);
 }
 
-fn crc32c(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ POLYNOMIAL } else { crc >> 1 })
-    })
-}
-
 /// As TensorFlow stores checksums, so that a CRC over CRCs does not degenerate.
 fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
@@ -109,12 +100,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn checksums_are_the_published_ones() {
-        // RFC 3720, B.4.
-        assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
-        assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
-        assert_eq!(crc32c(&(0..32).collect::<Vec<u8>>()), 0x46dd_794e);
-        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+    fn checksums_are_masked_as_tensorflow_masks_them() {
+        // RFC 3720's checksum of 123456789, turned by 15 bits, plus the constant of TensorFlow's crc32c.h.
+        assert_eq!(crc32c::crc32c(b"123456789"), 0xe306_9283);
+        assert_eq!(masked(0xe306_9283), 0xc78a_b0e5);
     }
 
     #[test]

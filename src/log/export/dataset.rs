@@ -11,6 +11,7 @@ use zip::write::SimpleFileOptions;
 use super::array::Array;
 use super::{ExportError, Mixed, Trajectory};
 use crate::transition::{LoggedEpisode, Session, Step};
+use planner_tuner_core::durable::write_new;
 use planner_tuner_core::frame::PngEffort;
 
 /// Writes a dataset, episode by episode. It gets its name when it is complete; dropped before that, it is removed.
@@ -106,9 +107,7 @@ impl DatasetExport {
         let path = self.partial.join("metadata.json");
         let text = format!("{metadata:#}\n");
         for (path, text) in [(path, text.as_str()), (self.partial.join("to_minari.py"), TO_MINARI)] {
-            File::create(&path)
-                .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-                .map_err(io(&path))?;
+            write_new(&path, text.as_bytes()).map_err(io(&path))?;
         }
         fs::rename(&self.partial, &self.folder).map_err(io(&self.folder))?;
         self.finished = true;

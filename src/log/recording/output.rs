@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::RecordingError;
 use super::compressed_image::{COMPRESSED_IMAGE_DEFINITION, compressed_image};
 use super::message::COMPRESSED_IMAGE;
+use planner_tuner_core::durable::sync_folder_of;
 use planner_tuner_core::frame::Stamp;
 
 /// Topic of the frames with the attention overlay.
@@ -95,8 +96,7 @@ impl DecisionLog {
         file.and_then(|file| file.sync_all()).map_err(RecordingError::io(&self.partial))?;
         std::fs::rename(&self.partial, &self.path).map_err(RecordingError::io(&self.path))?;
         // The new name is durable once the folder is.
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(RecordingError::io(folder))
+        sync_folder_of(&self.path).map_err(RecordingError::io(&self.path))
     }
 
     fn channels(&mut self, decision: &Value) -> Result<Channels, RecordingError> {

@@ -231,26 +231,11 @@ fn distance(a: Position, b: Position) -> f64 {
     (a.x - b.x).hypot(a.y - b.y)
 }
 
-/// A stamp as a sortable name, `20231114T221320.250Z`.
+/// A stamp as a sortable name, `20231114T221320.250Z`; one that lies before 1970, or after 9999, as the nearest that doesn't.
 fn utc(stamp: Stamp) -> String {
     let millis = stamp.nanos().max(0) / 1_000_000;
-    let (days, of_day) = (millis / 86_400_000, millis % 86_400_000);
-    let (year, month, day) = date(days);
-    let (seconds, millis) = (of_day / 1000, of_day % 1000);
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}{month:02}{day:02}T{hours:02}{minutes:02}{seconds:02}.{millis:03}Z")
-}
-
-/// Year, month and day of a number of days from 1970-01-01 on: the Gregorian calendar in years that begin with March.
-fn date(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * march + 2) / 5 + 1;
-    let month = if march < 10 { march + 3 } else { march - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+    let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+    time.strftime("%Y%m%dT%H%M%S.%3fZ").to_string()
 }
 
 #[cfg(test)]

@@ -16,9 +16,10 @@
 use super::error::CheckpointError;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use planner_tuner_core::durable::{sync_folder, write_new};
 
 const CURRENT: &str = "current";
 const LOCK: &str = "lock";
@@ -111,11 +112,7 @@ impl FileSet {
 
     fn write(&self, folder: &Path, file: SetFile<'_>) -> Result<(), CheckpointError> {
         let path = folder.join(self.name(file.suffix));
-        let written = File::create_new(&path).and_then(|mut out| {
-            out.write_all(file.bytes)?;
-            out.sync_all()
-        });
-        written.map_err(CheckpointError::write(&path))
+        write_new(&path, file.bytes).map_err(CheckpointError::write(&path))
     }
 
     /// Moves the plain files that lie here into a set, and leaves links in their place. No name changes its contents.
@@ -221,5 +218,5 @@ impl FileSet {
 
 /// A name is on the disk once its folder is.
 fn sync(folder: &Path) -> Result<(), CheckpointError> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(CheckpointError::write(folder))
+    sync_folder(folder).map_err(CheckpointError::write(folder))
 }

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use planner_tuner_core::durable::{sync_folder, sync_folder_of};
+
 /// A folder that log files are created in.
 pub trait LogStore: Send + Sync {
     /// Begins a file of this name.
@@ -123,7 +125,7 @@ impl LogFile for DiskFile {
         if !self.placed {
             std::fs::rename(&self.written, &self.place)?;
             self.placed = true;
-            sync_folder(self.place.parent().unwrap_or(Path::new(".")))?;
+            sync_folder_of(&self.place)?;
         }
         Ok(())
     }
@@ -137,9 +139,4 @@ impl Drop for DiskFile {
             log::warn!("{}: cannot be removed: {error}", self.written.display());
         }
     }
-}
-
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    File::open(folder)?.sync_all()
 }

@@ -6,7 +6,6 @@ use crate::checkpoint::json;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs::File;
 use std::path::Path;
 
@@ -59,7 +58,7 @@ impl PolicyManifest {
 
     /// A manifest of these files: what follows `P_` in the name, and the contents.
     pub(super) fn new<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
-        let sum = |bytes: &[u8]| FileSum { bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)) };
+        let sum = |bytes: &[u8]| FileSum { bytes: bytes.len() as u64, sha256: hex::encode(Sha256::digest(bytes)) };
         Self {
             format: Self::FORMAT.into(),
             step: None,
@@ -115,7 +114,7 @@ impl FileSum {
         let mut sum = Sha256::new();
         let mut file = File::open(path).map_err(CheckpointError::io(path))?;
         let bytes = std::io::copy(&mut file, &mut sum).map_err(CheckpointError::io(path))?;
-        Ok(Self { bytes, sha256: hex(&sum.finalize()) })
+        Ok(Self { bytes, sha256: hex::encode(sum.finalize()) })
     }
 }
 
@@ -132,11 +131,4 @@ impl std::fmt::Display for FileSum {
 /// When the file cannot be read.
 pub fn sha256_of(path: &Path) -> Result<String, CheckpointError> {
     FileSum::of(path).map(|sum| sum.sha256)
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

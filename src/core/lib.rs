@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`frame`] | an image with its stamp and the robot's velocity, the ring of past frames, and the renderer |
+//! | [`pose`] | where a robot is, in the plane |
 //! | [`scene`] | what scan, plan, pose and transforms make: a picture to draw |
 //! | [`numbers`] | what a model gives for a frame: a feature and an action, finite by construction |
 //! | [`planner`] | the planner's parameters, in range by construction, and the guard that decides what may leave |
@@ -18,5 +19,6 @@ pub mod identity;
 pub mod nav2;
 pub mod numbers;
 pub mod planner;
+pub mod pose;
 pub mod random;
 pub mod scene;

@@ -12,7 +12,7 @@ struct Room {
     must_not_know: &'static [&'static str],
 }
 
-const ROOMS: [Room; 4] = [
+const ROOMS: [Room; 5] = [
     Room {
         member: "planner_tuner_core",
         may_use: &[],
@@ -33,6 +33,11 @@ const ROOMS: [Room; 4] = [
         member: "planner_tuner_td3",
         may_use: &["planner_tuner_core", "planner_tuner_log", "planner_tuner_model"],
         must_not_know: &["clap", "r2r"],
+    },
+    Room {
+        member: "planner_tuner_simulation",
+        may_use: &["planner_tuner_core"],
+        must_not_know: &["candle-core", "candle-nn", "r2r", "clap", "indicatif", "mcap"],
     },
 ];
 

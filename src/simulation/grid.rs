@@ -1,0 +1,146 @@
+//! Grids of costs, as `costmap_2d::Costmap2D` holds them.
+
+/// Nothing is in the way.
+pub const FREE: u8 = 0;
+/// The robot's centre in this cell means contact, whatever its heading.
+pub const INSCRIBED: u8 = 253;
+/// An obstacle is in this cell.
+pub const LETHAL: u8 = 254;
+/// Nothing is known about this cell.
+pub const UNKNOWN: u8 = 255;
+
+/// A cell of a grid: column and row, row 0 at the lowest y.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Cell {
+    /// Column.
+    pub x: usize,
+    /// Row.
+    pub y: usize,
+}
+
+/// Where a grid lies in its frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GridGeometry {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Edge of a cell, m.
+    pub resolution: f64,
+    /// Corner of the grid with the lowest x, m.
+    pub origin_x: f64,
+    /// Corner of the grid with the lowest y, m.
+    pub origin_y: f64,
+}
+
+impl GridGeometry {
+    /// Number of cells.
+    pub fn len(&self) -> usize {
+        self.width * self.height
+    }
+
+    /// Whether there is no cell.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where a cell's cost is: row by row.
+    pub fn index(&self, cell: Cell) -> usize {
+        cell.y * self.width + cell.x
+    }
+
+    /// The cell that holds a point, m; `None` outside (`worldToMap`).
+    pub fn cell_at(&self, x: f64, y: f64) -> Option<Cell> {
+        // A division, as there: a product with 1 / resolution puts points at borders into other cells.
+        let along = |value: f64, origin: f64, cells: usize| {
+            let cell = ((value - origin) / self.resolution) as usize;
+            (value >= origin && cell < cells).then_some(cell)
+        };
+        Some(Cell { x: along(x, self.origin_x, self.width)?, y: along(y, self.origin_y, self.height)? })
+    }
+
+    /// The middle of a cell, m (`mapToWorld`).
+    pub fn centre(&self, cell: Cell) -> [f64; 2] {
+        let along = |origin: f64, cell: usize| origin + (cell as f64 + 0.5) * self.resolution;
+        [along(self.origin_x, cell.x), along(self.origin_y, cell.y)]
+    }
+}
+
+/// A cost for every cell of a grid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CostGrid {
+    geometry: GridGeometry,
+    costs: Vec<u8>,
+}
+
+impl CostGrid {
+    /// A grid with the same cost everywhere.
+    pub fn filled(geometry: GridGeometry, cost: u8) -> Self {
+        Self { geometry, costs: vec![cost; geometry.len()] }
+    }
+
+    /// A grid with these costs, row by row; `None` when there are not as many as cells.
+    pub fn from_costs(geometry: GridGeometry, costs: Vec<u8>) -> Option<Self> {
+        (costs.len() == geometry.len()).then_some(Self { geometry, costs })
+    }
+
+    /// Where the grid lies.
+    pub fn geometry(&self) -> &GridGeometry {
+        &self.geometry
+    }
+
+    /// All costs, row by row.
+    pub fn costs(&self) -> &[u8] {
+        &self.costs
+    }
+
+    /// All costs, row by row, to be changed.
+    pub fn costs_mut(&mut self) -> &mut [u8] {
+        &mut self.costs
+    }
+
+    /// The cost of a cell of this grid.
+    pub fn cost(&self, cell: Cell) -> u8 {
+        self.costs[self.geometry.index(cell)]
+    }
+
+    /// Changes the cost of a cell of this grid.
+    pub fn set(&mut self, cell: Cell, cost: u8) {
+        let index = self.geometry.index(cell);
+        self.costs[index] = cost;
+    }
+
+    /// The cost at a point, m; `None` outside.
+    pub fn cost_at(&self, x: f64, y: f64) -> Option<u8> {
+        self.geometry.cell_at(x, y).map(|cell| self.cost(cell))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GEOMETRY: GridGeometry = GridGeometry { width: 3, height: 2, resolution: 0.1, origin_x: -0.1, origin_y: 0.0 };
+
+    #[test]
+    fn a_point_is_in_the_cell_that_begins_at_its_lower_corner() {
+        assert_eq!(GEOMETRY.cell_at(-0.1, 0.0), Some(Cell { x: 0, y: 0 }));
+        assert_eq!(GEOMETRY.cell_at(0.15, 0.19), Some(Cell { x: 2, y: 1 }));
+    }
+
+    #[test]
+    fn outside_there_is_no_cell() {
+        for (x, y) in [(-0.101, 0.0), (0.2, 0.0), (0.0, -1e-9), (0.0, 0.2), (f64::NAN, 0.0), (f64::INFINITY, 0.0)] {
+            assert_eq!(GEOMETRY.cell_at(x, y), None, "{x}, {y}");
+        }
+    }
+
+    #[test]
+    fn costs_are_row_by_row() {
+        let mut grid = CostGrid::filled(GEOMETRY, FREE);
+        grid.set(Cell { x: 1, y: 1 }, LETHAL);
+        assert_eq!(grid.costs(), [0, 0, 0, 0, LETHAL, 0]);
+        assert_eq!(grid.cost_at(0.05, 0.15), Some(LETHAL));
+        assert_eq!(GEOMETRY.centre(Cell { x: 1, y: 1 }), [-0.1 + 1.5 * 0.1, 0.0 + 1.5 * 0.1]);
+    }
+}

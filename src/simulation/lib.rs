@@ -1,0 +1,18 @@
+//! A Jackal in a world of cylinders, driven by the navigation stack of the original: ROS 1's `move_base` with navfn and
+//! `TrajectoryPlannerROS`, whose seven parameters are all live.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`grid`], [`footprint`] | cells with a cost; the robot's outline as the planner sees it |
+//! | [`costmap`] | what the laser saw, marked, cleared and inflated: `costmap_2d` |
+//! | [`navfn`] | the global plan through a costmap |
+//! | [`trajectory_planner`] | the local planner: samples velocities, scores their arcs, chooses one |
+//!
+//! Nothing here knows ROS, tensors, a command line or a clock: time is a number that the caller moves. The same seed gives
+//! the same bytes.
+
+pub mod costmap;
+pub mod footprint;
+pub mod grid;
+pub mod navfn;
+pub mod trajectory_planner;

@@ -1,0 +1,5 @@
+//! The simulated navigation stack against numbers of the original's own classes (`test/fixtures/dwa`).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::approx_constant)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod golden;

@@ -4,6 +4,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`grid`], [`footprint`] | cells with a cost; the robot's outline as the planner sees it |
+//! | [`velocity`], [`angle`] | what moves, and how the original passes angles on |
 //! | [`costmap`] | what the laser saw, marked, cleared and inflated: `costmap_2d` |
 //! | [`navfn`] | the global plan through a costmap |
 //! | [`trajectory_planner`] | the local planner: samples velocities, scores their arcs, chooses one |
@@ -11,8 +12,10 @@
 //! Nothing here knows ROS, tensors, a command line or a clock: time is a number that the caller moves. The same seed gives
 //! the same bytes.
 
+pub mod angle;
 pub mod costmap;
 pub mod footprint;
 pub mod grid;
 pub mod navfn;
 pub mod trajectory_planner;
+pub mod velocity;

@@ -110,6 +110,24 @@ impl CostGrid {
         self.costs[index] = cost;
     }
 
+    /// Moves the grid over what it shows: by whole cells to the right and up, to another origin. What stays in keeps its
+    /// cost, what comes in gets the cost `fill`.
+    pub(crate) fn move_by(&mut self, right: i64, up: i64, fill: u8, [origin_x, origin_y]: [f64; 2]) {
+        let (width, height) = (self.geometry.width as i64, self.geometry.height as i64);
+        let source = |x: i64, y: i64| {
+            let (x, y) = (x + right, y + up);
+            ((0..width).contains(&x) && (0..height).contains(&y)).then_some((y * width + x) as usize)
+        };
+        let cells = self.costs.len() as i64;
+        // From the side that the grid moves to, so that nothing is overwritten before it is read.
+        let backwards = up < 0 || (up == 0 && right < 0);
+        for step in 0..cells {
+            let index = if backwards { cells - 1 - step } else { step };
+            self.costs[index as usize] = source(index % width, index / width).map_or(fill, |from| self.costs[from]);
+        }
+        (self.geometry.origin_x, self.geometry.origin_y) = (origin_x, origin_y);
+    }
+
     /// The cost at a point, m; `None` outside.
     pub fn cost_at(&self, x: f64, y: f64) -> Option<u8> {
         self.geometry.cell_at(x, y).map(|cell| self.cost(cell))
@@ -133,6 +151,21 @@ mod tests {
         for (x, y) in [(-0.101, 0.0), (0.2, 0.0), (0.0, -1e-9), (0.0, 0.2), (f64::NAN, 0.0), (f64::INFINITY, 0.0)] {
             assert_eq!(GEOMETRY.cell_at(x, y), None, "{x}, {y}");
         }
+    }
+
+    #[test]
+    fn a_grid_that_moves_keeps_what_stays_in() {
+        let costs = [1, 2, 3, 4, 5, 6].to_vec();
+        let moved = |right, up| {
+            let mut grid = CostGrid::from_costs(GEOMETRY, costs.clone())?;
+            grid.move_by(right, up, 9, [0.0; 2]);
+            Some(grid.costs().to_vec())
+        };
+        assert_eq!(moved(1, 0), Some(vec![2, 3, 9, 5, 6, 9]));
+        assert_eq!(moved(-1, 0), Some(vec![9, 1, 2, 9, 4, 5]));
+        assert_eq!(moved(-1, 1), Some(vec![9, 4, 5, 9, 9, 9]));
+        assert_eq!(moved(1, -1), Some(vec![9, 9, 9, 2, 3, 9]));
+        assert_eq!(moved(3, 0), Some(vec![9; 6]));
     }
 
     #[test]

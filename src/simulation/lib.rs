@@ -17,5 +17,6 @@ pub mod costmap;
 pub mod footprint;
 pub mod grid;
 pub mod navfn;
+mod polygon;
 pub mod trajectory_planner;
 pub mod velocity;

@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::approx_constant)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod costmap;
 mod golden;
 mod trajectory_planner;

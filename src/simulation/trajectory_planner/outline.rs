@@ -5,6 +5,7 @@ use planner_tuner_core::pose::{Pose, Position};
 use super::rollout::Rejection;
 use crate::footprint::Footprint;
 use crate::grid::{Cell, CostGrid, FREE, LETHAL, UNKNOWN};
+use crate::polygon::{Line, cells_inside};
 
 /// The footprint against one costmap. Only the outline counts, not what is inside it.
 #[derive(Debug, Clone)]
@@ -86,72 +87,10 @@ fn mark_clear(length: usize, reach: usize, is_free: impl Fn(usize) -> bool, mut 
 /// The cells of a grid that the robot covers, as indices: its outline and what is inside. Where a corner is off the map, the
 /// part of the outline before it.
 pub fn robot_cells(grid: &CostGrid, footprint: &Footprint, pose: Pose, cells: &mut Vec<usize>) {
-    cells.clear();
-    let geometry = grid.geometry();
-    // As there: the centre goes through f32.
+    // As there: the pose goes through f32.
     let position = Position { x: f64::from(pose.position.x as f32), y: f64::from(pose.position.y as f32) };
     let pose = Pose { position, yaw: f64::from(pose.yaw as f32) };
-    let mut corners = footprint.at(pose).map(|[x, y]| geometry.cell_at(x, y));
-    let Some(first) = corners.next().flatten() else { return };
-    let mut from = first;
-    let (mut lowest_x, mut highest_x) = (first.x, first.x);
-    for to in corners.chain(std::iter::once(Some(first))) {
-        let Some(to) = to else { return };
-        cells.extend(Line::between(from, to).map(|cell| geometry.index(cell)));
-        (lowest_x, highest_x) = (lowest_x.min(to.x), highest_x.max(to.x));
-        from = to;
-    }
-    let outline = cells.len();
-    for x in lowest_x..=highest_x {
-        let rows =
-            cells[..outline].iter().filter(|index| *index % geometry.width == x).map(|index| index / geometry.width);
-        let (lowest, highest) = rows.fold((usize::MAX, 0), |(lowest, highest), y| (lowest.min(y), highest.max(y)));
-        cells.extend((lowest..highest).map(|y| y * geometry.width + x));
-    }
-}
-
-/// The cells between two, both included (`base_local_planner::LineIterator`).
-#[derive(Debug, Clone)]
-struct Line {
-    x: isize,
-    y: isize,
-    /// The step along the longer side, and the one along the shorter.
-    along: (isize, isize),
-    across: (isize, isize),
-    longer: usize,
-    shorter: usize,
-    error: usize,
-    left: usize,
-}
-
-impl Line {
-    fn between(from: Cell, to: Cell) -> Self {
-        let (dx, dy) = (from.x.abs_diff(to.x), from.y.abs_diff(to.y));
-        let step_x = if to.x >= from.x { 1 } else { -1 };
-        let step_y = if to.y >= from.y { 1 } else { -1 };
-        let (along, across, longer, shorter) =
-            if dx >= dy { ((step_x, 0), (0, step_y), dx, dy) } else { ((0, step_y), (step_x, 0), dy, dx) };
-        let (x, y) = (from.x as isize, from.y as isize);
-        Self { x, y, along, across, longer, shorter, error: longer / 2, left: longer + 1 }
-    }
-}
-
-impl Iterator for Line {
-    type Item = Cell;
-
-    fn next(&mut self) -> Option<Cell> {
-        self.left = self.left.checked_sub(1)?;
-        let cell = Cell { x: self.x as usize, y: self.y as usize };
-        self.error += self.shorter;
-        if self.error >= self.longer {
-            self.error -= self.longer;
-            self.x += self.across.0;
-            self.y += self.across.1;
-        }
-        self.x += self.along.0;
-        self.y += self.along.1;
-        Some(cell)
-    }
+    cells_inside(grid.geometry(), footprint.at(pose), cells);
 }
 
 #[cfg(test)]
@@ -170,14 +109,6 @@ mod tests {
         let mut outline = Outline::new(Footprint::jackal());
         outline.look_at(grid);
         outline.cost(grid, pose, GEOMETRY.cell_at(pose.position.x, pose.position.y).unwrap_or(Cell { x: 0, y: 0 }))
-    }
-
-    #[test]
-    fn a_line_has_both_ends_and_no_gap() {
-        let line: Vec<(usize, usize)> =
-            Line::between(Cell { x: 5, y: 1 }, Cell { x: 1, y: 3 }).map(|cell| (cell.x, cell.y)).collect();
-        assert_eq!(line, [(5, 1), (4, 2), (3, 2), (2, 3), (1, 3)]);
-        assert_eq!(Line::between(Cell { x: 2, y: 2 }, Cell { x: 2, y: 2 }).count(), 1);
     }
 
     #[test]

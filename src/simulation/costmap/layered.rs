@@ -1,0 +1,129 @@
+//! The cycle of an update (layered_costmap.cpp).
+
+use planner_tuner_core::frame::render::LaserScan;
+use planner_tuner_core::pose::Pose;
+
+use super::bounds::{Bounds, CellWindow};
+use super::inflation::Inflation;
+use super::observation::{LaserMount, Observation};
+use super::obstacle_layer::ObstacleLayer;
+use super::rolling::follow;
+use super::settings::{CostmapSettings, Window};
+use crate::angle::through_quaternion;
+use crate::footprint::Footprint;
+use crate::grid::{CostGrid, GridGeometry};
+
+/// A costmap that a laser feeds.
+#[derive(Debug, Clone)]
+pub struct Costmap {
+    settings: CostmapSettings,
+    footprint: Footprint,
+    mount: LaserMount,
+    /// The newest scan. It counts again at every update until another one comes.
+    seen: Option<Observation>,
+    obstacles: ObstacleLayer,
+    inflation: Inflation,
+    master: CostGrid,
+    updated: CellWindow,
+}
+
+impl Costmap {
+    /// A costmap of which nothing was seen yet.
+    pub fn new(settings: CostmapSettings, footprint: Footprint, mount: LaserMount) -> Self {
+        Self {
+            settings,
+            mount,
+            seen: None,
+            obstacles: ObstacleLayer::new(&settings),
+            inflation: Inflation::new(settings.inflation, footprint.inscribed_radius(), settings.geometry.resolution),
+            master: CostGrid::filled(settings.geometry, settings.unknown.cost()),
+            updated: CellWindow { x: [0; 2], y: [0; 2] },
+            footprint,
+        }
+    }
+
+    /// The costs: obstacles and what is around them.
+    pub fn grid(&self) -> &CostGrid {
+        &self.master
+    }
+
+    /// The costs, to be changed: what is written stays until an update looks at the cell again.
+    pub fn grid_mut(&mut self) -> &mut CostGrid {
+        &mut self.master
+    }
+
+    /// The obstacles alone.
+    pub fn obstacles(&self) -> &CostGrid {
+        self.obstacles.grid()
+    }
+
+    /// What was seen last.
+    pub fn seen(&self) -> Option<&Observation> {
+        self.seen.as_ref()
+    }
+
+    /// The cells that the last update looked at: from and to in x and y, the ends not included.
+    pub fn updated(&self) -> [[usize; 2]; 2] {
+        [self.updated.x, self.updated.y]
+    }
+
+    /// Keeps a scan for the updates to come.
+    pub fn see(&mut self, scan: &LaserScan, robot: Pose) {
+        let seen = self.seen.get_or_insert_default();
+        seen.see(scan, robot, self.mount, self.settings.inf_is_valid);
+    }
+
+    /// Changes how far costs reach around obstacles, m; from the next update on.
+    pub fn set_inflation_radius(&mut self, radius: f64) {
+        self.inflation.set_radius(radius);
+    }
+
+    /// Forgets all obstacles, as the service `clear_costmaps` does. The newest scan marks again at the next update.
+    pub fn clear(&mut self) {
+        self.master.costs_mut().fill(self.settings.unknown.cost());
+        self.obstacles.clear(&self.settings);
+        self.inflation.reset();
+    }
+
+    /// Brings the costs up to what was seen.
+    pub fn update(&mut self, robot: Pose) {
+        let robot = Pose { yaw: through_quaternion(robot.yaw), ..robot };
+        let unknown = self.settings.unknown.cost();
+        if self.settings.window == Window::Rolling {
+            follow(&mut self.master, robot.position.x, robot.position.y, unknown);
+        }
+        let mut bounds = Bounds::EMPTY;
+        self.obstacles.look(&self.settings, self.seen.as_ref(), robot, &mut bounds);
+        if self.settings.clears_footprint {
+            self.footprint.at(robot).for_each(|[x, y]| bounds.touch(x, y));
+        }
+        let window = cells(self.master.geometry(), self.inflation.widen(bounds));
+        self.updated = window;
+        let width = self.master.geometry().width;
+        for y in window.y[0]..window.y[1] {
+            self.master.costs_mut()[y * width + window.x[0]..y * width + window.x[1]].fill(unknown);
+        }
+        let clear_at = self.settings.clears_footprint.then_some((&self.footprint, robot));
+        self.obstacles.put_into(&mut self.master, window, clear_at);
+        self.inflation.put_into(&mut self.master, window);
+    }
+}
+
+/// The cells that bounds touch.
+fn cells(geometry: &GridGeometry, bounds: Bounds) -> CellWindow {
+    let GridGeometry { width, height, resolution, origin_x, origin_y } = *geometry;
+    let cell = |value: f64, origin: f64, cells: usize| {
+        if value < origin {
+            0
+        } else if value >= resolution * cells as f64 + origin {
+            cells - 1
+        } else {
+            ((value - origin) / resolution) as usize
+        }
+    };
+    let range = |axis: usize, origin: f64, cells: usize| {
+        let from = cell(bounds.min[axis], origin, cells);
+        [from, (cell(bounds.max[axis], origin, cells) + 1).min(cells).max(from)]
+    };
+    CellWindow { x: range(0, origin_x, width), y: range(1, origin_y, height) }
+}

@@ -4,4 +4,5 @@
 
 mod costmap;
 mod golden;
+mod navfn;
 mod trajectory_planner;

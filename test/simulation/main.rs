@@ -5,4 +5,5 @@
 mod costmap;
 mod golden;
 mod navfn;
+mod stack;
 mod trajectory_planner;

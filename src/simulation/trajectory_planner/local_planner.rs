@@ -116,8 +116,8 @@ impl LocalPlanner {
         self.turning_at_goal
     }
 
-    /// A velocity for now. `inspect` sees every sample of the search.
-    pub fn next_command(&mut self, grid: &CostGrid, start: Start, inspect: impl FnMut(&Rollout)) -> Outcome {
+    /// A velocity for now. `inspect` sees every sample that is tried.
+    pub fn next_command(&mut self, grid: &CostGrid, start: Start, mut inspect: impl FnMut(&Rollout)) -> Outcome {
         let geometry = grid.geometry();
         let half = |cells: usize| cells as f64 * geometry.resolution / 2.0;
         let reach = half(geometry.width).max(half(geometry.height));
@@ -133,15 +133,17 @@ impl LocalPlanner {
             return Outcome::Reached;
         }
         // At the goal, too, though its choice is not used then: it changes what is remembered.
-        let choice = self.search.choose(grid, &self.window, start, inspect);
+        let choice = self.search.choose(grid, &self.window, start, &mut inspect);
         if is_there {
-            return self.arrive(grid, start, turn);
+            let (rollout, outcome) = self.arrive(grid, start, turn);
+            inspect(&rollout);
+            return if rollout.is_legal() { outcome } else { Outcome::Blocked };
         }
         if choice.best.is_legal() { Outcome::Drive(choice.command) } else { Outcome::Blocked }
     }
 
-    /// Stops, then turns to the goal's heading.
-    fn arrive(&mut self, grid: &CostGrid, start: Start, turn: f64) -> Outcome {
+    /// Stops, then turns to the goal's heading: what this would come to, and how it is tried.
+    fn arrive(&mut self, grid: &CostGrid, start: Start, turn: f64) -> (Rollout, Outcome) {
         let Velocity { linear, angular } = start.velocity;
         let is_standing = linear.abs() <= STANDING.linear && angular.abs() <= STANDING.angular;
         let start = Start {
@@ -155,7 +157,7 @@ impl LocalPlanner {
             let angular = turn_rate(self.search.settings(), start.velocity.angular, turn);
             (Velocity { linear: 0.0, angular }, Outcome::Turn)
         };
-        if self.search.is_legal(grid, start, command) { outcome(command) } else { Outcome::Blocked }
+        (self.search.try_out(grid, start, command), outcome(command))
     }
 }
 

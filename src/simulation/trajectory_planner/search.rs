@@ -135,11 +135,11 @@ impl TrajectoryPlanner {
         Choice { best, command }
     }
 
-    /// Whether one velocity could be driven from here, on the distances of the last choice. Nothing is rounded.
-    pub(super) fn is_legal(&self, grid: &CostGrid, start: Start, sample: Velocity) -> bool {
+    /// One velocity driven from here, on the distances of the last choice. Nothing is rounded.
+    pub(super) fn try_out(&self, grid: &CostGrid, start: Start, sample: Velocity) -> Rollout {
         let scorer =
             Scorer { settings: &self.settings, grid, outline: &self.outline, path: &self.path, goal: &self.goal };
-        scorer.drive(start.pose, start.velocity, sample).is_legal()
+        scorer.drive(start.pose, start.velocity, sample)
     }
 }
 

@@ -3,6 +3,9 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
+//! | [`world`] | cylinders, a start and a goal: BARN's worlds, and new ones |
+//! | [`robot`], [`contact`] | how it moves, and when it touches something |
+//! | [`laser`] | what it sees |
 //! | [`grid`], [`footprint`] | cells with a cost; the robot's outline as the planner sees it |
 //! | [`velocity`], [`angle`] | what moves, and how the original passes angles on |
 //! | [`costmap`] | what the laser saw, marked, cleared and inflated: `costmap_2d` |
@@ -13,10 +16,15 @@
 //! the same bytes.
 
 pub mod angle;
+pub mod contact;
 pub mod costmap;
 pub mod footprint;
 pub mod grid;
+pub mod laser;
 pub mod navfn;
 mod polygon;
+pub mod robot;
+pub mod score;
 pub mod trajectory_planner;
 pub mod velocity;
+pub mod world;

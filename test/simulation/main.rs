@@ -7,3 +7,4 @@ mod golden;
 mod navfn;
 mod stack;
 mod trajectory_planner;
+mod world;

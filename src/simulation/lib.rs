@@ -11,6 +11,8 @@
 //! | [`costmap`] | what the laser saw, marked, cleared and inflated: `costmap_2d` |
 //! | [`navfn`] | the global plan through a costmap |
 //! | [`trajectory_planner`] | the local planner: samples velocities, scores their arcs, chooses one |
+//! | [`move_base`] | puts planners and costmaps together |
+//! | [`drive`], [`score`] | the loop: a tuner decides, the robot drives; what that was worth |
 //!
 //! Nothing here knows ROS, tensors, a command line or a clock: time is a number that the caller moves. The same seed gives
 //! the same bytes.
@@ -18,9 +20,11 @@
 pub mod angle;
 pub mod contact;
 pub mod costmap;
+pub mod drive;
 pub mod footprint;
 pub mod grid;
 pub mod laser;
+pub mod move_base;
 pub mod navfn;
 mod polygon;
 pub mod robot;

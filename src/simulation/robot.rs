@@ -118,12 +118,10 @@ impl Robot {
         true
     }
 
-    /// Brings the odometry along.
+    /// Brings the odometry along, before the pose: wheels tell the way, an inertial sensor the heading.
     fn count(&mut self, motion: Velocity) {
-        let wheels = Velocity { angular: if motion.angular == 0.0 { 0.0 } else { self.velocity.angular }, ..motion };
-        // What an inertial sensor knows is the true turn; wheels know the way.
-        self.odometry = Pose { yaw: self.pose.yaw, ..moved(self.odometry, wheels) };
-        self.odometry.yaw = moved(self.pose, motion).yaw;
+        let Position { x, y } = self.odometry.position;
+        self.odometry = moved(Pose { position: Position { x, y }, yaw: self.pose.yaw }, motion);
         let way = (motion.linear * Self::STEP_S).abs();
         if self.settings.odometry_noise > 0.0 && way > 0.0 {
             let drift = self.settings.odometry_noise * way.sqrt();

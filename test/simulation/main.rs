@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod costmap;
+mod drive;
 mod golden;
 mod navfn;
 mod stack;

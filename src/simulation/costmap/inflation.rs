@@ -67,6 +67,11 @@ impl Inflation {
         self.reach
     }
 
+    /// The radius, m.
+    pub fn radius(&self) -> f64 {
+        self.settings.radius
+    }
+
     /// Changes the radius, m.
     pub fn set_radius(&mut self, radius: f64) {
         if radius != self.settings.radius {

@@ -78,6 +78,11 @@ impl Costmap {
         self.inflation.set_radius(radius);
     }
 
+    /// How far costs reach around obstacles, m.
+    pub fn inflation_radius(&self) -> f64 {
+        self.inflation.radius()
+    }
+
     /// Forgets all obstacles, as the service `clear_costmaps` does. The newest scan marks again at the next update.
     pub fn clear(&mut self) {
         self.master.costs_mut().fill(self.settings.unknown.cost());

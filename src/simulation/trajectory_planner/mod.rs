@@ -27,6 +27,7 @@ mod settings;
 pub use local_planner::{LocalPlanner, Outcome};
 pub use map_grid::{Distance, MapGrid};
 pub use memory::{Escape, Memory, Oscillation};
+pub(crate) use outline::outline_is_free;
 pub use outline::robot_cells;
 pub use plan::PlanPose;
 pub use rollout::{Rejection, Rollout};

@@ -50,27 +50,37 @@ impl Outline {
 
     /// The highest cost that the outline touches at a pose whose centre is in `centre`.
     pub(super) fn cost(&self, grid: &CostGrid, pose: Pose, centre: Cell) -> Result<u8, Rejection> {
-        let geometry = grid.geometry();
-        if self.clear[geometry.index(centre)] {
-            return Ok(FREE);
+        match self.clear[grid.geometry().index(centre)] {
+            true => Ok(FREE),
+            false => highest_cost(grid, &self.footprint, pose),
         }
-        let mut corners = self.footprint.at(pose).map(|[x, y]| geometry.cell_at(x, y));
-        let first = corners.next().flatten().ok_or(Rejection::FootprintOffMap)?;
-        let mut highest = FREE;
-        let mut from = first;
-        for to in corners.chain(std::iter::once(Some(first))) {
-            let to = to.ok_or(Rejection::FootprintOffMap)?;
-            for cell in Line::between(from, to) {
-                match grid.cost(cell) {
-                    LETHAL => return Err(Rejection::Obstacle),
-                    UNKNOWN => return Err(Rejection::Unknown),
-                    cost => highest = highest.max(cost),
-                }
-            }
-            from = to;
-        }
-        Ok(highest)
     }
+}
+
+/// Whether the robot could stand at a pose of a costmap.
+pub(crate) fn outline_is_free(grid: &CostGrid, footprint: &Footprint, pose: Pose) -> bool {
+    grid.geometry().cell_at(pose.position.x, pose.position.y).is_some() && highest_cost(grid, footprint, pose).is_ok()
+}
+
+/// The highest cost that the outline touches.
+fn highest_cost(grid: &CostGrid, footprint: &Footprint, pose: Pose) -> Result<u8, Rejection> {
+    let geometry = grid.geometry();
+    let mut corners = footprint.at(pose).map(|[x, y]| geometry.cell_at(x, y));
+    let first = corners.next().flatten().ok_or(Rejection::FootprintOffMap)?;
+    let mut highest = FREE;
+    let mut from = first;
+    for to in corners.chain(std::iter::once(Some(first))) {
+        let to = to.ok_or(Rejection::FootprintOffMap)?;
+        for cell in Line::between(from, to) {
+            match grid.cost(cell) {
+                LETHAL => return Err(Rejection::Obstacle),
+                UNKNOWN => return Err(Rejection::Unknown),
+                cost => highest = highest.max(cost),
+            }
+        }
+        from = to;
+    }
+    Ok(highest)
 }
 
 /// Calls `mark` for every place of a line of `length` whose neighbours up to `reach` away are all there and free.

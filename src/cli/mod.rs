@@ -7,6 +7,7 @@ pub mod convert;
 mod destination;
 pub mod doctor;
 mod drawing_args;
+pub mod drives;
 pub mod export;
 pub mod infer;
 pub mod inspect;
@@ -59,6 +60,7 @@ enum Command {
     Render(render::RenderArgs),
     Train(train::TrainArgs),
     Bank(bank::BankArgs),
+    Evaluate(Box<drives::evaluate::EvaluateArgs>),
     Bench(Box<bench::BenchArgs>),
     Doctor(Box<doctor::DoctorArgs>),
 }
@@ -97,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Render(args) => render::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Bank(args) => bank::run(&args),
+        Command::Evaluate(args) => drives::evaluate::run(&args),
         Command::Bench(args) => bench::run(*args).map(|()| Outcome::Complete),
         Command::Doctor(args) => doctor::run(&args).map(|()| Outcome::Complete),
     };

@@ -105,7 +105,7 @@ impl Aftermath {
 }
 
 /// What a failed decision means for the guard.
-pub(super) fn failure(error: &TunerError) -> Failure {
+pub(crate) fn failure(error: &TunerError) -> Failure {
     let message = error.to_string();
     if let TunerError::Feature(FeatureError::Numbers(NumbersError::NotFinite { stage, .. })) = error {
         return Failure::NotFinite { stage: stage_name(stage) };

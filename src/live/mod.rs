@@ -27,6 +27,7 @@ mod transition_log;
 
 pub use claim::{Claim, ClaimAction, Claimant};
 pub use clock_watch::ClockWatch;
+pub(crate) use decider::failure;
 pub use decider::{Decider, LoadError};
 pub use driving_time::DrivingTime;
 pub use follower::{POLL_INTERVAL, PolicyFollower, PolicyRefusal, policy_at_start};

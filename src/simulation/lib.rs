@@ -13,11 +13,13 @@
 //! | [`trajectory_planner`] | the local planner: samples velocities, scores their arcs, chooses one |
 //! | [`move_base`] | puts planners and costmaps together |
 //! | [`drive`], [`score`] | the loop: a tuner decides, the robot drives; what that was worth |
+//! | [`comparison`] | what many drives say about a policy |
 //!
 //! Nothing here knows ROS, tensors, a command line or a clock: time is a number that the caller moves. The same seed gives
 //! the same bytes.
 
 pub mod angle;
+pub mod comparison;
 pub mod contact;
 pub mod costmap;
 pub mod drive;

@@ -22,5 +22,5 @@ pub use parameter_spec::{ParameterSpec, Prediction, Unit};
 pub use parameters::PlannerParameters;
 pub use scaling::{ClampedValue, Regression};
 pub use spec::PlannerSpec;
-pub(crate) use spec::did_you_mean;
+pub use spec::did_you_mean;
 pub use spec::nearest_quoted_key;

@@ -169,7 +169,7 @@ fn nearest_key(text: &str, problem: &str) -> String {
 }
 
 /// `; did you mean 'max'?` where a known name is near enough to be a typo, else nothing.
-pub(crate) fn did_you_mean<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub fn did_you_mean<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String {
     known
         .map(|name| (strsim::jaro_winkler(given, name), name))
         .filter(|(similarity, _)| *similarity > 0.6)

@@ -2,8 +2,10 @@
 
 mod actor;
 mod change;
+mod laser_network;
 mod watch;
 
 pub use actor::Actor;
 pub use change::{ParameterChange, PolicyChange};
+pub use laser_network::{LaserNetwork, LaserNetworkError};
 pub use watch::{Evidence, Look, PolicyWatch};

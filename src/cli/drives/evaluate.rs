@@ -1,0 +1,177 @@
+//! `planner_tuner evaluate`: how policies fare on many worlds.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::policies::{Policy, PolicyArg, PolicyModelArgs};
+use super::robot::RobotArgs;
+use super::table::{Column, csv_of, json_of, table};
+use super::worlds::{ChosenWorld, WorldsArg, WorldsFrom};
+use crate::cli::interrupt::Interrupt;
+use crate::cli::progress::counting_bar;
+use crate::cli::{Outcome, stdout};
+use crate::simulated::SimulatedError;
+use crate::simulation::comparison::Trial;
+use planner_tuner_core::durable::replace_file;
+
+/// Compare policies by simulated drives: success, time and nav metric, with intervals, on the same worlds
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A simulated Jackal, driven by the navigation stack of the original (ROS 1 move_base, navfn, TrajectoryPlannerROS), crosses
+fields of obstacles. All policies drive the same worlds with the same seeds. Intervals are those of a bootstrap over worlds,
+95 %; the last column is the difference in nav metric to the first policy, world by world.
+
+Exit code 3 means that drives were lost; the table holds the others. Ctrl-C ends with the table of what is finished.
+
+Examples:
+  planner_tuner evaluate --worlds generated:0-49 --policy default --policy fixed:max_vel_x=1.0
+  planner_tuner evaluate --worlds barn --barn BARN/ --policy default --policy laser:policies/dwa --csv drives.csv
+  planner_tuner evaluate --worlds generated:0-49 --repeats 3 --policy default --policy runs/policy_step_1000 \\
+      --base model/ --checkpoint checkpoint/ --json")]
+pub struct EvaluateArgs {
+    /// Worlds: generated:SEED, generated:FIRST-LAST, barn, barn:ID or barn:FIRST-LAST; may be given several times
+    #[arg(long, value_name = "WORLDS", default_value = "generated:0-19")]
+    worlds: Vec<WorldsArg>,
+    #[command(flatten)]
+    from: WorldsFrom,
+    /// Who tunes: default, fixed:NAME=VALUE,…, laser:DIR (APPLR), supervised, or a policy checkpoint; several are compared
+    #[arg(long, value_name = "POLICY", default_value = "default")]
+    policy: Vec<PolicyArg>,
+    #[command(flatten)]
+    model: PolicyModelArgs,
+    #[command(flatten)]
+    robot: RobotArgs,
+    /// Drives of each policy in each world
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repeats: u32,
+    /// Seed of everything that is random
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Drives at a time [default: one per core]
+    #[arg(long, value_name = "N")]
+    workers: Option<NonZeroUsize>,
+    /// Print JSON, with every drive
+    #[arg(long)]
+    json: bool,
+    /// Write a row a drive to this file, too
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Worlds and policies that cannot be read, and a file that cannot be written. A drive that fails is counted instead.
+pub fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
+    let worlds = args.from.open(&args.worlds)?;
+    let policies =
+        args.policy.iter().map(|policy| Policy::open(policy, &args.model)).collect::<anyhow::Result<Vec<_>>>()?;
+    let interrupt = Interrupt::listen()?;
+    let evaluation = Evaluation { args, worlds: &worlds, policies: &policies };
+    let (trials, lost) = evaluation.drive(&interrupt)?;
+
+    let columns: Vec<Column<'_>> =
+        policies.iter().zip(&trials).map(|(policy, trials)| Column { name: policy.name(), trials }).collect();
+    let named: Vec<_> = worlds.iter().map(|chosen| (chosen.world.name().to_owned(), chosen.difficulty)).collect();
+    if let Some(path) = &args.csv {
+        let text = csv_of(&columns, &named)?;
+        replace_file(path, &text).with_context(|| format!("--csv {}: cannot be written", path.display()))?;
+    }
+    let difficulties: Vec<_> = worlds.iter().map(|chosen| chosen.difficulty).collect();
+    let text = match args.json {
+        true => format!("{:#}\n", json_of(&columns, &named)),
+        false => table(&columns, &difficulties),
+    };
+    stdout::write(&text)?;
+    let done: usize = trials.iter().map(Vec::len).sum();
+    if let Some(code) = interrupt.asked() {
+        log::warn!("stopped after {done} of {} drives; the table is of these", evaluation.drives());
+        return Ok(Outcome::Interrupted(code));
+    }
+    Ok(if lost == 0 { Outcome::Complete } else { Outcome::DataLost })
+}
+
+/// All drives of an evaluation.
+struct Evaluation<'a> {
+    args: &'a EvaluateArgs,
+    worlds: &'a [ChosenWorld],
+    policies: &'a [Policy],
+}
+
+/// A drive that is to be done.
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    policy: (usize, &'a Policy),
+    world: (usize, &'a ChosenWorld),
+    seed: u64,
+}
+
+impl Evaluation<'_> {
+    fn drives(&self) -> usize {
+        self.policies.len() * self.worlds.len() * self.args.repeats as usize
+    }
+
+    /// Repeats first, then worlds: an early end has the same worlds of every policy. Seeds are the same for every policy.
+    fn jobs(&self) -> Vec<Job<'_>> {
+        let seeds =
+            (0..self.args.repeats).map(|repeat| self.args.seed.wrapping_mul(1_000_003).wrapping_add(repeat.into()));
+        let drives = seeds.flat_map(|seed| self.worlds.iter().enumerate().map(move |world| (seed, world)));
+        let with = |(seed, world)| self.policies.iter().enumerate().map(move |policy| Job { policy, world, seed });
+        drives.flat_map(with).collect()
+    }
+
+    /// Drives on as many threads as are wanted. The drives by policy, in the order of the worlds; and how many were lost.
+    fn drive(&self, interrupt: &Interrupt) -> anyhow::Result<(Vec<Vec<Trial>>, usize)> {
+        let jobs = self.jobs();
+        let total = jobs.len();
+        let bar = counting_bar(total as u64, "drives");
+        let (next, done) = (AtomicUsize::new(0), Mutex::new(vec![None; total]));
+        let lost = AtomicUsize::new(0);
+        let work = || {
+            while interrupt.asked().is_none() {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(job) = jobs.get(number) else { break };
+                match self.one(job) {
+                    Ok(trial) => {
+                        let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                        if let Some(place) = done.get_mut(number) {
+                            *place = Some((job.policy.0, trial));
+                        }
+                    }
+                    Err(error) => {
+                        lost.fetch_add(1, Ordering::Relaxed);
+                        bar.suspend(|| log::error!("a drive is lost: {error}"));
+                    }
+                }
+                bar.inc(1);
+            }
+        };
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        std::thread::scope(|scope| {
+            for _ in 0..self.args.workers.map_or(cores, NonZeroUsize::get).min(total) {
+                scope.spawn(work);
+            }
+        });
+        bar.finish_and_clear();
+        let mut trials = vec![Vec::new(); self.policies.len()];
+        for (policy, trial) in
+            done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).into_iter().flatten()
+        {
+            if let Some(trials) = trials.get_mut(policy) {
+                trials.push(trial);
+            }
+        }
+        Ok((trials, lost.into_inner()))
+    }
+
+    fn one(&self, job: &Job<'_>) -> Result<Trial, SimulatedError> {
+        let Job { policy: (_, policy), world: (number, chosen), seed } = *job;
+        let report = policy.drive(&chosen.world, &self.args.robot.settings(), self.args.robot.latency, seed)?;
+        Ok(Trial::new(number, &report))
+    }
+}

@@ -1,0 +1,15 @@
+//! Simulated drives on the command line: which worlds, which policies, which robot, and how many at a time.
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | `worlds` | `--world generated:7`, `barn:3` |
+//! | `policies` | `--policy default`, `fixed:…`, `laser:…`, a policy checkpoint |
+//! | `robot` | what disturbs the robot |
+//! | `drive` | the subcommand `drive` |
+//! | `evaluate`, `table` | the subcommand `evaluate`, and what it prints |
+
+pub mod evaluate;
+mod policies;
+mod robot;
+mod table;
+mod worlds;

@@ -1,0 +1,245 @@
+//! Who tunes.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+
+use clap::Args;
+
+use crate::cli::model_args::{ComputeArgs, ModelArgs, missing};
+use crate::planner::envelope::EnvelopeLimits;
+use crate::planner::{PlannerSpec, did_you_mean};
+use crate::policy::LaserNetwork;
+use crate::simulated::{LaserTuner, Latency, SimulatedError, VisionTuner};
+use crate::simulation::drive::{DriveReport, DriveSettings, Fixed, drive};
+use crate::simulation::move_base::Tuning;
+use crate::simulation::world::World;
+use crate::tuner::Tuner;
+
+/// A policy as it is named on the command line.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PolicyArg {
+    /// The planner's own parameters, all the way.
+    Default,
+    /// Other ones, all the way.
+    Fixed(Vec<(String, f64)>),
+    /// A policy of APPLR.
+    Laser(PathBuf),
+    /// The supervised checkpoint's regression.
+    Supervised,
+    /// A policy checkpoint.
+    Policy(PathBuf),
+}
+
+impl FromStr for PolicyArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.split_once(':')) {
+            ("default", _) => Ok(Self::Default),
+            ("supervised", _) => Ok(Self::Supervised),
+            (_, Some(("laser", path))) => Ok(Self::Laser(path.into())),
+            (_, Some(("fixed", values))) => {
+                let value = |pair: &str| {
+                    let (name, value) = pair.split_once('=').ok_or_else(|| format!("'{pair}' is not NAME=VALUE"))?;
+                    let number = value.parse::<f64>().map_err(|_| format!("{name}: '{value}' is no number"))?;
+                    Ok((name.trim().to_owned(), number))
+                };
+                values.split(',').map(value).collect::<Result<_, String>>().map(Self::Fixed)
+            }
+            _ => Ok(Self::Policy(text.into())),
+        }
+    }
+}
+
+impl std::fmt::Display for PolicyArg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Supervised => f.write_str("supervised"),
+            Self::Laser(path) => write!(f, "laser:{}", path.display()),
+            Self::Policy(path) => write!(f, "{}", path.display()),
+            Self::Fixed(values) => {
+                let values: Vec<String> = values.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                write!(f, "fixed:{}", values.join(","))
+            }
+        }
+    }
+}
+
+/// What the model is loaded from, for policies that have one.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Model")]
+pub struct PolicyModelArgs {
+    /// Base model: a folder, or an id on the Hugging Face Hub (owner/name[@revision])
+    #[arg(long, value_name = "DIR|ID")]
+    base: Option<String>,
+    /// Supervised checkpoint: a folder with adapter, regression_head, history_encoder and normalization
+    #[arg(long, value_name = "DIR")]
+    checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    /// Let the model's parameters pass as they are decided, without the envelope that a robot has
+    #[arg(long)]
+    no_envelope: bool,
+    /// Standard deviation of the noise on a laser policy's actions, as when its training data was collected
+    #[arg(long, value_name = "SD", default_value_t = 0.0, value_parser = noise)]
+    noise: f64,
+}
+
+fn noise(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..=2.0).contains(&value) => Ok(value),
+        _ => Err("expected a number from 0 to 2".to_owned()),
+    }
+}
+
+/// A policy that can drive.
+pub struct Policy {
+    name: String,
+    kind: Kind,
+    planner: PlannerSpec,
+    limits: EnvelopeLimits,
+}
+
+enum Kind {
+    Fixed(Tuning),
+    Laser {
+        network: LaserNetwork,
+        noise: f64,
+    },
+    /// One drive at a time: a model is large, and computes on all cores.
+    Model(Mutex<Tuner>),
+}
+
+impl Policy {
+    /// Loads what a policy needs.
+    ///
+    /// # Errors
+    /// A usage error when an option is missing; otherwise what cannot be read.
+    pub fn open(arg: &PolicyArg, model: &PolicyModelArgs) -> anyhow::Result<Self> {
+        let planner = PlannerSpec::builtin("dwa")?;
+        let with_model = |policy: Option<PathBuf>| {
+            for (option, is_given) in
+                [("--base <DIR|ID>", model.base.is_some()), ("--checkpoint <DIR>", model.checkpoint.is_some())]
+            {
+                if !is_given {
+                    return Err(missing(&format!("{option} (for --policy {arg})")).into());
+                }
+            }
+            let args = ModelArgs {
+                base: model.base.clone(),
+                checkpoint: model.checkpoint.clone(),
+                policy,
+                head: None,
+                planner: planner.name().to_owned(),
+                compute: model.compute.clone(),
+            };
+            args.load().map(|tuner| Kind::Model(Mutex::new(tuner)))
+        };
+        let kind = match arg {
+            PolicyArg::Default => Kind::Fixed(Tuning::default()),
+            PolicyArg::Fixed(values) => Kind::Fixed(fixed(values, &planner)?),
+            PolicyArg::Laser(path) => {
+                Kind::Laser { network: LaserNetwork::open(path, planner.parameters().len())?, noise: model.noise }
+            }
+            PolicyArg::Supervised => with_model(None)?,
+            PolicyArg::Policy(path) => with_model(Some(path.clone()))?,
+        };
+        let limits = if model.no_envelope { EnvelopeLimits::off() } else { EnvelopeLimits::default() };
+        Ok(Self { name: arg.to_string(), kind, planner, limits })
+    }
+
+    /// What it is called in tables.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// One drive.
+    ///
+    /// # Errors
+    /// What the policy cannot go on from.
+    pub fn drive(
+        &self,
+        world: &World,
+        settings: &DriveSettings,
+        latency: Latency,
+        seed: u64,
+    ) -> Result<DriveReport, SimulatedError> {
+        match &self.kind {
+            Kind::Fixed(tuning) => {
+                Ok(drive(world, settings, seed, &mut Fixed(*tuning)).unwrap_or_else(|never| match never {}))
+            }
+            Kind::Laser { network, noise } => {
+                drive(world, settings, seed, &mut LaserTuner::new(network, self.planner.clone(), *noise, seed))
+            }
+            Kind::Model(model) => {
+                // A drive that panicked left nothing behind in the model: its history is the tuner's own.
+                let mut model = model.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut tuner = VisionTuner::new(&mut *model, &self.planner, self.limits.clone(), latency)?;
+                let report = drive(world, settings, seed, &mut tuner)?;
+                if tuner.failures() > 0 {
+                    log::warn!("{}: {} decisions came to nothing in {}", self.name, tuner.failures(), world.name());
+                }
+                Ok(report)
+            }
+        }
+    }
+}
+
+/// The default parameters with some of them replaced.
+fn fixed(values: &[(String, f64)], planner: &PlannerSpec) -> anyhow::Result<Tuning> {
+    let mut tuning = Tuning::default();
+    for (name, value) in values {
+        let known = || planner.parameters().iter();
+        let Some(parameter) = known().find(|parameter| parameter.name() == name) else {
+            let hint = did_you_mean(name, known().map(|parameter| parameter.name()));
+            anyhow::bail!("--policy fixed: {} has no parameter {name}{hint}", planner.name());
+        };
+        anyhow::ensure!(
+            (parameter.min()..=parameter.max()).contains(value),
+            "--policy fixed: {name} is {value}, expected {} to {} {}",
+            parameter.min(),
+            parameter.max(),
+            parameter.unit().symbol()
+        );
+        let planner = &mut tuning.planner;
+        match name.as_str() {
+            "max_vel_x" => planner.max_vel_x = *value,
+            "max_vel_theta" => planner.max_vel_theta = *value,
+            "vx_samples" => planner.vx_samples = value.round() as u32,
+            "vtheta_samples" => planner.vtheta_samples = value.round() as u32,
+            "path_distance_bias" => planner.path_distance_bias = *value,
+            "goal_distance_bias" => planner.goal_distance_bias = *value,
+            _ => tuning.inflation_radius = *value,
+        }
+    }
+    Ok(tuning)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn policies_are_named_as_they_are_printed() {
+        for text in
+            ["default", "supervised", "laser:policies/dwa", "fixed:max_vel_x=1,inflation_radius=0.25", "runs/policy"]
+        {
+            assert_eq!(text.parse::<PolicyArg>().unwrap().to_string(), text);
+        }
+        assert!("fixed:max_vel_x".parse::<PolicyArg>().is_err());
+        assert!("fixed:max_vel_x=fast".parse::<PolicyArg>().is_err());
+    }
+
+    #[test]
+    fn fixed_values_are_in_range_and_known() {
+        let dwa = PlannerSpec::builtin("dwa").unwrap();
+        let given = |name: &str, value| fixed(&[(name.to_owned(), value)], &dwa);
+        assert_eq!(given("max_vel_x", 1.5).unwrap().planner.max_vel_x, 1.5);
+        assert_eq!(given("inflation_radius", 0.2).unwrap().inflation_radius, 0.2);
+        assert!(given("max_vel_x", 9.0).unwrap_err().to_string().contains("expected 0.2 to 2"));
+        assert!(given("max_vel_y", 1.0).unwrap_err().to_string().contains("max_vel_x"));
+    }
+}

@@ -8,7 +8,7 @@ mod png;
 pub use attention::attention_overlay;
 pub use error::PictureError;
 pub use plot::{
-    Curve, CurveSheet, DecisionSeries, FrameStrip, PlottedDecision, StageBar, StageChart, plot_curves, plot_decisions,
-    plot_stages,
+    ColourScale, Curve, CurveSheet, DecisionSeries, DriveMap, FrameStrip, MapPoint, MapTrack, PlottedDecision,
+    StageBar, StageChart, plot_curves, plot_decisions, plot_drive, plot_stages,
 };
 pub use png::save_png;

@@ -8,6 +8,7 @@
 //! | `drive` | the subcommand `drive` |
 //! | `evaluate`, `table` | the subcommand `evaluate`, and what it prints |
 
+pub mod drive;
 pub mod evaluate;
 mod policies;
 mod robot;

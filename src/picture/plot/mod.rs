@@ -2,6 +2,7 @@
 //! And where the time of a decision goes.
 
 mod curves;
+mod drive_map;
 mod panel;
 mod stages;
 mod strip;
@@ -15,6 +16,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use plotters::prelude::*;
 
 pub use curves::{Curve, CurveSheet, plot_curves};
+pub use drive_map::{ColourScale, DriveMap, MapPoint, MapTrack, plot_drive};
 pub use stages::{StageBar, StageChart, plot_stages};
 pub use strip::FrameStrip;
 

@@ -1,0 +1,199 @@
+//! `planner_tuner drive`: one world, driven once by each policy.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::policies::{Policy, PolicyArg, PolicyModelArgs};
+use super::robot::RobotArgs;
+use super::worlds::{ChosenWorld, WorldsArg, WorldsFrom};
+use crate::cli::destination::check_file;
+use crate::cli::stdout;
+use crate::frame::{BodyVelocity, Stamp};
+use crate::picture::{ColourScale, DriveMap, MapPoint, MapTrack, PlottedDecision, plot_drive};
+use crate::planner::PlannerSpec;
+use crate::simulated::parameters_of;
+use crate::simulation::drive::{DriveReport, TrackPoint};
+use crate::simulation::world::{Cylinder, World};
+use planner_tuner_core::pose::Position;
+
+/// Let a simulated Jackal cross a field of obstacles, and draw how each policy drove it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The robot, its planner and its costmaps are those of the original (ROS 1 move_base, navfn, TrajectoryPlannerROS), to the last
+bit; see docs/simulation.md for what was measured against it. The last policy's track is coloured by max_vel_x, the others are
+grey.
+
+Examples:
+  planner_tuner drive --world generated:6 --policy fixed:max_vel_x=1.2 --plot drive.png
+  planner_tuner drive --world barn:97 --barn BARN/ --policy laser:policies/dwa --plot drive.png
+  planner_tuner drive --world generated:6 --policy runs/policy_step_1000 --base model/ --checkpoint checkpoint/ --json")]
+pub struct DriveArgs {
+    /// The world: generated:SEED or barn:ID
+    #[arg(long, value_name = "WORLD", default_value = "generated:6")]
+    world: WorldsArg,
+    #[command(flatten)]
+    from: WorldsFrom,
+    /// Who tunes: fixed:NAME=VALUE,…, laser:DIR (APPLR), supervised, or a policy checkpoint. The default parameters drive first
+    #[arg(long, value_name = "POLICY")]
+    policy: Vec<PolicyArg>,
+    #[command(flatten)]
+    model: PolicyModelArgs,
+    #[command(flatten)]
+    robot: RobotArgs,
+    /// Seed of everything that is random
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Draw the drives to this PNG
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Print JSON, with tracks and parameters
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A world or a policy that cannot be read, a policy that cannot go on, and a picture that cannot be written.
+pub fn run(args: &DriveArgs) -> anyhow::Result<()> {
+    if let Some(path) = &args.plot {
+        check_file("--plot", path)?;
+    }
+    let worlds = args.from.open(std::slice::from_ref(&args.world))?;
+    let [ChosenWorld { world, .. }] = worlds.as_slice() else {
+        anyhow::bail!("--world names {} worlds, expected one; evaluate drives through many", worlds.len());
+    };
+    let mut drives = Vec::new();
+    let policies =
+        std::iter::once(&PolicyArg::Default).chain(args.policy.iter().filter(|arg| **arg != PolicyArg::Default));
+    for arg in policies {
+        let policy = Policy::open(arg, &args.model)?;
+        let report = policy.drive(world, &args.robot.settings(), args.robot.latency, args.seed)?;
+        if !args.json {
+            stdout::write(&format!("{}\n", in_words(policy.name(), &report)))?;
+        }
+        drives.push((policy.name().to_owned(), report));
+    }
+    if args.json {
+        let drives: Vec<Value> = drives.iter().map(|(name, report)| json_of(name, report)).collect();
+        stdout::write(&format!("{}\n", json!({ "world": world.name(), "drives": drives })))?;
+    }
+    if let Some(path) = &args.plot {
+        plot(path, world, &drives)?;
+        log::info!("wrote {}", path.display());
+    }
+    Ok(())
+}
+
+fn in_words(name: &str, report: &DriveReport) -> String {
+    format!(
+        "{name}: {}, {:.1} s, {:.1} m, {} contacts, nav metric {:.3}",
+        report.ending().name(),
+        report.time_s(),
+        report.way_m(),
+        report.contacts(),
+        report.nav_metric()
+    )
+}
+
+fn json_of(name: &str, report: &DriveReport) -> Value {
+    let track: Vec<Value> = report
+        .track()
+        .iter()
+        .map(|TrackPoint { time_s, pose, velocity }| {
+            json!({
+                "time_s": time_s,
+                "x": pose.position.x,
+                "y": pose.position.y,
+                "yaw": pose.yaw,
+                "linear": velocity.linear,
+                "angular": velocity.angular,
+            })
+        })
+        .collect();
+    let tunings: Vec<Value> = report
+        .tunings()
+        .iter()
+        .map(|point| {
+            let tuned = &point.tuning.planner;
+            json!({
+                "time_s": point.time_s,
+                "max_vel_x": tuned.max_vel_x,
+                "max_vel_theta": tuned.max_vel_theta,
+                "vx_samples": tuned.vx_samples,
+                "vtheta_samples": tuned.vtheta_samples,
+                "path_distance_bias": tuned.path_distance_bias,
+                "goal_distance_bias": tuned.goal_distance_bias,
+                "inflation_radius": point.tuning.inflation_radius,
+            })
+        })
+        .collect();
+    json!({
+        "policy": name,
+        "ending": report.ending().name(),
+        "time_s": report.time_s(),
+        "way_m": report.way_m(),
+        "contacts": report.contacts(),
+        "hesitating": report.hesitating(),
+        "nav_metric": report.nav_metric(),
+        "track": track,
+        "parameters": tunings,
+    })
+}
+
+fn plot(path: &Path, world: &World, drives: &[(String, DriveReport)]) -> anyhow::Result<()> {
+    let dwa = PlannerSpec::builtin("dwa")?;
+    let range = dwa.parameters().iter().find(|parameter| parameter.name() == "max_vel_x");
+    let (low, high) = range.map_or((0.0, 1.0), |parameter| (parameter.min(), parameter.max()));
+    // Ahead of the robot at its start is y, to its left is -x.
+    let seen = |Position { x, y }: Position| [y, -x];
+    let obstacles = world.cylinders().iter().map(|Cylinder { centre, radius }| {
+        let [ahead, left] = seen(*centre);
+        [ahead, left, *radius]
+    });
+    let map = DriveMap {
+        title: format!("{} driven by {}", world.name(), drives.last().map_or("", |(name, _)| name)),
+        subtitle: format!("simulated Jackal, reference path {:.1} m", world.reference_length()),
+        obstacles: obstacles.collect(),
+        goal: seen(world.goal().position),
+        tracks: drives.iter().map(|(name, report)| track(name, report)).collect(),
+        scale: ColourScale { name: "max_vel_x, m/s".to_owned(), low, high },
+    };
+    let decisions = drives.last().map_or(Ok(Vec::new()), |(_, report)| decisions(report, &dwa))?;
+    Ok(plot_drive(path, &map, &decisions)?)
+}
+
+/// The robot's way; its colour is the parameter in use.
+fn track(name: &str, report: &DriveReport) -> MapTrack {
+    let mut points = Vec::new();
+    let mut decided_at = Vec::new();
+    let mut tunings = report.tunings().iter().peekable();
+    let mut value = 0.0;
+    for point in report.track() {
+        let is_new = tunings.next_if(|tuned| tuned.time_s <= point.time_s);
+        if let Some(tuned) = is_new {
+            value = tuned.tuning.planner.max_vel_x;
+        }
+        let Position { x, y } = point.pose.position;
+        let on_map = MapPoint { ahead: y, left: -x, value };
+        points.push(on_map);
+        if is_new.is_some() {
+            decided_at.push(on_map);
+        }
+    }
+    MapTrack { name: in_words(name, report), points, decided_at }
+}
+
+/// The parameters over time, for the panels.
+fn decisions(report: &DriveReport, planner: &PlannerSpec) -> anyhow::Result<Vec<PlottedDecision>> {
+    let velocity = BodyVelocity::new(0.0, 0.0)?;
+    let plotted = |point: &crate::simulation::drive::TunedPoint| {
+        let values = parameters_of(&point.tuning, planner).unwrap_or_default();
+        let values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();
+        let parameters = planner.from_regression(&values)?.parameters;
+        Ok(PlottedDecision { stamp: Stamp::from_nanos((point.time_s * 1e9) as i64), velocity, parameters })
+    };
+    report.tunings().iter().map(plotted).collect()
+}

@@ -1,5 +1,7 @@
 //! Grids of costs, as `costmap_2d::Costmap2D` holds them.
 
+#![expect(clippy::indexing_slicing, reason = "cells are of the grid that they index")]
+
 /// Nothing is in the way.
 pub const FREE: u8 = 0;
 /// The robot's centre in this cell means contact, whatever its heading.

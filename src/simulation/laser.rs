@@ -1,5 +1,7 @@
 //! What the robot sees: a planar scan against upright cylinders, by exact ray casting.
 
+#![expect(clippy::indexing_slicing, reason = "beams are of the scan that was made with them")]
+
 use planner_tuner_core::frame::render::LaserScan;
 use planner_tuner_core::pose::Pose;
 use planner_tuner_core::random::Random;
@@ -57,7 +59,7 @@ impl Laser {
         Self {
             settings,
             scan: LaserScan { angle_min, angle_increment, range_min, range_max, ranges: vec![f32::INFINITY; beams] },
-            directions: (0..beams).map(|beam| angle(beam)).map(|angle| [angle.cos(), angle.sin()]).collect(),
+            directions: (0..beams).map(angle).map(|angle| [angle.cos(), angle.sin()]).collect(),
             random: Random::new(seed),
         }
     }

@@ -1,5 +1,7 @@
 //! Cells on lines and inside outlines.
 
+#![expect(clippy::indexing_slicing, reason = "cells are those that were just pushed")]
+
 use crate::grid::{Cell, GridGeometry};
 
 /// The cells between two, both included (`base_local_planner::LineIterator`, and `Costmap2D::raytraceLine`, which visits the

@@ -11,7 +11,7 @@ pub fn optimal_time(reference_length_m: f64) -> f64 {
 /// 0 for a drive that failed or touched something; otherwise the optimal time by the time taken, which counts as at least twice
 /// and at most eight times the optimal one: 0.125 to 0.5.
 pub fn nav_metric(is_clean_success: bool, time_s: f64, optimal_time_s: f64) -> f64 {
-    if !is_clean_success || !(optimal_time_s > 0.0) {
+    if !is_clean_success || optimal_time_s.is_nan() || optimal_time_s <= 0.0 {
         return 0.0;
     }
     optimal_time_s / time_s.clamp(2.0 * optimal_time_s, 8.0 * optimal_time_s)

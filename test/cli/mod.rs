@@ -4,6 +4,7 @@ mod bank;
 mod bench;
 mod commands;
 mod doctor;
+mod drives;
 mod inspect;
 mod launch_files;
 mod outputs;

@@ -109,7 +109,7 @@ enum Kind {
         noise: f64,
     },
     /// One drive at a time: a model is large, and computes on all cores.
-    Model(Mutex<Tuner>),
+    Model(Box<Mutex<Tuner>>),
 }
 
 impl Policy {
@@ -135,7 +135,7 @@ impl Policy {
                 planner: planner.name().to_owned(),
                 compute: model.compute.clone(),
             };
-            args.load().map(|tuner| Kind::Model(Mutex::new(tuner)))
+            args.load().map(|tuner| Kind::Model(Box::new(Mutex::new(tuner))))
         };
         let kind = match arg {
             PolicyArg::Default => Kind::Fixed(Tuning::default()),

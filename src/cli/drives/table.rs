@@ -50,7 +50,7 @@ fn write_table(text: &mut String, title: &str, columns: &[Column<'_>], is_meant:
         let metric = interval(summary.nav_metric, 3);
         let difference = match index {
             0 => String::new(),
-            _ => paired_difference(&trials, &first).map_or("-".to_owned(), |difference| signed(difference)),
+            _ => paired_difference(&trials, &first).map_or("-".to_owned(), signed),
         };
         let _ = writeln!(
             text,

@@ -1,5 +1,7 @@
 //! Costs around obstacles (inflation_layer.cpp).
 
+#![expect(clippy::indexing_slicing, reason = "cells are of the grid that they index")]
+
 use super::bounds::{Bounds, CellWindow};
 use crate::grid::{CostGrid, FREE, INSCRIBED, LETHAL, UNKNOWN};
 
@@ -194,7 +196,7 @@ impl Inflation {
         } else if distance <= self.inscribed_radius {
             INSCRIBED
         } else {
-            let factor = (-1.0 * self.settings.cost_scaling * (distance - self.inscribed_radius)).exp();
+            let factor = (-self.settings.cost_scaling * (distance - self.inscribed_radius)).exp();
             (f64::from(INSCRIBED - 1) * factor) as u8
         }
     }

@@ -1,5 +1,7 @@
 //! The cycle of an update (layered_costmap.cpp).
 
+#![expect(clippy::indexing_slicing, reason = "windows are cut to the grid")]
+
 use planner_tuner_core::frame::render::LaserScan;
 use planner_tuner_core::pose::Pose;
 

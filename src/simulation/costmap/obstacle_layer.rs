@@ -1,5 +1,7 @@
 //! What rays clear and points mark (obstacle_layer.cpp).
 
+#![expect(clippy::indexing_slicing, reason = "cells are of the grid that they index")]
+
 use planner_tuner_core::pose::Pose;
 
 use super::bounds::{Bounds, CellWindow};

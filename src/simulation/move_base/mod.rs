@@ -156,7 +156,7 @@ impl MoveBase {
     }
 
     fn look(&mut self, scan: &LaserScan, robot: Pose) {
-        let is_due = [self.cycle % 4 != 3, self.cycle % 2 == 0];
+        let is_due = [self.cycle % 4 != 3, self.cycle.is_multiple_of(2)];
         for (costmap, is_due) in [&mut self.local, &mut self.global].into_iter().zip(is_due) {
             if is_due {
                 costmap.see(scan, robot);

@@ -1,5 +1,7 @@
 //! A path down the slope of a potential, half a cell a step (`NavFn::calcPath`).
 
+#![expect(clippy::indexing_slicing, reason = "axes are 0 and 1")]
+
 use super::potential::{HIGH, NEUTRAL, OBSTACLE, Potential};
 use crate::grid::Cell;
 

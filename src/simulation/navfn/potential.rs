@@ -1,5 +1,7 @@
 //! A potential that grows from the robot until it reaches the goal (`NavFn::propNavFnDijkstra`).
 
+#![expect(clippy::indexing_slicing, reason = "a wall around the grid keeps neighbours on it")]
+
 use crate::grid::{Cell, CostGrid, INSCRIBED, UNKNOWN};
 
 /// The potential of a cell that was not reached.
@@ -10,6 +12,9 @@ pub(super) const NEUTRAL: u8 = 50;
 pub(super) const OBSTACLE: u8 = 254;
 /// How much of a costmap's cost is added to a free cell's.
 const FACTOR: f64 = 0.8;
+/// 1/√2, to as many digits as the original has.
+#[expect(clippy::approx_constant, reason = "the last bits are the original's")]
+const INVERSE_ROOT_2: f64 = 0.707_106_781;
 /// Most cells that wait at a time; more are lost.
 const BUFFER: usize = 10_000;
 
@@ -128,7 +133,7 @@ impl Potential {
         self.values[index] = value;
         let buffer = if value < threshold { &mut self.next } else { &mut self.later };
         for (neighbour, old) in neighbours.into_iter().zip([left, right, below, above]) {
-            let step = (0.707_106_781 * f64::from(self.costs[neighbour])) as f32;
+            let step = (INVERSE_ROOT_2 * f64::from(self.costs[neighbour])) as f32;
             if old > value + step {
                 wait(&self.costs, &mut self.waits, buffer, neighbour);
             }

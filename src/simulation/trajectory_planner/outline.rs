@@ -1,5 +1,7 @@
 //! What the robot's outline would touch where it stood (costmap_model.cpp, footprint_helper.cpp).
 
+#![expect(clippy::indexing_slicing, reason = "cells are of the grid that they index")]
+
 use planner_tuner_core::pose::{Pose, Position};
 
 use super::rollout::Rejection;

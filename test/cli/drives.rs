@@ -1,0 +1,141 @@
+//! Simulated drives as a user meets them.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use vlm_planner_tuner::frame::Frame;
+
+use crate::support::{expect, own_fixture_set, say, shared_data};
+
+fn planner_tuner(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_planner_tuner")).args(args).output().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+#[test]
+fn one_worker_and_two_give_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let evaluated = |workers: &str| {
+        let csv = folder.path().join(workers);
+        let output = planner_tuner(&[
+            "evaluate",
+            "--worlds",
+            "generated:0-5",
+            "--policy",
+            "default",
+            "--policy",
+            "fixed:max_vel_x=1.0",
+            "--repeats",
+            "2",
+            "--slip",
+            "0.05",
+            "--odometry-noise",
+            "0.01",
+            "--time-limit",
+            "40",
+            "--workers",
+            workers,
+            "--csv",
+            csv.to_str().unwrap(),
+        ]);
+        expect(0, &output);
+        (output.stdout, std::fs::read(csv).unwrap())
+    };
+    let (table, csv) = evaluated("1");
+    assert_eq!((table.clone(), csv.clone()), evaluated("2"));
+    let table = String::from_utf8(table).unwrap();
+    for part in ["all worlds", "easy worlds", "against the first", "fixed:max_vel_x=1"] {
+        assert!(table.contains(part), "{part} is missing in\n{table}");
+    }
+    assert_eq!(csv.iter().filter(|byte| **byte == b'\n').count(), 1 + 2 * 6 * 2);
+}
+
+#[test]
+fn faster_parameters_are_found_to_be_faster() {
+    let output = planner_tuner(&[
+        "evaluate",
+        "--json",
+        "--worlds",
+        "generated:3",
+        "--worlds",
+        "generated:15",
+        "--policy",
+        "default",
+        "--policy",
+        "fixed:max_vel_x=1.2",
+    ]);
+    expect(0, &output);
+    let found = json(&output);
+    let [default, fast] = [0, 1].map(|policy| &found["policies"][policy]);
+    assert_eq!((default["policy"].as_str(), fast["drives"].as_u64()), (Some("default"), Some(2)));
+    let time = |policy: &Value| policy["time_s"]["mean"].as_f64().unwrap();
+    assert!(time(fast) < 0.8 * time(default), "{} and {}", time(fast), time(default));
+    assert!(fast["against_the_first"]["low"].as_f64().unwrap() > 0.0);
+    assert_eq!(default["trials"][0]["world"], "generated:3");
+}
+
+#[test]
+fn a_drive_is_told_drawn_and_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("drive.png");
+    let set = own_fixture_set("tiny_vlm");
+    let part = |name: &str| set.join(name).display().to_string();
+    let model = ["--base", &part("base"), "--checkpoint", &part("checkpoint"), "--policy", &part("policy")];
+    let mut args =
+        vec!["drive", "--json", "--world", "generated:3", "--time-limit", "30", "--plot", picture.to_str().unwrap()];
+    args.extend(model);
+    let output = planner_tuner(&args);
+    expect(0, &output);
+    let drives = json(&output)["drives"].clone();
+    // The default parameters drive first, whoever else does.
+    assert_eq!(drives[0]["policy"], "default");
+    assert_eq!((drives[0]["ending"].as_str(), drives[0]["contacts"].as_u64()), (Some("success"), Some(0)));
+    let tuned = drives[1]["parameters"].as_array().unwrap();
+    assert!(tuned.len() > 5, "the model decided {} times", tuned.len());
+    // The envelope is in between: no parameter changes by more than half of its range in a second.
+    for (before, after) in tuned.iter().zip(tuned.iter().skip(1)) {
+        let change = |name: &str| (after[name].as_f64().unwrap() - before[name].as_f64().unwrap()).abs();
+        let seconds = change("time_s");
+        assert!(change("max_vel_x") <= 0.5 * 1.8 * seconds + 1e-9, "{before} {after}");
+    }
+    let drawn = image::open(&picture).unwrap().to_rgb8();
+    let frame = Frame::from_rgb8(drawn.width(), drawn.height(), drawn.into_raw()).unwrap();
+    assert_eq!(frame.width(), 1400);
+}
+
+#[test]
+fn wrong_worlds_and_policies_are_refused_by_name() {
+    let missing = tempfile::tempdir().unwrap();
+    let nowhere = missing.path().display().to_string();
+    for (args, code, part) in [
+        (vec!["evaluate", "--worlds", "mars:1"], 2, "expected generated:SEED"),
+        (vec!["evaluate", "--worlds", "barn"], 1, "name their folder by --barn"),
+        (vec!["evaluate", "--worlds", "barn", "--barn", &nowhere], 1, "there is no grid_<number>.npy"),
+        (vec!["evaluate", "--policy", "fixed:max_vel_y=1"], 1, "has no parameter max_vel_y"),
+        (vec!["evaluate", "--policy", "fixed:max_vel_x=9"], 1, "expected 0.2 to 2 m/s"),
+        (vec!["evaluate", "--policy", "laser:nowhere"], 1, "nowhere"),
+        (vec!["evaluate", "--policy", "policy/"], 2, "--base <DIR|ID>"),
+        (vec!["drive", "--world", "generated:0-5"], 1, "names 6 worlds, expected one"),
+        (vec!["drive", "--plot", "nowhere/drive.png"], 1, "--plot"),
+    ] {
+        let said = expect(code, &planner_tuner(&args));
+        assert!(said.contains(part), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn published_worlds_are_driven_by_the_published_policy() {
+    let (Some(barn), Some(policies)) = (shared_data("barn"), shared_data("policies")) else { return };
+    let (barn, laser) = (barn.display().to_string(), format!("laser:{}", policies.join("dwa").display()));
+    let output = planner_tuner(&[
+        "evaluate", "--json", "--worlds", "barn:0-9", "--barn", &barn, "--policy", "default", "--policy", &laser,
+    ]);
+    expect(0, &output);
+    let found = json(&output);
+    let metric = |policy: usize| found["policies"][policy]["nav_metric"]["mean"].as_f64().unwrap();
+    say(&format!("BARN worlds 0 to 9: nav metric {:.3} by default, {:.3} with APPLR", metric(0), metric(1)));
+    assert!(metric(1) > metric(0));
+}

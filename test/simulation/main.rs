@@ -8,4 +8,5 @@ mod golden;
 mod navfn;
 mod stack;
 mod trajectory_planner;
+mod trajectory_planner_times;
 mod world;

@@ -54,8 +54,8 @@ fn map_grids_of_the_fixture() {
         let (mut path, mut goal) = (MapGrid::default(), MapGrid::default());
         path.measure_to_path(&grid, &plan(&case.plan), &cells);
         let end = goal.measure_to_goal(&grid, &plan(&case.plan));
-        assert_eq!(path.distances(), case.path_distance, "{}: path", case.id);
-        assert_eq!(goal.distances(), case.goal_distance, "{}: goal", case.id);
+        assert!(path.distances().eq(case.path_distance), "{}: path", case.id);
+        assert!(goal.distances().eq(case.goal_distance), "{}: goal", case.id);
         assert_eq!(end.map(|cell| grid.geometry().centre(cell)), Some(case.local_goal), "{}", case.id);
         assert_eq!((path.obstacle_distance(), path.unreached_distance()), (case.obstacle_cost, case.unreachable_cost));
     }

@@ -98,8 +98,7 @@ impl Scorer<'_> {
                     return rollout;
                 }
             }
-            let index = geometry.index(cell);
-            (path_distance, goal_distance) = (self.path.distance(index), self.goal.distance(index));
+            (path_distance, goal_distance) = (self.path.distance(cell), self.goal.distance(cell));
             if goal_distance >= impossible || path_distance >= impossible {
                 rollout.cost = -2.0;
                 rollout.rejection = Some(Rejection::NoWay);

@@ -232,7 +232,7 @@ fn best_in_place(
             let geometry = scorer.grid.geometry();
             let ahead = geometry
                 .cell_at(x + settings.heading_lookahead * cos, y + settings.heading_lookahead * sin)
-                .map(|cell| scorer.goal.distance(geometry.index(cell)));
+                .map(|cell| scorer.goal.distance(cell));
             if let Some(ahead) = ahead
                 && nearest_ahead.is_none_or(|nearest| ahead < nearest)
                 && memory.oscillation.allows(angular)

@@ -1,11 +1,38 @@
 //! The robot's outline as the navigation stack sees it: the polygon of its parameter file, padded.
 
-use planner_tuner_core::pose::Pose;
+use planner_tuner_core::pose::{Pose, Position};
 
 /// A polygon around the robot's centre, at least a triangle.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Footprint {
     corners: Vec<[f64; 2]>,
+}
+
+/// Where a robot stands, with its heading as sine and cosine: what many points of its frame are brought into the map by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Placement {
+    position: Position,
+    sin: f64,
+    cos: f64,
+}
+
+impl Placement {
+    /// The place and heading of a pose.
+    pub fn of(Pose { position, yaw }: Pose) -> Self {
+        let (sin, cos) = yaw.sin_cos();
+        Self { position, sin, cos }
+    }
+
+    /// Where the robot looks, as a vector of length 1.
+    pub fn ahead(&self) -> [f64; 2] {
+        [self.cos, self.sin]
+    }
+
+    /// A point of the robot's frame in the map, m.
+    pub fn in_the_map(&self, [x, y]: [f64; 2]) -> [f64; 2] {
+        let Self { position, sin, cos } = self;
+        [position.x + (x * cos - y * sin), position.y + (x * sin + y * cos)]
+    }
 }
 
 impl Footprint {
@@ -29,10 +56,12 @@ impl Footprint {
 
     /// The corners where the robot stands.
     pub fn at(&self, pose: Pose) -> impl Iterator<Item = [f64; 2]> + '_ {
-        let (sin, cos) = pose.yaw.sin_cos();
-        self.corners
-            .iter()
-            .map(move |[x, y]| [pose.position.x + (x * cos - y * sin), pose.position.y + (x * sin + y * cos)])
+        self.placed(Placement::of(pose))
+    }
+
+    /// The corners where the robot stands.
+    pub fn placed(&self, robot: Placement) -> impl Iterator<Item = [f64; 2]> + '_ {
+        self.corners.iter().map(move |corner| robot.in_the_map(*corner))
     }
 
     /// Distance from the centre to the nearest edge or corner, m.

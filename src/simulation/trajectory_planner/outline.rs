@@ -4,8 +4,10 @@
 
 use planner_tuner_core::pose::{Pose, Position};
 
+use super::edge_table::EdgeTable;
+use super::reach::HighestInReach;
 use super::rollout::Rejection;
-use crate::footprint::Footprint;
+use crate::footprint::{Footprint, Placement};
 use crate::grid::{Cell, CostGrid, FREE, LETHAL, UNKNOWN};
 use crate::polygon::{Line, cells_inside};
 
@@ -13,16 +15,13 @@ use crate::polygon::{Line, cells_inside};
 #[derive(Debug, Clone)]
 pub(super) struct Outline {
     footprint: Footprint,
-    /// For every cell: nothing within the robot's reach of it costs anything or lies off the map. The outline's cost is 0
-    /// there, whatever the heading; most of a drive is spent in such cells.
-    clear: Vec<bool>,
-    /// Scratch: the same along rows only.
-    clear_in_row: Vec<bool>,
+    in_reach: HighestInReach,
+    edges: EdgeTable,
 }
 
 impl Outline {
     pub(super) fn new(footprint: Footprint) -> Self {
-        Self { footprint, clear: Vec::new(), clear_in_row: Vec::new() }
+        Self { footprint, in_reach: HighestInReach::default(), edges: EdgeTable::default() }
     }
 
     pub(super) fn footprint(&self) -> &Footprint {
@@ -31,43 +30,51 @@ impl Outline {
 
     /// Looks at a new state of the costmap.
     pub(super) fn look_at(&mut self, grid: &CostGrid) {
-        let geometry = grid.geometry();
-        // One more than the corners' distance: the centre can be anywhere in its cell.
-        let reach = (self.footprint.circumscribed_radius() / geometry.resolution).ceil() as usize + 1;
-        let (width, height) = (geometry.width, geometry.height);
-        self.clear_in_row.clear();
-        self.clear_in_row.resize(geometry.len(), false);
-        self.clear.clear();
-        self.clear.resize(geometry.len(), false);
-        for y in 0..height {
-            let row = y * width..(y + 1) * width;
-            let is_free = |x: usize| grid.costs()[row.start + x] == FREE;
-            mark_clear(width, reach, is_free, |x| self.clear_in_row[row.start + x] = true);
+        let radius = self.footprint.circumscribed_radius();
+        self.in_reach.look_at(grid, radius);
+        self.edges.fit(grid.geometry(), 2.0 * radius);
+    }
+
+    /// The highest of `so_far`, the cost of `centre`, where the robot's centre is, and what its outline touches.
+    pub(super) fn cost(&self, grid: &CostGrid, robot: Placement, centre: Cell, so_far: u8) -> Result<u8, Rejection> {
+        // Whatever means contact is higher than any `so_far`, so none is passed over.
+        if self.in_reach.at(grid.geometry().index(centre)) <= so_far {
+            return Ok(so_far);
         }
-        for x in 0..width {
-            let is_free = |y: usize| self.clear_in_row[y * width + x];
-            mark_clear(height, reach, is_free, |y| self.clear[y * width + x] = true);
+        match self.touched(grid, robot) {
+            Some(highest) if highest < LETHAL => Ok(highest.max(grid.cost(centre)).max(so_far)),
+            _ => highest_cost(grid, &self.footprint, robot),
         }
     }
 
-    /// The highest cost that the outline touches at a pose whose centre is in `centre`.
-    pub(super) fn cost(&self, grid: &CostGrid, pose: Pose, centre: Cell) -> Result<u8, Rejection> {
-        match self.clear[grid.geometry().index(centre)] {
-            true => Ok(FREE),
-            false => highest_cost(grid, &self.footprint, pose),
+    /// The highest cost that the outline touches; `None` where a corner is off the map or an edge is not in the table.
+    fn touched(&self, grid: &CostGrid, robot: Placement) -> Option<u8> {
+        let cell = |corner: &[f64; 2]| {
+            let [x, y] = robot.in_the_map(*corner);
+            grid.geometry().cell_at(x, y)
+        };
+        let corners = self.footprint.corners();
+        let mut from = cell(corners.last()?)?;
+        let mut highest = FREE;
+        for corner in corners {
+            let to = cell(corner)?;
+            highest = highest.max(self.edges.highest(grid.costs(), from, to)?);
+            from = to;
         }
+        Some(highest)
     }
 }
 
 /// Whether the robot could stand at a pose of a costmap.
 pub(crate) fn outline_is_free(grid: &CostGrid, footprint: &Footprint, pose: Pose) -> bool {
-    grid.geometry().cell_at(pose.position.x, pose.position.y).is_some() && highest_cost(grid, footprint, pose).is_ok()
+    let is_on_map = grid.geometry().cell_at(pose.position.x, pose.position.y).is_some();
+    is_on_map && highest_cost(grid, footprint, Placement::of(pose)).is_ok()
 }
 
-/// The highest cost that the outline touches.
-fn highest_cost(grid: &CostGrid, footprint: &Footprint, pose: Pose) -> Result<u8, Rejection> {
+/// The highest cost that the outline touches, or what it touches first in the original's order.
+fn highest_cost(grid: &CostGrid, footprint: &Footprint, robot: Placement) -> Result<u8, Rejection> {
     let geometry = grid.geometry();
-    let mut corners = footprint.at(pose).map(|[x, y]| geometry.cell_at(x, y));
+    let mut corners = footprint.placed(robot).map(|[x, y]| geometry.cell_at(x, y));
     let first = corners.next().flatten().ok_or(Rejection::FootprintOffMap)?;
     let mut highest = FREE;
     let mut from = first;
@@ -83,17 +90,6 @@ fn highest_cost(grid: &CostGrid, footprint: &Footprint, pose: Pose) -> Result<u8
         from = to;
     }
     Ok(highest)
-}
-
-/// Calls `mark` for every place of a line of `length` whose neighbours up to `reach` away are all there and free.
-fn mark_clear(length: usize, reach: usize, is_free: impl Fn(usize) -> bool, mut mark: impl FnMut(usize)) {
-    let mut free = 0;
-    for place in 0..length {
-        free = if is_free(place) { free + 1 } else { 0 };
-        if free > 2 * reach {
-            mark(place - reach);
-        }
-    }
 }
 
 /// The cells of a grid that the robot covers, as indices: its outline and what is inside. Where a corner is off the map, the
@@ -120,7 +116,8 @@ mod tests {
     fn outline_cost(grid: &CostGrid, pose: Pose) -> Result<u8, Rejection> {
         let mut outline = Outline::new(Footprint::jackal());
         outline.look_at(grid);
-        outline.cost(grid, pose, GEOMETRY.cell_at(pose.position.x, pose.position.y).unwrap_or(Cell { x: 0, y: 0 }))
+        let centre = GEOMETRY.cell_at(pose.position.x, pose.position.y).unwrap_or(Cell { x: 0, y: 0 });
+        outline.cost(grid, Placement::of(pose), centre, FREE)
     }
 
     #[test]
@@ -128,7 +125,7 @@ mod tests {
         let mut grid = CostGrid::filled(GEOMETRY, FREE);
         let inside = GEOMETRY.cell_at(0.0, 0.0).unwrap_or(Cell { x: 0, y: 0 });
         grid.set(inside, LETHAL);
-        assert_eq!(outline_cost(&grid, at(0.0, 0.0, 0.0)), Ok(FREE));
+        assert_eq!(outline_cost(&grid, at(0.2, 0.0, 0.0)), Ok(FREE));
         assert_eq!(outline_cost(&grid, at(0.3, 0.0, 0.0)), Ok(FREE));
         assert_eq!(outline_cost(&grid, at(0.33, 0.0, 0.0)), Err(Rejection::Obstacle));
     }

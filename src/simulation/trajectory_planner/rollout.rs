@@ -5,6 +5,7 @@ use planner_tuner_core::pose::{Pose, Position};
 use super::map_grid::MapGrid;
 use super::outline::Outline;
 use super::settings::{AccelerationLimits, Settings};
+use crate::footprint::Placement;
 use crate::grid::CostGrid;
 use crate::velocity::Velocity;
 
@@ -91,8 +92,9 @@ impl Scorer<'_> {
                 rollout.rejection = Some(Rejection::CentreOffMap);
                 return rollout;
             };
-            match self.outline.cost(self.grid, pose, cell) {
-                Ok(cost) => highest_cost = cost.max(highest_cost).max(self.grid.cost(cell)),
+            let robot = Placement::of(pose);
+            match self.outline.cost(self.grid, robot, cell, highest_cost) {
+                Ok(cost) => highest_cost = cost,
                 Err(rejection) => {
                     rollout.rejection = Some(rejection);
                     return rollout;
@@ -110,9 +112,9 @@ impl Scorer<'_> {
             let AccelerationLimits { linear, angular } = self.settings.acceleration;
             now.linear = approach(now.linear, sample.linear, linear * dt);
             now.angular = approach(now.angular, sample.angular, angular * dt);
-            let (sin, cos) = yaw.sin_cos();
-            x += (now.linear * cos) * dt;
-            y += (now.linear * sin) * dt;
+            let [ahead_x, ahead_y] = robot.ahead();
+            x += (now.linear * ahead_x) * dt;
+            y += (now.linear * ahead_y) * dt;
             yaw += now.angular * dt;
         }
         let [path_bias, goal_bias] = self.biases();

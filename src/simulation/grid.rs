@@ -55,7 +55,8 @@ impl GridGeometry {
     pub fn cell_at(&self, x: f64, y: f64) -> Option<Cell> {
         // A division, as there: a product with 1 / resolution puts points at borders into other cells.
         let along = |value: f64, origin: f64, cells: usize| {
-            let cell = ((value - origin) / self.resolution) as usize;
+            // By way of u32, which is quicker to convert to and large enough for any grid.
+            let cell = ((value - origin) / self.resolution) as u32 as usize;
             (value >= origin && cell < cells).then_some(cell)
         };
         Some(Cell { x: along(x, self.origin_x, self.width)?, y: along(y, self.origin_y, self.height)? })

@@ -53,13 +53,15 @@ impl GridGeometry {
 
     /// The cell that holds a point, m; `None` outside (`worldToMap`).
     pub fn cell_at(&self, x: f64, y: f64) -> Option<Cell> {
-        // A division, as there: a product with 1 / resolution puts points at borders into other cells.
-        let along = |value: f64, origin: f64, cells: usize| {
-            // By way of u32, which is quicker to convert to and large enough for any grid.
-            let cell = ((value - origin) / self.resolution) as u32 as usize;
-            (value >= origin && cell < cells).then_some(cell)
+        let (from_left, from_below) = (x - self.origin_x, y - self.origin_y);
+        // Divisions, as there: products with 1 / resolution put points at borders into other cells. By way of u32, which is
+        // quicker to convert to, and large enough for any grid.
+        let cell = Cell {
+            x: (from_left / self.resolution) as u32 as usize,
+            y: (from_below / self.resolution) as u32 as usize,
         };
-        Some(Cell { x: along(x, self.origin_x, self.width)?, y: along(y, self.origin_y, self.height)? })
+        let is_inside = (from_left >= 0.0) & (from_below >= 0.0) & (cell.x < self.width) & (cell.y < self.height);
+        is_inside.then_some(cell)
     }
 
     /// The middle of a cell, m (`mapToWorld`).

@@ -33,8 +33,8 @@ fn fixture_laser_policies_act_as_under_pytorch() {
 fn another_policy_is_refused_by_its_layers() {
     let dwa = PlannerSpec::builtin("dwa").unwrap();
     let vision = own_fixture_set("tiny_vlm").join("policy");
-    let actor = std::fs::read_dir(&vision).unwrap().map(|entry| entry.unwrap().path());
-    let actor = actor.filter(|path| path.to_string_lossy().ends_with("_actor")).next().unwrap();
+    let mut files = std::fs::read_dir(&vision).unwrap().map(|entry| entry.unwrap().path());
+    let actor = files.find(|path| path.to_string_lossy().ends_with("_actor")).unwrap();
     let error = LaserNetwork::open(&actor, dwa.parameters().len()).unwrap_err();
     assert!(matches!(&error, LaserNetworkError::Shape { layer: "head.mlp.0", .. }), "{error}");
     assert!(error.to_string().contains("this is not a policy of APPLR"), "{error}");

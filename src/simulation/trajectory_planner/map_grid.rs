@@ -1,7 +1,5 @@
 //! How many steps every cell is from the path, or from its end.
 
-#![expect(clippy::indexing_slicing, reason = "cells are of the grid that they index")]
-
 use super::plan::PlanPose;
 use crate::grid::{Cell, CostGrid, INSCRIBED, LETHAL, UNKNOWN};
 

@@ -1,7 +1,5 @@
 //! What the robot's outline would touch where it stood (costmap_model.cpp, footprint_helper.cpp).
 
-#![expect(clippy::indexing_slicing, reason = "cells are of the grid that they index")]
-
 use planner_tuner_core::pose::{Pose, Position};
 
 use super::edge_table::EdgeTable;
@@ -43,7 +41,8 @@ impl Outline {
         }
         match self.touched(grid, robot) {
             Some(highest) if highest < LETHAL => Ok(highest.max(grid.cost(centre)).max(so_far)),
-            _ => highest_cost(grid, &self.footprint, robot),
+            // What it touches first, or an outline that the table does not hold.
+            _ => Ok(highest_cost(grid, &self.footprint, robot)?.max(grid.cost(centre)).max(so_far)),
         }
     }
 

@@ -62,6 +62,7 @@ enum Command {
     Bank(bank::BankArgs),
     Drive(Box<drives::drive::DriveArgs>),
     Evaluate(Box<drives::evaluate::EvaluateArgs>),
+    Collect(Box<drives::collect::CollectArgs>),
     Bench(Box<bench::BenchArgs>),
     Doctor(Box<doctor::DoctorArgs>),
 }
@@ -101,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Bank(args) => bank::run(&args),
         Command::Drive(args) => drives::drive::run(&args).map(|()| Outcome::Complete),
+        Command::Collect(args) => drives::collect::run(&args),
         Command::Evaluate(args) => drives::evaluate::run(&args),
         Command::Bench(args) => bench::run(*args).map(|()| Outcome::Complete),
         Command::Doctor(args) => doctor::run(&args).map(|()| Outcome::Complete),

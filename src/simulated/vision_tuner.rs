@@ -1,12 +1,13 @@
 //! The model in the loop, on the road that a robot's frames take: scene, renderer, guard, model, envelope, guard.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nalgebra::{Isometry2, Point2, Vector2};
 
-use super::{SimulatedError, tuning_of};
+use super::{DriveLog, SimulatedError, tuning_of};
 use crate::frame::render::{Renderer, Scene};
-use crate::frame::{BodyVelocity, Frame, Stamp};
+use crate::frame::{BodyVelocity, Frame, Stamp, StampedFrame};
 use crate::live::failure;
 use crate::planner::PlannerSpec;
 use crate::planner::envelope::{Envelope, EnvelopeLimits};
@@ -14,7 +15,7 @@ use crate::planner::guard::{
     FrameArrival, FrameVerdict, Guard, GuardLimits, Instruction, Mode, Moment as GuardMoment, Reaction, image_hash,
 };
 use crate::simulation::drive::{Decision, Moment, Tuner};
-use crate::tuner::{DecisionInput, DecisionModel, DecisionStream, HeadOutput};
+use crate::tuner::{DecisionInput, DecisionModel, DecisionStream};
 
 /// Longest time between decisions whose frames belong together.
 const MAX_GAP: Duration = Duration::from_secs(2);
@@ -38,6 +39,7 @@ pub struct VisionTuner<'a> {
     guard: Guard,
     latency: Latency,
     failures: usize,
+    log: Option<DriveLog<'a>>,
 }
 
 impl<'a> VisionTuner<'a> {
@@ -56,7 +58,19 @@ impl<'a> VisionTuner<'a> {
         let envelope = Envelope::new(planner.clone(), limits)?;
         let start = GuardMoment::from_start(BEGIN);
         let guard = Guard::new(envelope, GuardLimits::default(), Mode::Active, start)?;
-        Ok(Self { model, stream, renderer: Renderer::new(), guard, latency, failures: 0 })
+        Ok(Self { model, stream, renderer: Renderer::new(), guard, latency, failures: 0, log: None })
+    }
+
+    /// Logs the drive, and explores with the log's noise.
+    #[must_use]
+    pub fn with_log(mut self, log: DriveLog<'a>) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// The log, to be ended with what came of the drive.
+    pub fn into_log(self) -> Option<DriveLog<'a>> {
+        self.log
     }
 
     /// How many decisions came to nothing.
@@ -77,23 +91,23 @@ impl<'a> VisionTuner<'a> {
     }
 
     /// What became of a moment, and how long that took in simulated time.
-    fn consider(&mut self, moment: &Moment<'_>) -> (Reaction, f64) {
+    fn consider(&mut self, moment: &Moment<'_>) -> Result<(Reaction, f64), SimulatedError> {
         let since_begin = Duration::try_from_secs_f64(moment.time_s).unwrap_or_default();
         let now = GuardMoment::from_start(BEGIN + since_begin);
         let stamp = Stamp::from_nanos(i64::try_from((BEGIN + since_begin).as_nanos()).unwrap_or(i64::MAX));
         self.guard.velocity(moment.velocity.linear, moment.velocity.angular, stamp);
         let Some(frame) = self.draw(moment) else {
-            return (self.guard.frame_refused(now, "the scene cannot be drawn"), 0.0);
+            return Ok((self.guard.frame_refused(now, "the scene cannot be drawn"), 0.0));
         };
         let arrival = FrameArrival { stamp, ros_now: stamp, image_hash: image_hash(&frame), odd: None };
         let (verdict, reaction) = self.guard.frame(now, arrival);
         if reaction.reset_history.is_some() {
             self.stream.start_episode();
         }
-        let FrameVerdict::Use { stamp, .. } = verdict else { return (reaction, 0.0) };
+        let FrameVerdict::Use { stamp, .. } = verdict else { return Ok((reaction, 0.0)) };
         let ticket = match self.guard.admit(now, stamp, stamp) {
             Ok(ticket) => ticket,
-            Err((_, reaction)) => return (reaction, 0.0),
+            Err((_, reaction)) => return Ok((reaction, 0.0)),
         };
         let velocity: BodyVelocity = ticket.velocity();
         let input = DecisionInput { stamp, frame: &frame, velocity, named_history: None };
@@ -106,19 +120,23 @@ impl<'a> VisionTuner<'a> {
         let then = now + Duration::try_from_secs_f64(latency).unwrap_or_default();
         let reaction = match decided {
             Ok(decided) => {
-                let output = &decided.decision.output;
-                let action = match output {
-                    HeadOutput::Actor { action, .. } => Some(action.values()),
-                    HeadOutput::Regression { .. } => None,
+                let choice = decided.decision.choice();
+                let action = choice.action.map(|action| action.values().to_vec());
+                let parameters = match &mut self.log {
+                    None => choice.parameters.clone(),
+                    Some(log) => {
+                        log.reach(moment);
+                        log.decided(&StampedFrame { stamp, frame: Arc::new(frame) }, velocity, choice)?
+                    }
                 };
-                self.guard.decided(then, ticket, output.parameters(), action)
+                self.guard.decided(then, ticket, &parameters, action.as_deref())
             }
             Err(error) => {
                 self.failures += 1;
                 self.guard.failed(then, ticket, failure(&error))
             }
         };
-        (reaction, latency)
+        Ok((reaction, latency))
     }
 }
 
@@ -126,7 +144,7 @@ impl Tuner for VisionTuner<'_> {
     type Error = SimulatedError;
 
     fn decide(&mut self, moment: &Moment<'_>) -> Result<Option<Decision>, SimulatedError> {
-        let (reaction, latency_s) = self.consider(moment);
+        let (reaction, latency_s) = self.consider(moment)?;
         Ok(match reaction.instruction {
             Instruction::Decision { parameters, set: true } | Instruction::SafeDefaults { parameters, set: true } => {
                 Some(Decision { tuning: tuning_of(parameters.parameters())?, latency_s })

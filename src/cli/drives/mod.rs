@@ -5,9 +5,11 @@
 //! | `worlds` | `--world generated:7`, `barn:3` |
 //! | `policies` | `--policy default`, `fixed:…`, `laser:…`, a policy checkpoint |
 //! | `robot` | what disturbs the robot |
+//! | `collect` | the subcommand `collect` |
 //! | `drive` | the subcommand `drive` |
 //! | `evaluate`, `table` | the subcommand `evaluate`, and what it prints |
 
+pub mod collect;
 pub mod drive;
 pub mod evaluate;
 mod policies;

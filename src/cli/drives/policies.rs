@@ -87,6 +87,34 @@ pub struct PolicyModelArgs {
     noise: f64,
 }
 
+impl PolicyModelArgs {
+    /// The model behind a policy.
+    ///
+    /// # Errors
+    /// A usage error when an option is missing, and for a policy that has no model.
+    pub fn of(&self, arg: &PolicyArg) -> anyhow::Result<ModelArgs> {
+        let policy = match arg {
+            PolicyArg::Supervised => None,
+            PolicyArg::Policy(path) => Some(path.clone()),
+            PolicyArg::Default | PolicyArg::Fixed(_) | PolicyArg::Laser(_) => {
+                anyhow::bail!("--policy {arg} has no model; give a policy checkpoint, or supervised")
+            }
+        };
+        let needed = [("--base <DIR|ID>", self.base.is_some()), ("--checkpoint <DIR>", self.checkpoint.is_some())];
+        if let Some((option, _)) = needed.iter().find(|(_, is_given)| !is_given) {
+            return Err(missing(&format!("{option} (for --policy {arg})")).into());
+        }
+        Ok(ModelArgs {
+            base: self.base.clone(),
+            checkpoint: self.checkpoint.clone(),
+            policy,
+            head: None,
+            planner: "dwa".to_owned(),
+            compute: self.compute.clone(),
+        })
+    }
+}
+
 fn noise(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if (0.0..=2.0).contains(&value) => Ok(value),
@@ -119,32 +147,14 @@ impl Policy {
     /// A usage error when an option is missing; otherwise what cannot be read.
     pub fn open(arg: &PolicyArg, model: &PolicyModelArgs) -> anyhow::Result<Self> {
         let planner = PlannerSpec::builtin("dwa")?;
-        let with_model = |policy: Option<PathBuf>| {
-            for (option, is_given) in
-                [("--base <DIR|ID>", model.base.is_some()), ("--checkpoint <DIR>", model.checkpoint.is_some())]
-            {
-                if !is_given {
-                    return Err(missing(&format!("{option} (for --policy {arg})")).into());
-                }
-            }
-            let args = ModelArgs {
-                base: model.base.clone(),
-                checkpoint: model.checkpoint.clone(),
-                policy,
-                head: None,
-                planner: planner.name().to_owned(),
-                compute: model.compute.clone(),
-            };
-            args.load().map(|tuner| Kind::Model(Box::new(Mutex::new(tuner))))
-        };
+        let with_model = || model.of(arg)?.load().map(|tuner| Kind::Model(Box::new(Mutex::new(tuner))));
         let kind = match arg {
             PolicyArg::Default => Kind::Fixed(Tuning::default()),
             PolicyArg::Fixed(values) => Kind::Fixed(fixed(values, &planner)?),
             PolicyArg::Laser(path) => {
                 Kind::Laser { network: LaserNetwork::open(path, planner.parameters().len())?, noise: model.noise }
             }
-            PolicyArg::Supervised => with_model(None)?,
-            PolicyArg::Policy(path) => with_model(Some(path.clone()))?,
+            PolicyArg::Supervised | PolicyArg::Policy(_) => with_model()?,
         };
         let limits = if model.no_envelope { EnvelopeLimits::off() } else { EnvelopeLimits::default() };
         Ok(Self { name: arg.to_string(), kind, planner, limits })

@@ -10,15 +10,10 @@ use crate::drive::EpisodeEvent;
 use crate::frame::Stamp;
 use crate::origin::{identify, short_digest};
 use crate::recording::{Drive, DriveEvent, RecordedFrame, Recording};
-use crate::transition::log::{FolderStore, LogEntry, LogStore, Placement, Rotation};
-use crate::transition::{
-    Ending, EpisodeRecorder, EpisodeRules, EpisodeWriter, Exploration, MadeDecision, Session, TransitionError,
-};
+use crate::transition::log::{EpisodeFolder, FolderStore, Placement};
+use crate::transition::{EpisodeRecorder, EpisodeRules, Exploration, MadeDecision, Session};
 use crate::tuner::Tuner;
 use crate::vision_language::hub::HubEnvironment;
-
-/// Steps in a chunk: about a quarter of a megabyte.
-const STEPS_PER_CHUNK: u64 = 16;
 
 /// Follows a replay and logs it.
 pub struct Transitions {
@@ -28,7 +23,7 @@ pub struct Transitions {
     max_gap: Duration,
     recorder: EpisodeRecorder,
     exploration: Exploration,
-    output: LogOutput,
+    output: EpisodeFolder,
 }
 
 impl Transitions {
@@ -66,7 +61,7 @@ impl Transitions {
             max_gap,
             recorder: EpisodeRecorder::new(session, rules),
             exploration: args.log.exploration(),
-            output: LogOutput { store: Arc::new(store), writer: None, steps: 0, episodes: 0 },
+            output: EpisodeFolder::new(Arc::new(store)),
         }))
     }
 
@@ -80,7 +75,7 @@ impl Transitions {
             recorded.frame.stamp.nanos().saturating_add(i64::try_from(age.as_nanos()).unwrap_or_default());
         self.reach_time(Stamp::from_nanos(recorded_at))?;
         if recorded.episode_start {
-            self.output.take(self.recorder.event(EpisodeEvent::Cut))?;
+            self.output.put(self.recorder.event(EpisodeEvent::Cut))?;
         }
         Ok(())
     }
@@ -93,7 +88,7 @@ impl Transitions {
                 DriveEvent::Goal(goal) => self.recorder.goal(goal),
                 DriveEvent::NearestLaser(metres) => self.recorder.nearest_laser(metres),
                 DriveEvent::Progress(metres) => self.recorder.progress(metres),
-                DriveEvent::Ended(event) => self.output.take(self.recorder.event(event))?,
+                DriveEvent::Ended(event) => self.output.put(self.recorder.event(event))?,
             }
         }
         Ok(())
@@ -106,7 +101,7 @@ impl Transitions {
     pub fn add(&mut self, replayed: &ReplayedDecision) -> anyhow::Result<()> {
         let ReplayedDecision { frame, velocity, decision, .. } = replayed;
         let made = MadeDecision::new(frame, *velocity, decision.choice(), &mut self.exploration)?;
-        self.output.take(self.recorder.decided(made))
+        Ok(self.output.put(self.recorder.decided(made))?)
     }
 
     /// Ends the log: what happened soon after the last frame still counts.
@@ -118,44 +113,8 @@ impl Transitions {
             let gap = i64::try_from(self.max_gap.as_nanos()).unwrap_or(i64::MAX);
             self.reach_time(Stamp::from_nanos(now.nanos().saturating_add(gap)))?;
         }
-        self.output.take(self.recorder.finish())?;
-        let LogOutput { store, steps, episodes, .. } = self.output;
-        log::info!("wrote {steps} steps of {episodes} episodes to {}", store.folder().display());
-        Ok(())
-    }
-}
-
-/// The files.
-struct LogOutput {
-    store: Arc<dyn LogStore>,
-    writer: Option<EpisodeWriter>,
-    steps: u64,
-    episodes: u64,
-}
-
-impl LogOutput {
-    fn take(&mut self, entry: Option<LogEntry>) -> anyhow::Result<()> {
-        let Some(LogEntry { head, step, frame }) = entry else { return Ok(()) };
-        let mut writer = match self.writer.take() {
-            Some(writer) => writer,
-            None => {
-                self.episodes += 1;
-                EpisodeWriter::new(Arc::clone(&self.store), head, Rotation::default())?
-            }
-        };
-        match writer.write(&step, &frame) {
-            Ok(()) => self.steps += 1,
-            Err(error @ TransitionError::Step { .. }) => log::error!("{error}"),
-            Err(error) => return Err(error.into()),
-        }
-        if step.index % STEPS_PER_CHUNK == STEPS_PER_CHUNK - 1 {
-            writer.flush()?;
-        }
-        if step.ending == Ending::Continues {
-            self.writer = Some(writer);
-        } else {
-            writer.finish_part()?;
-        }
+        self.output.put(self.recorder.finish())?;
+        log::info!("wrote {}", self.output);
         Ok(())
     }
 }

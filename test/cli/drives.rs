@@ -4,6 +4,8 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use vlm_planner_tuner::frame::Frame;
+use vlm_planner_tuner::planner::PlannerSpec;
+use vlm_planner_tuner::transition::{Ending, ParameterOutcome, Truncation, logs_in};
 
 use crate::support::{expect, own_fixture_set, say, shared_data};
 
@@ -138,4 +140,81 @@ fn published_worlds_are_driven_by_the_published_policy() {
     let metric = |policy: usize| found["policies"][policy]["nav_metric"]["mean"].as_f64().unwrap();
     say(&format!("BARN worlds 0 to 9: nav metric {:.3} by default, {:.3} with APPLR", metric(0), metric(1)));
     assert!(metric(1) > metric(0));
+}
+
+#[test]
+fn collected_drives_are_logs_to_train_on_and_the_same_again() {
+    let set = own_fixture_set("tiny_vlm");
+    let part = |name: &str| set.join(name).display().to_string();
+    let (base, checkpoint, policy) = (part("base"), part("checkpoint"), part("policy"));
+    let folder = tempfile::tempdir().unwrap();
+    let collect = |name: &str| {
+        let logs = folder.path().join(name);
+        let output = planner_tuner(&[
+            "collect",
+            "--worlds",
+            "generated:3",
+            "--policy",
+            &policy,
+            "--base",
+            &base,
+            "--checkpoint",
+            &checkpoint,
+            "--exploration",
+            "0.3",
+            "--time-limit",
+            "8",
+            "--log",
+            logs.to_str().unwrap(),
+        ]);
+        let said = expect(0, &output);
+        assert!(said.contains("16 steps of 1 episodes") && said.contains("0 of 1 drives reached"), "{said}");
+        let files: Vec<_> = std::fs::read_dir(&logs).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(files.len(), 1);
+        (logs, std::fs::read(&files[0]).unwrap())
+    };
+    let (logs, bytes) = collect("first");
+    assert!(bytes == collect("again").1, "the same seed gives the same bytes");
+
+    let found = logs_in(&logs).unwrap();
+    let log = found.episodes[0].read().unwrap();
+    assert!(found.refused.is_empty() && log.damage.is_empty());
+    assert_eq!(log.steps.len(), 16);
+    assert_eq!(log.steps.last().unwrap().ending, Ending::Truncated(Truncation::TimeOut));
+    let dwa = PlannerSpec::builtin("dwa").unwrap();
+    for step in &log.steps {
+        assert!(step.noise.iter().any(|noise| *noise != 0.0), "step {} was not explored", step.index);
+        // What was explored is what was driven.
+        let driven = dwa.from_action(step.explored.values()).unwrap();
+        for (sent, (parameter, value)) in step.parameters.iter().zip(driven.iter()) {
+            assert_eq!((sent.name.as_str(), sent.value), (parameter.name(), value), "step {}", step.index);
+            assert_eq!(sent.outcome, ParameterOutcome::Applied);
+        }
+        assert!(step.pose.is_some() && step.goal.is_some());
+    }
+    let run = folder.path().join("run");
+    let output = planner_tuner(&[
+        "train",
+        logs.to_str().unwrap(),
+        "--checkpoint",
+        &checkpoint,
+        "--policy",
+        &policy,
+        "-o",
+        run.to_str().unwrap(),
+        "--steps",
+        "20",
+    ]);
+    expect(0, &output);
+    // And what was trained drives.
+    let model = ["--base", &base, "--checkpoint", &checkpoint, "--policy", run.to_str().unwrap()];
+    let mut args = vec!["drive", "--world", "generated:3", "--time-limit", "2"];
+    args.extend(model);
+    expect(0, &planner_tuner(&args));
+}
+
+#[test]
+fn who_has_no_model_cannot_collect() {
+    let said = expect(1, &planner_tuner(&["collect", "--policy", "default", "--log", "nowhere"]));
+    assert!(said.contains("has no model; give a policy checkpoint, or supervised"), "{said}");
 }

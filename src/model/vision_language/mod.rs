@@ -23,7 +23,7 @@ mod swiglu;
 pub mod text;
 pub mod vision;
 
-pub use config::{LongestText, ModelConfig, Rope, TextConfig, VisionConfig};
+pub use config::{ConfigError, LongestText, ModelConfig, Rope, TextConfig, VisionConfig};
 pub use error::ModelError;
 pub use hidden_states::{HiddenStates, Prefix};
 pub use linear::Linear;

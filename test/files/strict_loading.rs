@@ -160,7 +160,7 @@ fn weights_stored_as_bf16_are_those_of_the_file() {
         let bytes = VisionLanguageModel::plan(&config, precision).unwrap().bytes();
         (VisionLanguageModel::load(config, Arc::new(weights), precision, &Device::Cpu).unwrap(), bytes)
     };
-    let ((wide, wide_bytes), (narrow, narrow_bytes)) = (load(WeightFormat::F32), load(WeightFormat::Bf16));
+    let ((mut wide, wide_bytes), (mut narrow, narrow_bytes)) = (load(WeightFormat::F32), load(WeightFormat::Bf16));
     assert!(narrow_bytes * 100 < wide_bytes * 60, "{narrow_bytes} bytes instead of {wide_bytes}");
     let processor_config = vlm_planner_tuner::vision_language::processor::PreprocessorConfig::load(
         &tiny().join("base"),
@@ -170,8 +170,8 @@ fn weights_stored_as_bf16_are_those_of_the_file() {
     let mut processor = vlm_planner_tuner::vision_language::processor::ImageProcessor::new(processor_config.unwrap());
     let frame = vlm_planner_tuner::frame::Frame::from_rgb8(112, 84, [90, 30, 200].repeat(112 * 84)).unwrap();
     let image = processor.process(&frame).unwrap();
-    let tokens = |model: &VisionLanguageModel| support::flat(&model.image_tokens(&image).unwrap());
-    let difference = support::max_difference(&tokens(&wide), &tokens(&narrow));
+    let tokens = |model: &mut VisionLanguageModel| support::flat(&model.image_tokens(&image).unwrap());
+    let difference = support::max_difference(&tokens(&mut wide), &tokens(&mut narrow));
     // The folded patch embedding is the one matrix whose sum is rounded to bf16.
     assert!(difference < 2e-2, "{difference}");
 }

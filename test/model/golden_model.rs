@@ -138,7 +138,7 @@ fn prefix(golden: &Value) -> String {
 }
 
 fn add_hidden_states(report: &mut Report, expected: &Expected, prefix: &str, found: &HiddenStates) {
-    for (index, state) in found.states().iter().enumerate() {
+    for (index, state) in found.whole().unwrap().iter().enumerate() {
         let name = format!("{prefix}.hidden_states.{index}");
         if expected.has(&name) {
             let quantity = format!("hidden_states.{index}");
@@ -162,7 +162,7 @@ fn resized(golden: &Golden, processor: &mut ImageProcessor, frame: &Value) -> Fr
 #[test]
 fn fixture_vision_tower_and_hidden_states() {
     let Some(golden) = Golden::open() else { return };
-    let (model, mut processor, mut report) =
+    let (mut model, mut processor, mut report) =
         (golden.model(Some("adapter_model.safetensors")), golden.processor(), Report::default());
     for frame in &golden.frames {
         let picture = resized(&golden, &mut processor, frame);
@@ -177,7 +177,7 @@ fn fixture_vision_tower_and_hidden_states() {
         add_hidden_states(&mut report, &golden.tensors, &prefix(frame), &states);
         // From the second frame on, the prefix is remembered from the first.
         let afresh = model.hidden_states_afresh(&prompt, &tokens, image.grid()).unwrap();
-        for (cached, afresh) in states.states().iter().zip(afresh.states()) {
+        for (cached, afresh) in states.whole().unwrap().iter().zip(&afresh.whole().unwrap()) {
             let difference = max_relative_difference(&flat(cached), &flat(afresh));
             report.add("prefix remembered against computed afresh (relative)", difference, 1e-5);
         }
@@ -188,7 +188,7 @@ fn fixture_vision_tower_and_hidden_states() {
 #[test]
 fn fixture_hidden_states_without_adapter() {
     let Some(golden) = Golden::open() else { return };
-    let (model, mut processor, mut report) = (golden.model(None), golden.processor(), Report::default());
+    let (mut model, mut processor, mut report) = (golden.model(None), golden.processor(), Report::default());
     for frame in &golden.frames {
         let prefix = format!("{}.base_no_lora", prefix(frame));
         if !golden.tensors.has(&format!("{prefix}.hidden_states.0")) {
@@ -216,7 +216,7 @@ fn rope_yarn_ignored() {
     let base = folder.join("base");
     let weights = Arc::new(MergedWeights::new(TensorTable::open_sharded(&base).unwrap(), None).unwrap());
     let config = ModelConfig::load(&case.join("config.json")).unwrap();
-    let model = VisionLanguageModel::load(config, weights, Precision::F32, &Device::Cpu).unwrap();
+    let mut model = VisionLanguageModel::load(config, weights, Precision::F32, &Device::Cpu).unwrap();
     let preprocessor = PreprocessorConfig::load(&base, None, PixelBudget::default()).unwrap();
     let image =
         ImageProcessor::new(preprocessor).process(&read_png(&folder.join(frame["file"].as_str().unwrap()))).unwrap();
@@ -225,7 +225,7 @@ fn rope_yarn_ignored() {
     let tokenizer = PromptTokenizer::load(&base, model.config().image_token_id).unwrap();
     let prompt = tokenizer.encode(&template.render(velocity(frame), planner(frame)), tokens.dim(0).unwrap()).unwrap();
     let states = model.hidden_states(&prompt, &tokens, image.grid()).unwrap();
-    let last = states.states().last().unwrap().clone();
+    let last = states.whole().unwrap().last().unwrap().clone();
     let mut report = Report::default();
     let rows = expected["positions"].as_array().unwrap().iter().zip(expected["last_hidden"].as_array().unwrap());
     for (position, values) in rows {
@@ -246,14 +246,14 @@ fn fixture_both_adapter_namings_are_the_same_adapter() {
     let frame = &golden.frames[0];
     let image = processor.process(&golden.frame(frame)).unwrap();
     let states = |adapter: &str| {
-        let model = golden.model(Some(adapter));
+        let mut model = golden.model(Some(adapter));
         let tokens = model.image_tokens(&image).unwrap();
         let prompt = golden.tokenize(frame, model.config(), tokens.dim(0).unwrap());
         model.hidden_states(&prompt, &tokens, image.grid()).unwrap()
     };
     let newer = states("adapter_model.safetensors");
     let older = states("adapter_model.legacy.safetensors");
-    for (a, b) in newer.states().iter().zip(older.states()) {
+    for (a, b) in newer.whole().unwrap().iter().zip(&older.whole().unwrap()) {
         assert_eq!(flat(a), flat(b));
     }
 }

@@ -38,7 +38,7 @@ fn hidden_states(tensors: &Tensors, precision: Precision) -> Vec<f32> {
     let config = ModelConfig::load(&base.join("config.json")).unwrap();
     let image_token_id = config.image_token_id;
     let weights = MergedWeights::new(TensorTable::open(&file).unwrap(), None).unwrap();
-    let model = VisionLanguageModel::load(config, Arc::new(weights), precision, &Device::Cpu).unwrap();
+    let mut model = VisionLanguageModel::load(config, Arc::new(weights), precision, &Device::Cpu).unwrap();
 
     let rgb = (0..224 * 168 * 3_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let frame = Frame::from_rgb8(224, 168, rgb).unwrap();
@@ -50,7 +50,7 @@ fn hidden_states(tensors: &Tensors, precision: Precision) -> Vec<f32> {
     input_ids.extend(std::iter::repeat_n(image_token_id, count));
     input_ids.extend(50..60);
     let prompt = TokenizedPrompt { input_ids, image_start: 30, image_tokens: count };
-    model.hidden_states(&prompt, &tokens, image.grid()).unwrap().states().iter().flat_map(flat).collect()
+    model.hidden_states(&prompt, &tokens, image.grid()).unwrap().whole().unwrap().iter().flat_map(flat).collect()
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! Heads that learn: their gradient, that they solve what frozen heads cannot, that they go on where they stopped.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::support::toy_heads::{HeadSizes, ToyHeads, learning_heads, plain_extractor, random_policy, random_seen};
 use crate::support::{Report, say};
 use vlm_planner_tuner::td3::heads::{LearningHeads, Seen};
 use vlm_planner_tuner::td3::{Random, SavedTraining, TrainConfig, Training, changes_of};
-use vlm_planner_tuner::vision_language::HiddenStates;
+use vlm_planner_tuner::vision_language::{HiddenStates, Prefix};
 
 /// Those of the golden set's policy but for the side, which only decides how long the test takes.
 const TINY: HeadSizes = HeadSizes { hidden: 64, feature: 32, history: Some(32), side: 64 };
@@ -38,8 +39,9 @@ fn nothing_is_remembered_of_a_known_prefix_once_the_heads_have_changed() {
     let sizes = HeadSizes { history: None, ..TINY };
     let mut heads = learning_heads(&random_policy(sizes, 7, &mut random), sizes);
     let [prefix, later] = [9, 5].map(|seq| random_seen(sizes, seq, &mut random));
-    let hidden_states = prefix.hidden_states.as_prefix().unwrap().followed_by(&later.hidden_states).unwrap();
-    let afresh = Seen { hidden_states: HiddenStates::new(hidden_states.states().clone()), newest_first: Vec::new() };
+    let prefix = Arc::new(Prefix::new(prefix.hidden_states.whole().unwrap()));
+    let hidden_states = HiddenStates::after(prefix, later.hidden_states.whole().unwrap());
+    let afresh = Seen { hidden_states: HiddenStates::new(hidden_states.whole().unwrap()), newest_first: Vec::new() };
     let known = Seen { hidden_states, newest_first: Vec::new() };
     let features = |heads: &LearningHeads, seen: &Seen| {
         let mut features = Vec::new();

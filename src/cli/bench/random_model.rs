@@ -82,11 +82,11 @@ impl RandomModel {
         let bytes = (0..width * height * 3).map(|byte| (byte % 251) as u8).collect();
         let frame = Frame::from_rgb8(width, height, bytes)?;
         // The first frame makes tables and the prefix; it is not counted.
-        let (image_tokens, grid) = Times::default().run(&self.model, &mut self.processor, &frame)?;
+        let (image_tokens, grid) = Times::default().run(&mut self.model, &mut self.processor, &frame)?;
         let mut times = Times::default();
         let mut peaks = PeakWatch::start()?;
         for _ in 0..runs {
-            times.run(&self.model, &mut self.processor, &frame)?;
+            times.run(&mut self.model, &mut self.processor, &frame)?;
             peaks.look()?;
         }
         let (before, after) = PROMPT_TOKENS;
@@ -119,7 +119,7 @@ impl Times {
     /// One frame; the number of its image tokens and its patches.
     fn run(
         &mut self,
-        model: &VisionLanguageModel,
+        model: &mut VisionLanguageModel,
         processor: &mut ImageProcessor,
         frame: &Frame,
     ) -> anyhow::Result<(usize, (usize, usize))> {
@@ -141,7 +141,7 @@ impl Times {
                 false => model.hidden_states(&prompt, &tokens, image.grid())?,
                 true => model.hidden_states_afresh(&prompt, &tokens, image.grid())?,
             };
-            for state in states.states() {
+            for state in states.rest() {
                 wait_for(state.clone())?;
             }
             times.push(start.elapsed());

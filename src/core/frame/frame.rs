@@ -44,7 +44,8 @@ impl Stamp {
 pub struct Frame {
     width: u32,
     height: u32,
-    rgb: Vec<u8>,
+    /// Shared by the clones, which cost nothing.
+    rgb: Arc<Vec<u8>>,
 }
 
 impl Frame {
@@ -61,7 +62,7 @@ impl Frame {
         if rgb.len() != expected {
             return Err(FrameError::Length { width, height, expected, found: rgb.len() });
         }
-        Ok(Self { width, height, rgb })
+        Ok(Self { width, height, rgb: Arc::new(rgb) })
     }
 
     /// Bytes that an RGB image of this size has.
@@ -88,7 +89,7 @@ impl Frame {
 
     /// The buffer of the pixels, for another frame.
     pub fn into_rgb(self) -> Vec<u8> {
-        self.rgb
+        Arc::unwrap_or_clone(self.rgb)
     }
 
     /// The pixels: `height` rows of `width` times (red, green, blue).

@@ -6,7 +6,7 @@ use candle_nn::{Linear, VarBuilder, linear};
 use super::attention_pool::AttentionPool;
 use super::fusion_block::FusionBlock;
 use super::norm::Norm;
-use super::projection::{Projection, Projections};
+use super::projection::{ProjectedPrefix, Projection, Projections};
 use super::regression::RegressionHead;
 use crate::vision_language::HiddenStates;
 use crate::weights::WeightSource;
@@ -72,12 +72,18 @@ impl DptHead {
 
     /// Projects, fuses from the deepest state to the earliest, pools.
     pub fn pool(&self, hidden_states: &HiddenStates) -> Result<Pooled> {
-        let projected: Vec<Tensor> = self
-            .projections
-            .forward(hidden_states)?
-            .iter()
-            .map(|rows| rows.t()?.unsqueeze(0))
-            .collect::<Result<_>>()?; // [1, feature, seq] each
+        self.pool_projected(&self.projections.forward(hidden_states)?)
+    }
+
+    /// As [`Self::pool`] up to rounding, with what is known of the prefix. `known` must be this head's alone, and its weights
+    /// must not have changed meanwhile.
+    pub fn pool_onto(&self, known: &mut ProjectedPrefix, hidden_states: &HiddenStates) -> Result<Pooled> {
+        self.pool_projected(&self.projections.forward_onto(known, hidden_states)?)
+    }
+
+    /// `[seq, feature]` of each hidden state.
+    fn pool_projected(&self, projected: &[Tensor]) -> Result<Pooled> {
+        let projected: Vec<Tensor> = projected.iter().map(|rows| rows.t()?.unsqueeze(0)).collect::<Result<_>>()?; // [1, feature, seq] each
         let mut from_the_deepest = projected.iter().zip(self.fusion_blocks.iter()).rev();
         let deepest = projected.last().ok_or_else(|| candle_core::Error::Msg("no hidden states".into()))?;
         let fused = from_the_deepest.try_fold(deepest.contiguous()?, |xs, (skip, block)| block.forward(&xs, skip))?;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use candle_core::{DType, Device, Tensor};
 
 use super::error::{finite_values, values};
-use super::{DptHead, FeatureError, HistoryEncoder, Pooled};
+use super::{DptHead, FeatureError, HistoryEncoder, Pooled, ProjectedPrefix};
 use crate::vision_language::HiddenStates;
 use planner_tuner_core::numbers::Feature;
 
@@ -104,15 +104,16 @@ impl FeatureExtractor {
         hidden_states: &HiddenStates,
         newest_first: &[EncodedFrame],
     ) -> Result<ExtractedFeature, FeatureError> {
-        self.fuse(&self.pool(hidden_states)?, newest_first)
+        self.fuse(&self.pool(&mut ProjectedPrefix::default(), hidden_states)?, newest_first)
     }
 
-    /// What the head pools of hidden states: all that a feature takes from the current frame.
+    /// What the head pools of hidden states: all that a feature takes from the current frame. `known` is what this head has
+    /// made of the prompt's constant beginning; it must not have been given to another one.
     ///
     /// # Errors
     /// [`FeatureError::Numbers`] naming the first stage with a NaN or an infinity.
-    pub fn pool(&self, hidden_states: &HiddenStates) -> Result<Pooled, FeatureError> {
-        let pooled = self.dpt_head.pool(hidden_states)?;
+    pub fn pool(&self, known: &mut ProjectedPrefix, hidden_states: &HiddenStates) -> Result<Pooled, FeatureError> {
+        let pooled = self.dpt_head.pool_onto(known, hidden_states)?;
         finite_values("feature", &pooled.feature).map_err(|error| first_bad_stage(hidden_states).unwrap_or(error))?;
         Ok(pooled)
     }
@@ -179,7 +180,7 @@ fn as_row(feature: &Feature, device: &Device) -> candle_core::Result<Tensor> {
 
 /// The hidden state in which a NaN or an infinity first shows, if any does.
 fn first_bad_stage(hidden_states: &HiddenStates) -> Option<FeatureError> {
-    hidden_states.states().iter().enumerate().find_map(|(index, state)| {
+    hidden_states.whole().ok()?.iter().enumerate().find_map(|(index, state)| {
         let state = state.to_dtype(DType::F32).ok()?;
         finite_values(&format!("hidden state {index}"), &state).err()
     })

@@ -24,4 +24,5 @@ pub(crate) use error::values;
 pub use extractor::{EncodedFrame, ExtractedFeature, FeatureExtractor};
 pub use history_encoder::{HistoryEncoder, HistorySizes};
 pub use history_image::HistoryImageProcessor;
+pub use projection::ProjectedPrefix;
 pub use regression::RegressionHead;

@@ -1,12 +1,12 @@
 //! Hidden states, brought to the feature's width.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
-use candle_core::{DType, Module, Result, Tensor};
+use candle_core::{DType, Error, Module, Result, Tensor};
 use candle_nn::{Linear, VarBuilder, linear};
 
 use super::norm::Norm;
-use crate::vision_language::{HiddenStates, KnownRows};
+use crate::vision_language::{HiddenStates, Prefix};
 
 /// `Sequential(Linear(hidden, feature), LayerNorm(feature))`.
 #[derive(Debug)]
@@ -29,24 +29,19 @@ impl Module for Projection {
     }
 }
 
-impl Projection {
-    fn learns(&self) -> bool {
-        self.linear.weight().track_op()
-    }
-}
-
 /// The projections of the four hidden states. Rows are projected each for itself, so that those of the prompt's constant
-/// beginning are projected once.
+/// beginning need to be projected only once.
 #[derive(Debug)]
-pub struct Projections {
-    each: [Projection; 4],
-    prefix: Mutex<Option<(KnownRows, Vec<Tensor>)>>,
-}
+pub struct Projections([Projection; 4]);
+
+/// What a head made of the prefix that it saw last. It belongs to one head, whose weights stay as they are.
+#[derive(Debug, Default)]
+pub struct ProjectedPrefix(Option<(Arc<Prefix>, Vec<Tensor>)>);
 
 impl Projections {
     /// The one of `hidden_states[-4]` first.
     pub fn new(each: [Projection; 4]) -> Self {
-        Self { each, prefix: Mutex::default() }
+        Self(each)
     }
 
     /// `[seq, feature]` of each.
@@ -54,35 +49,32 @@ impl Projections {
     /// # Errors
     /// When a tensor operation fails.
     pub fn forward(&self, hidden_states: &HiddenStates) -> Result<Vec<Tensor>> {
-        let states = hidden_states.states();
-        match hidden_states.prefix() {
-            // While the weights learn, nothing is constant.
-            Some(prefix) if !self.each.iter().any(Projection::learns) => {
-                let later = self.project(states, |state| state.narrow(0, prefix.rows, state.dim(0)? - prefix.rows))?;
-                self.of_prefix(prefix, states)?
-                    .iter()
-                    .zip(later)
-                    .map(|(rows, later)| Tensor::cat(&[rows, &later], 0))
-                    .collect()
-            }
-            _ => self.project(states, |state| Ok(state.clone())),
-        }
+        self.project(&hidden_states.whole()?)
     }
 
-    fn of_prefix(&self, prefix: KnownRows, states: &[Tensor; 4]) -> Result<Vec<Tensor>> {
-        let mut entry = self.prefix.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, projected)) = entry.as_ref().filter(|(known, _)| *known == prefix) {
-            return Ok(projected.clone());
-        }
-        let projected = self.project(states, |state| state.narrow(0, 0, prefix.rows))?;
-        *entry = Some((prefix, projected.clone()));
-        Ok(projected)
+    /// As [`Self::forward`] up to rounding, with the rows of the prefix taken from `known` where it is the same prefix, and
+    /// else put there.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    pub fn forward_onto(&self, known: &mut ProjectedPrefix, hidden_states: &HiddenStates) -> Result<Vec<Tensor>> {
+        let rest = self.project(hidden_states.rest())?;
+        let Some(prefix) = hidden_states.prefix() else { return Ok(rest) };
+        let of_prefix = known.get_or_make(prefix, || self.project(prefix.states()))?;
+        of_prefix.iter().zip(rest).map(|(first, rest)| Tensor::cat(&[first, &rest], 0)).collect()
     }
 
-    /// Some rows of each state.
-    fn project(&self, states: &[Tensor; 4], rows: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Vec<Tensor>> {
-        let project = |(projection, state): (&Projection, _)| projection.forward(&rows(state)?.to_dtype(DType::F32)?);
-        self.each.iter().zip(states).map(project).collect()
+    fn project(&self, states: &[Tensor; 4]) -> Result<Vec<Tensor>> {
+        let project = |(projection, state): (&Projection, &Tensor)| projection.forward(&state.to_dtype(DType::F32)?);
+        self.0.iter().zip(states).map(project).collect()
+    }
+}
+
+impl ProjectedPrefix {
+    fn get_or_make(&mut self, prefix: &Arc<Prefix>, make: impl FnOnce() -> Result<Vec<Tensor>>) -> Result<&[Tensor]> {
+        let known = self.0.take().filter(|(known, _)| Arc::ptr_eq(known, prefix));
+        let known = known.map_or_else(|| Ok::<_, Error>((Arc::clone(prefix), make()?)), Ok)?;
+        Ok(&self.0.insert(known).1)
     }
 }
 
@@ -94,18 +86,13 @@ mod tests {
 
     use super::*;
 
-    fn random(rows: usize) -> HiddenStates {
-        HiddenStates::new([(); 4].map(|()| Tensor::randn(0f32, 1., (rows, 24), &Device::Cpu).unwrap()))
+    fn random(rows: usize) -> [Tensor; 4] {
+        [(); 4].map(|()| Tensor::randn(0f32, 1., (rows, 24), &Device::Cpu).unwrap())
     }
 
     fn projections(weights: &VarMap) -> Projections {
         let vb = VarBuilder::from_varmap(weights, DType::F32, &Device::Cpu);
         Projections::new([0, 1, 2, 3].map(|index| Projection::new(24, 8, vb.pp(index)).unwrap()))
-    }
-
-    fn constant(projection: Projection) -> Projection {
-        let [weight, bias] = [projection.linear.weight(), projection.linear.bias().unwrap()].map(Tensor::detach);
-        Projection { linear: Linear::new(weight, Some(bias)), ..projection }
     }
 
     fn difference(a: &[Tensor], b: &[Tensor]) -> f32 {
@@ -115,23 +102,41 @@ mod tests {
 
     #[test]
     fn rows_of_a_known_prefix_are_those_of_the_whole() {
-        let projections = Projections::new(projections(&VarMap::new()).each.map(constant));
-        for prefix in [random(7), random(9)].map(|states| states.as_prefix().unwrap()) {
-            for later in [random(5), random(3)] {
-                let together = prefix.followed_by(&later).unwrap();
-                let whole = projections.forward(&HiddenStates::new(together.states().clone())).unwrap();
-                let in_parts = projections.forward(&together).unwrap();
+        let (projections, mut known) = (projections(&VarMap::new()), ProjectedPrefix::default());
+        for prefix in [random(7), random(9)].map(|states| Arc::new(Prefix::new(states))) {
+            for rest in [random(5), random(3)] {
+                let states = HiddenStates::after(Arc::clone(&prefix), rest);
+                let whole = projections.forward(&states).unwrap();
+                let in_parts = projections.forward_onto(&mut known, &states).unwrap();
                 assert!(difference(&in_parts, &whole) < 1e-5);
-                assert_eq!(projections.prefix.lock().unwrap().as_ref().unwrap().0, together.prefix().unwrap());
             }
         }
     }
 
     #[test]
-    fn nothing_is_remembered_of_weights_that_learn() {
+    fn a_prefix_is_projected_once_and_an_equal_one_is_another() {
+        let mut known = ProjectedPrefix::default();
+        let states = random(7);
+        let [one, equal] = [(); 2].map(|()| Arc::new(Prefix::new(states.clone())));
+        let mut made = Vec::new();
+        for prefix in [&one, &one, &equal, &equal, &one] {
+            let mut is_made = false;
+            known
+                .get_or_make(prefix, || {
+                    is_made = true;
+                    Ok(Vec::new())
+                })
+                .unwrap();
+            made.push(is_made);
+        }
+        assert_eq!(made, [true, false, true, false, true]);
+    }
+
+    #[test]
+    fn without_a_memory_changed_weights_are_seen() {
         let weights = VarMap::new();
         let projections = projections(&weights);
-        let states = random(7).as_prefix().unwrap().followed_by(&random(2)).unwrap();
+        let states = HiddenStates::after(Arc::new(Prefix::new(random(7))), random(2));
         let before = projections.forward(&states).unwrap();
         let bias = weights.data().lock().unwrap()["0.1.bias"].clone();
         bias.set(&(bias.as_tensor() + 1.0).unwrap()).unwrap();

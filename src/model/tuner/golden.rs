@@ -10,41 +10,58 @@ use crate::vision_language::HiddenStates;
 use planner_tuner_core::planner::PlannerParameters;
 
 /// The last decisions' observations, with what the policy in use made of them. At most [`Self::KEPT`]: for the 3B model
-/// about 25 MB each.
+/// about 25 MB each, of which the prompt's constant beginning is shared.
 #[derive(Debug, Default)]
 pub(super) struct GoldenFrames(VecDeque<GoldenFrame>);
 
 /// What the heads of any policy see of one decision.
 #[derive(Debug)]
-pub(super) struct GoldenFrame {
-    pub(super) hidden_states: HiddenStates,
-    pub(super) newest_first: Vec<EncodedFrame>,
+struct GoldenFrame {
+    hidden_states: HiddenStates,
+    newest_first: Vec<EncodedFrame>,
     /// What the policy in use decided.
-    pub(super) decided: PlannerParameters,
+    decided: PlannerParameters,
 }
 
 impl GoldenFrames {
     /// Observations that are kept.
     const KEPT: usize = 4;
 
-    pub(super) fn push(&mut self, frame: GoldenFrame) {
+    /// Keeps an observation, with what the policy in use decided.
+    pub(super) fn push(
+        &mut self,
+        hidden_states: HiddenStates,
+        newest_first: &[EncodedFrame],
+        decided: &PlannerParameters,
+    ) {
         if self.0.len() >= Self::KEPT {
             self.0.pop_front();
         }
-        self.0.push_back(frame);
+        self.0.push_back(GoldenFrame { hidden_states, newest_first: newest_first.to_vec(), decided: decided.clone() });
     }
 
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &GoldenFrame> {
-        self.0.iter()
+    /// What the policy in use decided on each observation, and what another one does; the first error ends it.
+    pub(super) fn compare(
+        &self,
+        mut decide: impl FnMut(&HiddenStates, &[EncodedFrame]) -> Result<PlannerParameters, TunerError>,
+    ) -> Result<Vec<(PlannerParameters, PlannerParameters)>, TunerError> {
+        let pair =
+            |frame: &GoldenFrame| Ok((frame.decided.clone(), decide(&frame.hidden_states, &frame.newest_first)?));
+        self.0.iter().map(pair).collect()
     }
-}
 
-impl IntoIterator for GoldenFrames {
-    type Item = GoldenFrame;
-    type IntoIter = std::collections::vec_deque::IntoIter<GoldenFrame>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+    /// Another policy is in use: the next one is compared with it. Observations that it gives no numbers for are dropped.
+    pub(super) fn decide_again(
+        &mut self,
+        mut decide: impl FnMut(&HiddenStates, &[EncodedFrame]) -> Result<PlannerParameters, TunerError>,
+    ) {
+        self.0.retain_mut(|frame| match decide(&frame.hidden_states, &frame.newest_first) {
+            Ok(decided) => {
+                frame.decided = decided;
+                true
+            }
+            Err(_) => false,
+        });
     }
 }
 

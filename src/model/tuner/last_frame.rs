@@ -1,9 +1,8 @@
 //! The same frame again costs next to nothing: a robot that stands still, or a camera that is slower than the decisions.
 
-use candle_core::Tensor;
-
+use super::TunerError;
+use super::frozen::ImageTokens;
 use crate::feature::{EncodedFrame, Pooled};
-use crate::vision_language::processor::GridThw;
 use planner_tuner_core::frame::Frame;
 
 /// What was computed of the frame that was seen last. Every part is there only if computing it succeeded.
@@ -11,24 +10,10 @@ use planner_tuner_core::frame::Frame;
 pub(super) struct LastFrame {
     frame: Option<Frame>,
     /// For the decisions after it.
-    pub(super) encoded: Option<EncodedFrame>,
-    pub(super) image: Option<ImageTokens>,
-    pub(super) pooled: Option<PooledPrompt>,
-}
-
-/// The frame as the vision tower sees it.
-#[derive(Debug, Clone)]
-pub(super) struct ImageTokens {
-    pub(super) grid: GridThw,
-    /// `[tokens, hidden]`
-    pub(super) tokens: Tensor,
-}
-
-/// What a head pools of the frame with one wording of the prompt.
-#[derive(Debug)]
-pub(super) struct PooledPrompt {
-    pub(super) input_ids: Vec<u32>,
-    pub(super) pooled: Pooled,
+    encoded: Option<EncodedFrame>,
+    image: Option<ImageTokens>,
+    /// What a head pooled with one wording of the prompt, whose ids are these.
+    pooled: Option<(Vec<u32>, Pooled)>,
 }
 
 impl LastFrame {
@@ -39,10 +24,36 @@ impl LastFrame {
         }
     }
 
+    /// The frame, encoded by `make` if it has not been.
+    pub(super) fn encoded_or(
+        &mut self,
+        make: impl FnOnce() -> Result<Option<EncodedFrame>, TunerError>,
+    ) -> Result<Option<EncodedFrame>, TunerError> {
+        if self.encoded.is_none() {
+            self.encoded = make()?;
+        }
+        Ok(self.encoded.clone())
+    }
+
+    /// Its image tokens, computed by `make` if they have not been.
+    pub(super) fn image_or(
+        &mut self,
+        make: impl FnOnce() -> Result<ImageTokens, TunerError>,
+    ) -> Result<ImageTokens, TunerError> {
+        match &self.image {
+            Some(image) => Ok(image.clone()),
+            None => Ok(self.image.insert(make()?).clone()),
+        }
+    }
+
     /// What the heads pooled, if it was for this prompt.
     pub(super) fn pooled_for(&self, input_ids: &[u32]) -> Option<&Pooled> {
-        let seen = self.pooled.as_ref().filter(|seen| seen.input_ids == input_ids)?;
-        Some(&seen.pooled)
+        self.pooled.as_ref().filter(|(seen, _)| seen == input_ids).map(|(_, pooled)| pooled)
+    }
+
+    /// Keeps what the heads pooled for this prompt.
+    pub(super) fn keep_pooled(&mut self, input_ids: &[u32], pooled: &Pooled) {
+        self.pooled = Some((input_ids.to_vec(), pooled.clone()));
     }
 
     /// Forgets what the heads made of the frame: they are others now.
@@ -54,7 +65,7 @@ impl LastFrame {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use candle_core::Device;
+    use candle_core::{Device, Tensor};
 
     use super::*;
 
@@ -65,7 +76,7 @@ mod tests {
         let mut last = LastFrame::default();
         last.turn_to(&frame(1));
         let pooled = Pooled { feature: zero.clone(), attention: zero };
-        last.pooled = Some(PooledPrompt { input_ids: vec![1, 2], pooled });
+        last.keep_pooled(&[1, 2], &pooled);
         last.turn_to(&frame(1));
         assert!(last.pooled_for(&[1, 2]).is_some());
         assert!(last.pooled_for(&[1, 3]).is_none());

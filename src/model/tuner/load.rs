@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use candle_core::Device;
 
-use super::golden::GoldenFrames;
-use super::last_frame::LastFrame;
+use super::frozen::FrozenModel;
+use super::past::PastFrames;
 use super::staged::{PolicyLoader, mismatch};
-use super::tuner::{HeadParts, Tuner};
-use super::{Compute, ModelSpec, QuantizeChoice, TunerError, heads};
+use super::{Compute, ModelSpec, QuantizeChoice, Tuner, TunerError};
 use crate::checkpoint::{Adapter, HistoryConfig, PolicyCheckpoint, StoredPolicy, SupervisedCheckpoint, TensorTable};
 use crate::device::{DeviceError, GpuFacts};
-use crate::feature::HistoryImageProcessor;
 use crate::vision_language::hub::{HubEnvironment, ModelSource};
 use crate::vision_language::processor::{
     ImageProcessor, PreprocessorConfig, ProcessorError, PromptTemplate, PromptTokenizer,
@@ -72,14 +70,13 @@ impl TunerOptions {
 
         let config = ModelConfig::load(&self.model.base.join("config.json"))?;
         let hidden = config.text.hidden_size;
-        let history_config = history(&checkpoint).cloned();
         let (planner, device) = (self.model.planner.clone(), self.device.clone());
-        let loader = PolicyLoader { history: history_config, hidden, planner, device };
+        let loader = PolicyLoader::new(history(&checkpoint).cloned(), hidden, planner, device);
         if let Some(policy) = actor {
             loader.check(policy)?;
         }
         let model = self.load_model(&config, &checkpoint, actor, progress)?;
-        let (extractor, head) = match (head, &policy) {
+        let heads = match (head, &policy) {
             (Head::Actor, None) => return Err(TunerError::NoPolicy),
             (Head::Actor, Some(StoredPolicy::Actor(policy))) => loader.load_actor(policy)?,
             (Head::Actor, Some(StoredPolicy::Heads(policy))) => {
@@ -87,32 +84,15 @@ impl TunerOptions {
             }
             // A policy in the one-folder form is a regression head that was trained on.
             (Head::Regression, Some(StoredPolicy::Heads(policy))) => loader.load_heads(policy)?,
-            (Head::Regression, _) => {
-                let extractor = heads::load_supervised(&checkpoint, hidden, &self.device)?;
-                (extractor, HeadParts::Regression(checkpoint.normalization.clone()))
-            }
+            (Head::Regression, _) => loader.load_supervised(&checkpoint)?,
         };
         let preprocessor =
             PreprocessorConfig::load(&self.model.base, Some(self.model.checkpoint.as_path()), self.model.pixels)?;
-        Ok(Tuner {
-            tokenizer: PromptTokenizer::load(&self.model.base, config.image_token_id)?,
-            processor: ImageProcessor::new(preprocessor),
-            template: PromptTemplate::load(Some(self.model.checkpoint.as_path()))?,
-            history_images: history(&checkpoint)
-                .map(|config| HistoryImageProcessor::new(config.history_image_size))
-                .transpose()
-                .map_err(ProcessorError::from)?,
-            history: history(&checkpoint).cloned(),
-            model,
-            extractor,
-            head,
-            last_frame: LastFrame::default(),
-            remembers_prefix: true,
-            waits_for_stages: false,
-            golden: GoldenFrames::default(),
-            planner: self.model.planner,
-            device: self.device,
-        })
+        let tokenizer = PromptTokenizer::load(&self.model.base, config.image_token_id)?;
+        let template = PromptTemplate::load(Some(self.model.checkpoint.as_path()))?;
+        let past = history(&checkpoint).cloned().map(PastFrames::new).transpose().map_err(ProcessorError::from)?;
+        let frozen = FrozenModel::new(ImageProcessor::new(preprocessor), template, tokenizer, model);
+        Ok(Tuner::new(frozen, heads, past, loader))
     }
 
     fn load_model(

@@ -3,12 +3,15 @@
 mod choice;
 mod decision;
 mod error;
+mod frozen;
 mod golden;
 mod heads;
 mod last_frame;
 mod load;
-mod observe;
+mod past;
+mod policy_heads;
 mod spec;
+mod stage_end;
 mod staged;
 mod stream;
 mod survey;

@@ -4,26 +4,25 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 
-use super::tuner::HeadParts;
+use super::policy_heads::{OutputHead, PolicyHeads};
 use super::{TunerError, heads};
-use crate::checkpoint::{HeadsPolicy, HistoryConfig, PolicyCheckpoint, StoredPolicy};
+use crate::checkpoint::{HeadsPolicy, HistoryConfig, PolicyCheckpoint, StoredPolicy, SupervisedCheckpoint};
 use crate::feature::FeatureExtractor;
 use planner_tuner_core::planner::PlannerSpec;
 
 /// Loads policies for a tuner, on any thread, while that one goes on deciding.
 #[derive(Debug, Clone)]
 pub struct PolicyLoader {
-    pub(super) history: Option<HistoryConfig>,
-    pub(super) hidden: usize,
-    pub(super) planner: PlannerSpec,
-    pub(super) device: Device,
+    history: Option<HistoryConfig>,
+    hidden: usize,
+    planner: PlannerSpec,
+    device: Device,
 }
 
 /// A policy that fits the tuner's model. Whether it is any good shows on frames: [`super::Tuner::examine`].
 #[derive(Debug)]
 pub struct StagedPolicy {
-    pub(super) extractor: FeatureExtractor,
-    pub(super) head: HeadParts,
+    heads: PolicyHeads,
     path: PathBuf,
     step: Option<u64>,
 }
@@ -38,42 +37,60 @@ impl StagedPolicy {
     pub fn step(&self) -> Option<u64> {
         self.step
     }
+
+    pub(super) fn heads(&self) -> &PolicyHeads {
+        &self.heads
+    }
+
+    pub(super) fn into_heads(self) -> PolicyHeads {
+        self.heads
+    }
 }
 
 impl PolicyLoader {
+    /// For policies on hidden states of width `hidden`, with the supervised checkpoint's history, if it uses any.
+    pub(super) fn new(history: Option<HistoryConfig>, hidden: usize, planner: PlannerSpec, device: Device) -> Self {
+        Self { history, hidden, planner, device }
+    }
+
+    pub(super) fn planner(&self) -> &PlannerSpec {
+        &self.planner
+    }
+
+    /// Where the policies compute.
+    pub(super) fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Loads a policy that has been opened. Everything that can be said without a frame is checked.
     ///
     /// # Errors
     /// [`TunerError::PolicyMismatch`] for a policy of another planner or another use of history, and for one with an
     /// adapter of its own, which changes the vision-language model and needs a restart; otherwise those of loading.
     pub fn load(&self, policy: &StoredPolicy) -> Result<StagedPolicy, TunerError> {
-        let (extractor, head, step) = match policy {
+        let (heads, step) = match policy {
             StoredPolicy::Actor(policy) => {
                 if policy.lora_adapter.is_some() {
                     let reason = "it brings an adapter for the vision-language model; restart with this policy";
                     return Err(mismatch(&policy.path, reason));
                 }
-                let (extractor, head) = self.load_actor(policy)?;
-                (extractor, head, policy.step)
+                (self.load_actor(policy)?, policy.step)
             }
-            StoredPolicy::Heads(policy) => {
-                let (extractor, head) = self.load_heads(policy)?;
-                (extractor, head, None)
-            }
+            StoredPolicy::Heads(policy) => (self.load_heads(policy)?, None),
         };
-        Ok(StagedPolicy { extractor, head, path: policy.path().into(), step })
+        Ok(StagedPolicy { heads, path: policy.path().into(), step })
     }
 
     /// An actor with its heads, whatever adapter it came with.
-    pub(super) fn load_actor(&self, policy: &PolicyCheckpoint) -> Result<(FeatureExtractor, HeadParts), TunerError> {
+    pub(super) fn load_actor(&self, policy: &PolicyCheckpoint) -> Result<PolicyHeads, TunerError> {
         self.check(policy)?;
         let actions = self.planner.parameters().len();
         let history = self.history.as_ref();
         let (extractor, actor) = heads::load_policy(policy, history, self.hidden, actions, &self.device)?;
-        Ok((extractor, HeadParts::Actor(actor)))
+        Ok(self.heads(extractor, OutputHead::Actor(actor)))
     }
 
-    pub(super) fn load_heads(&self, policy: &HeadsPolicy) -> Result<(FeatureExtractor, HeadParts), TunerError> {
+    pub(super) fn load_heads(&self, policy: &HeadsPolicy) -> Result<PolicyHeads, TunerError> {
         if self.history.is_some() != policy.history_encoder.is_some() {
             let (has, wants) = if self.history.is_some() { ("no", "a") } else { ("a", "no") };
             let reason =
@@ -82,7 +99,17 @@ impl PolicyLoader {
         }
         let tables = (&policy.regression_head, policy.history_encoder.as_ref());
         let extractor = heads::load_heads(tables, self.history.as_ref(), self.hidden, &self.device)?;
-        Ok((extractor, HeadParts::Regression(policy.normalization.clone())))
+        Ok(self.heads(extractor, OutputHead::Regression(policy.normalization.clone())))
+    }
+
+    /// The heads of the supervised checkpoint itself.
+    pub(super) fn load_supervised(&self, checkpoint: &SupervisedCheckpoint) -> Result<PolicyHeads, TunerError> {
+        let extractor = heads::load_supervised(checkpoint, self.hidden, &self.device)?;
+        Ok(self.heads(extractor, OutputHead::Regression(checkpoint.normalization.clone())))
+    }
+
+    fn heads(&self, extractor: FeatureExtractor, output: OutputHead) -> PolicyHeads {
+        PolicyHeads::new(extractor, output, self.planner.clone(), self.device.clone())
     }
 
     /// What a policy says of its own training must agree with what it is run on.

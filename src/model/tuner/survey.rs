@@ -27,12 +27,8 @@ impl TunerOptions {
         let checkpoint = SupervisedCheckpoint::open(&self.model.checkpoint)?;
         let policy = self.model.policy.as_deref().map(StoredPolicy::open).transpose()?;
         let config = ModelConfig::load(&self.model.base.join("config.json"))?;
-        let loader = PolicyLoader {
-            history: super::load::history(&checkpoint).cloned(),
-            hidden: config.text.hidden_size,
-            planner: self.model.planner.clone(),
-            device: self.device.clone(),
-        };
+        let (history, hidden) = (super::load::history(&checkpoint).cloned(), config.text.hidden_size);
+        let loader = PolicyLoader::new(history, hidden, self.model.planner.clone(), self.device.clone());
         let actor = match &policy {
             Some(StoredPolicy::Actor(policy)) => loader.load_actor(policy).map(|_| Some(&**policy))?,
             Some(StoredPolicy::Heads(policy)) => loader.load_heads(policy).map(|_| None)?,

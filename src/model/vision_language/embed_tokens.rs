@@ -1,7 +1,8 @@
 //! Embeddings of the few tokens that a prompt is made of, read from the file when they are first met.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 
@@ -16,7 +17,7 @@ const MAX_ROWS: usize = 1 << 14;
 /// The embedding table `[vocab, hidden]`, left in its file: of its 300 million values a prompt uses a few hundred rows.
 pub struct EmbedTokens {
     source: Arc<dyn WeightSource>,
-    rows: Mutex<HashMap<u32, Arc<[f32]>>>,
+    rows: HashMap<u32, Box<[f32]>>,
     vocab_size: usize,
     hidden_size: usize,
 }
@@ -30,7 +31,7 @@ impl EmbedTokens {
     /// A table whose shape has been checked.
     pub fn new(config: &TextConfig, source: Arc<dyn WeightSource>) -> Self {
         let (vocab_size, hidden_size) = (config.vocab_size, config.hidden_size);
-        Self { source, rows: Mutex::default(), vocab_size, hidden_size }
+        Self { source, rows: HashMap::new(), vocab_size, hidden_size }
     }
 
     /// Token ids `[seq]` become `[seq, hidden]`.
@@ -38,29 +39,26 @@ impl EmbedTokens {
     /// # Errors
     /// [`ModelError::TokenId`] for an id that the table does not have; [`ModelError::Weights`] when the file has become
     /// unreadable.
-    pub fn rows(&self, ids: &[u32], dtype: DType, device: &Device) -> Result<Tensor, ModelError> {
+    pub fn rows(&mut self, ids: &[u32], dtype: DType, device: &Device) -> Result<Tensor, ModelError> {
         let mut values = Vec::with_capacity(ids.len() * self.hidden_size);
         for &id in ids {
-            values.extend_from_slice(&self.row(id)?);
+            values.extend_from_slice(self.row(id)?);
         }
         let embedded = Tensor::from_vec(values, (ids.len(), self.hidden_size), &Device::Cpu)?;
         Ok(embedded.to_dtype(dtype)?.to_device(device)?)
     }
 
-    fn row(&self, id: u32) -> Result<Arc<[f32]>, ModelError> {
-        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(row) = rows.get(&id) {
-            return Ok(row.clone());
-        }
+    fn row(&mut self, id: u32) -> Result<&[f32], ModelError> {
         if id as usize >= self.vocab_size {
             return Err(ModelError::TokenId { id, vocab_size: self.vocab_size });
         }
-        let row: Arc<[f32]> = self.source.read_row(TABLE, id as usize)?.into();
-        if rows.len() >= MAX_ROWS {
-            rows.clear();
+        if self.rows.len() >= MAX_ROWS && !self.rows.contains_key(&id) {
+            self.rows.clear();
         }
-        rows.insert(id, row.clone());
-        Ok(row)
+        match self.rows.entry(id) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(vacant) => Ok(vacant.insert(self.source.read_row(TABLE, id as usize)?.into())),
+        }
     }
 }
 

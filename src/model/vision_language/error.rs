@@ -1,5 +1,6 @@
 //! What can go wrong between an image and its hidden states.
 
+use super::ConfigError;
 use crate::weights::WeightError;
 
 /// Why the vision-language model could not be loaded or run.
@@ -12,7 +13,7 @@ pub enum ModelError {
         /// The file.
         path: String,
         /// The field, what was expected and what was found.
-        reason: String,
+        reason: ConfigError,
     },
     /// The weights do not make this model.
     #[error(transparent)]

@@ -23,9 +23,9 @@ mod swiglu;
 pub mod text;
 pub mod vision;
 
-pub use config::{LongestText, ModelConfig, Rope, TextConfig, VisionConfig};
+pub use config::{ConfigError, LongestText, ModelConfig, Rope, TextConfig, VisionConfig};
 pub use error::ModelError;
-pub use hidden_states::{HiddenStates, KnownRows};
+pub use hidden_states::{HiddenStates, Prefix};
 pub use linear::Linear;
 pub use model::VisionLanguageModel;
 pub use precision::{Precision, Quantize, WeightFormat};

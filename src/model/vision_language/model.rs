@@ -102,7 +102,7 @@ impl VisionLanguageModel {
     ///
     /// # Errors
     /// [`ModelError::Grid`] when the patches do not fit the model.
-    pub fn image_tokens(&self, image: &ProcessedImage) -> Result<Tensor, ModelError> {
+    pub fn image_tokens(&mut self, image: &ProcessedImage) -> Result<Tensor, ModelError> {
         let grid = image.grid();
         let geometry = self
             .vision_geometries
@@ -120,7 +120,7 @@ impl VisionLanguageModel {
     /// # Errors
     /// [`ModelError::Sequence`] when the prompt has no place for the image's tokens.
     pub fn hidden_states(
-        &self,
+        &mut self,
         prompt: &TokenizedPrompt,
         image_tokens: &Tensor,
         grid: GridThw,
@@ -130,9 +130,11 @@ impl VisionLanguageModel {
             return self.hidden_states_afresh(prompt, image_tokens, grid);
         }
         let geometries = self.geometries(prompt, grid)?;
-        let prefix = self.prefix_cache.get_or_make(before, || {
+        let Self { parts, embed_tokens, precision, device, prefix_cache, .. } = self;
+        let prefix = prefix_cache.get_or_make(before, || {
             let geometry = geometries.whole.prefix(before.len())?;
-            Ok::<_, ModelError>(self.parts.model.prefix(self.embed(before)?, &geometry)?)
+            let embedded = embed_tokens.rows(before, precision.activations(), device)?;
+            Ok::<_, ModelError>(parts.model.prefix(embedded, &geometry)?)
         })?;
         let rest = Tensor::cat(&[image_tokens, &self.embed(after)?], 0)?; // [seq - prefix, hidden]
         Ok(self.parts.model.forward_after(&prefix, rest, &geometries.after_prefix)?)
@@ -143,7 +145,7 @@ impl VisionLanguageModel {
     /// # Errors
     /// [`ModelError::Sequence`] when the prompt has no place for the image's tokens.
     pub fn hidden_states_afresh(
-        &self,
+        &mut self,
         prompt: &TokenizedPrompt,
         image_tokens: &Tensor,
         grid: GridThw,
@@ -154,11 +156,11 @@ impl VisionLanguageModel {
         Ok(self.parts.model.forward(embeddings, &geometries.whole)?)
     }
 
-    fn embed(&self, ids: &[u32]) -> Result<Tensor, ModelError> {
+    fn embed(&mut self, ids: &[u32]) -> Result<Tensor, ModelError> {
         self.embed_tokens.rows(ids, self.precision.activations(), &self.device)
     }
 
-    fn geometries(&self, prompt: &TokenizedPrompt, grid: GridThw) -> Result<Arc<Geometries>, ModelError> {
+    fn geometries(&mut self, prompt: &TokenizedPrompt, grid: GridThw) -> Result<Arc<Geometries>, ModelError> {
         if let Some(longest) = self.config.text.longest.as_ref().filter(|longest| prompt.len() > longest.tokens) {
             let (length, longest, reason) = (prompt.len(), longest.tokens, longest.reason);
             return Err(ModelError::TooLong { length, longest, reason });

@@ -1,28 +1,27 @@
 //! What is constant at the start of every prompt is computed once.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// The state of the prefix that was seen last, with the token ids it was computed for: other ids make another state.
 ///
 /// Everything else that it depends on (weights, precision, positions of the prefix) is constant for a model.
 #[derive(Debug)]
-pub struct PrefixCache<S>(Mutex<Option<(Vec<u32>, Arc<S>)>>);
+pub struct PrefixCache<S>(Option<(Vec<u32>, Arc<S>)>);
 
 impl<S> Default for PrefixCache<S> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self(None)
     }
 }
 
 impl<S> PrefixCache<S> {
     /// The state for these ids, made by `make` when the last ids were others.
-    pub fn get_or_make<E>(&self, ids: &[u32], make: impl FnOnce() -> Result<S, E>) -> Result<Arc<S>, E> {
-        let mut entry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, state)) = entry.as_ref().filter(|(known, _)| known == ids) {
+    pub fn get_or_make<E>(&mut self, ids: &[u32], make: impl FnOnce() -> Result<S, E>) -> Result<Arc<S>, E> {
+        if let Some((_, state)) = self.0.as_ref().filter(|(known, _)| known == ids) {
             return Ok(state.clone());
         }
         let state = Arc::new(make()?);
-        *entry = Some((ids.to_vec(), state.clone()));
+        self.0 = Some((ids.to_vec(), state.clone()));
         Ok(state)
     }
 }
@@ -33,8 +32,8 @@ mod tests {
 
     #[test]
     fn other_ids_make_another_state() {
-        let cache = PrefixCache::default();
-        let get =
+        let mut cache = PrefixCache::default();
+        let mut get =
             |ids: &[u32], state: &str| cache.get_or_make(ids, || Ok::<_, ()>(state.to_string())).map(|s| (*s).clone());
         assert_eq!(get(&[1, 2], "a"), Ok("a".into()));
         assert_eq!(get(&[1, 2], "not made"), Ok("a".into()));
@@ -44,7 +43,7 @@ mod tests {
 
     #[test]
     fn a_failure_leaves_what_was_there() {
-        let cache = PrefixCache::default();
+        let mut cache = PrefixCache::default();
         assert!(cache.get_or_make(&[1], || Ok::<_, ()>(1)).is_ok());
         assert!(cache.get_or_make(&[2], || Err(())).is_err());
         assert_eq!(cache.get_or_make(&[1], || Err(())).map(|s| *s), Ok(1));

@@ -41,11 +41,12 @@ impl HiddenFormat {
 /// # Errors
 /// When the states have different shapes or cannot be copied from their device.
 pub fn encode(states: &HiddenStates, format: HiddenFormat) -> candle_core::Result<Vec<u8>> {
-    let (seq, hidden) = states.states()[0].dims2()?;
+    let states = states.whole()?;
+    let (seq, hidden) = states[0].dims2()?;
     let mut bytes = Vec::with_capacity(SHAPE + 4 * seq * hidden * format.width());
     bytes.extend((seq as u64).to_le_bytes());
     bytes.extend((hidden as u64).to_le_bytes());
-    for state in states.states() {
+    for state in &states {
         if state.dims() != [seq, hidden] {
             candle_core::bail!("hidden states of shapes {:?} and [{seq}, {hidden}]", state.dims());
         }
@@ -104,7 +105,8 @@ mod tests {
     }
 
     fn values(states: &HiddenStates) -> Vec<f32> {
-        let all = states.states().iter().map(|state| state.to_dtype(DType::F32).unwrap().flatten_all().unwrap());
+        let all =
+            states.whole().unwrap().into_iter().map(|state| state.to_dtype(DType::F32).unwrap().flatten_all().unwrap());
         all.flat_map(|state| state.to_vec1::<f32>().unwrap()).collect()
     }
 

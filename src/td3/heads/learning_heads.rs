@@ -133,9 +133,7 @@ impl LearningHeads {
     pub fn features(&self, seen: &[Seen], rows: &mut Vec<f32>) -> Result<(), TrainError> {
         on_a_worker(|| {
             for seen in seen {
-                // Its weights have no gradient, and change all the same.
-                let hidden_states = seen.hidden_states.unshared();
-                let feature = self.plain.forward(&hidden_states, &seen.newest_first)?; // [1, feature]
+                let feature = self.plain.forward(&seen.hidden_states, &seen.newest_first)?; // [1, feature]
                 rows.extend(feature.flatten_all()?.to_vec1::<f32>()?);
             }
             Ok(())

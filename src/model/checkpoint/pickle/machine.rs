@@ -4,7 +4,7 @@ use super::error::{PickleError, shown};
 use super::legacy_torch::read_storage_blob;
 use super::opcode::{Op, OpcodeReader};
 use super::parsed::Pickle;
-use super::value::{Known, Object, ObjectId, Span, Value};
+use super::value::{Known, Object, Span, Value};
 use std::collections::HashMap;
 
 /// Values on the stack at one time. Python's pickler pushes containers in batches of 1000.
@@ -169,7 +169,7 @@ impl Machine<'_> {
     }
 
     fn global(&mut self, module: Span, name: Span, offset: usize) -> Result<(), PickleError> {
-        let (module, name) = (module.of(self.pickle.buffer), name.of(self.pickle.buffer));
+        let (module, name) = (module.of(self.pickle.buffer()), name.of(self.pickle.buffer()));
         match Known::look_up(self.container, module, name) {
             Some(known) => self.push(Value::Known(known), offset),
             None => Err(PickleError::ForbiddenGlobal { name: format!("{}.{}", shown(module), shown(name)), offset }),
@@ -200,7 +200,7 @@ impl Machine<'_> {
             },
             // Only the outermost pickle may embed a torch file: an embedded one never embeds another.
             (Value::Known(Known::LoadFromBytes), [Value::Bytes(blob)]) if self.container != Container::Torch => {
-                Object::Storage(read_storage_blob(self.pickle.buffer, *blob, budget)?)
+                Object::Storage(read_storage_blob(self.pickle.buffer(), *blob, budget)?)
             }
             (callable, fields) => {
                 let callable = self.pickle.describe(callable);
@@ -289,11 +289,9 @@ impl Machine<'_> {
     }
 
     fn top_object(&mut self, offset: usize) -> Result<&mut Object, PickleError> {
-        match self.top(offset)? {
-            Value::Object(ObjectId(index)) => self.pickle.objects.get_mut(index),
-            _ => None,
-        }
-        .ok_or_else(|| malformed(offset, "items are added to something that is no container".into()))
+        let top = self.top(offset)?;
+        let object = self.pickle.object_mut(top);
+        object.ok_or_else(|| malformed(offset, "items are added to something that is no container".into()))
     }
 }
 

@@ -6,8 +6,8 @@ use super::value::{Object, ObjectId, Value};
 
 /// A pickle that has been read.
 pub struct Pickle<'a> {
-    pub(super) buffer: &'a [u8],
-    pub(super) objects: Vec<Object>,
+    buffer: &'a [u8],
+    objects: Vec<Object>,
     /// The value the pickle stands for.
     pub root: Value,
     /// Offset of the first byte after it.
@@ -70,6 +70,19 @@ impl<'a> Pickle<'a> {
             Value::Bytes(span) => format!("{} bytes", span.len),
             Value::Known(known) => format!("{known:?}"),
             Value::Object(_) => self.object(value).map_or("nothing", Object::kind).into(),
+        }
+    }
+
+    /// The bytes that spans lie in.
+    pub(super) fn buffer(&self) -> &'a [u8] {
+        self.buffer
+    }
+
+    /// The object behind a value, to be added to.
+    pub(super) fn object_mut(&mut self, value: Value) -> Option<&mut Object> {
+        match value {
+            Value::Object(ObjectId(index)) => self.objects.get_mut(index),
+            _ => None,
         }
     }
 

@@ -187,7 +187,7 @@ impl Pickle<'_> {
     fn numpy_number(&self, dtype: Value, bytes: Value) -> Option<Value> {
         let Some(Object::NumpyType(dtype)) = self.object(dtype) else { return None };
         match (bytes, self.object(bytes)) {
-            (Value::Bytes(span), _) if span.len <= WIDEST => dtype.decode(span.of(self.buffer)),
+            (Value::Bytes(span), _) if span.len <= WIDEST => dtype.decode(span.of(self.buffer())),
             (_, Some(Object::Encoded(bytes))) => dtype.decode(bytes),
             _ => None,
         }

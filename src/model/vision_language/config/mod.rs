@@ -2,6 +2,7 @@
 //! `text_config`, or with both. A field that the file leaves out has the default of transformers' own configuration
 //! classes; two fields that mean the same and do not say the same are refused by name.
 
+mod error;
 mod part;
 mod quantization;
 mod rope;
@@ -10,6 +11,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+pub use self::error::ConfigError;
 use self::part::Part;
 pub use self::rope::Rope;
 use super::ModelError;
@@ -94,7 +96,7 @@ pub struct VisionConfig {
 
 impl VisionConfig {
     /// The defaults are those of `Qwen2_5_VLVisionConfig`, the same in transformers 4.49 to 5.
-    fn read(part: &Part<'_>) -> Result<Self, String> {
+    fn read(part: &Part<'_>) -> Result<Self, ConfigError> {
         let size = |names: &[&'static str], default| part.read::<usize>(names, "a whole number", default);
         silu(part)?;
         // Transformers 5 writes down what the vision tower has always done.
@@ -108,7 +110,7 @@ impl VisionConfig {
             let usual = number("rope_theta", 10_000.0) && number("partial_rotary_factor", 1.0);
             if unknown || !usual || !kind("rope_type") || !kind("type") {
                 let found = part::shortened(&Value::Object(fields.clone()));
-                return Err(format!("{name} is {found}, expected rope_type 'axial' with rope_theta 10000 and no more"));
+                return Err(ConfigError::value(name, found, "rope_type 'axial' with rope_theta 10000 and no more"));
             }
         }
         Ok(Self {
@@ -153,41 +155,40 @@ impl ModelConfig {
     /// [`ModelError::Config`] naming the file and the field that is missing or does not fit.
     pub fn load(path: &Path) -> Result<Self, ModelError> {
         let name = path.display().to_string();
-        let refuse = |reason: String| ModelError::Config { path: name.clone(), reason };
-        let json = read_bounded(path, MAX_FILE_BYTES).map_err(|error| refuse(error.to_string()))?;
+        let refuse = |reason: ConfigError| ModelError::Config { path: name.clone(), reason };
+        let json = read_bounded(path, MAX_FILE_BYTES).map_err(|error| refuse(ConfigError::Read(error)))?;
         Self::parse(&json).map_err(refuse)
     }
 
     /// Parses the text of a `config.json`.
     ///
     /// # Errors
-    /// A sentence that names the field.
-    pub fn from_json(json: &str) -> Result<Self, String> {
+    /// [`ConfigError`] naming the field.
+    pub fn from_json(json: &str) -> Result<Self, ConfigError> {
         Self::parse(json.as_bytes())
     }
 
-    fn parse(json: &[u8]) -> Result<Self, String> {
-        let root: Map<String, Value> =
-            serde_json::from_slice(json).map_err(|error| format!("not a JSON object: {error}"))?;
+    fn parse(json: &[u8]) -> Result<Self, ConfigError> {
+        let root: Map<String, Value> = serde_json::from_slice(json).map_err(ConfigError::Json)?;
         match root.get("model_type") {
             None | Some(Value::Null) => {}
             Some(kind) if kind == "qwen2_5_vl" => {}
             Some(kind) => {
                 let kind = part::shortened(kind);
-                return Err(format!("model_type is {kind}, expected \"qwen2_5_vl\": give a Qwen2.5-VL model"));
+                let expected = "\"qwen2_5_vl\": give a Qwen2.5-VL model";
+                return Err(ConfigError::value("model_type", kind, expected));
             }
         }
         quantization::refuse_unread_quantisation(&root)?;
         let object = |name: &str| match root.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Object(fields)) => Ok(Some(fields)),
-            Some(other) => Err(format!("{name} is {}, expected an object", part::shortened(other))),
+            Some(other) => Err(ConfigError::value(name, part::shortened(other), "an object")),
         };
         let flat = Part::new("", &root);
         let nested = object("text_config")?;
         let text = nested.map_or(flat, |fields| Part::new("text_config.", fields).also_in(&root));
-        let vision = object("vision_config")?
-            .ok_or("field vision_config is missing; expected a Qwen2.5-VL model's config.json")?;
+        let vision = object("vision_config")?.ok_or(ConfigError::NoVision)?;
         let id = |part: Part<'_>| part.own::<Option<u32>>("image_token_id", "a token id", None);
         let (outer, inner) =
             (id(flat)?, nested.map(|fields| id(Part::new("text_config.", fields))).transpose()?.flatten());
@@ -206,7 +207,7 @@ impl ModelConfig {
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), ConfigError> {
         let (text, vision) = (&self.text, &self.vision);
         let sizes = [
             ("hidden_size", text.hidden_size),
@@ -227,7 +228,7 @@ impl ModelConfig {
         ];
         for (field, value) in sizes {
             if !(1..=1 << 20).contains(&value) {
-                return Err(format!("{field} is {value}, expected 1 to {}", 1 << 20));
+                return Err(ConfigError::value(field, value, format!("1 to {}", 1 << 20)));
             }
         }
         let layers = text.num_hidden_layers;
@@ -269,7 +270,7 @@ impl ModelConfig {
             ),
         ];
         match rules.into_iter().find(|(holds, _)| !holds) {
-            Some((_, reason)) => Err(reason),
+            Some((_, reason)) => Err(ConfigError::Sizes(reason)),
             None => Ok(()),
         }
     }
@@ -277,11 +278,12 @@ impl ModelConfig {
 
 impl TextConfig {
     /// The defaults are those of `Qwen2_5_VLTextConfig` (and of the flat `Qwen2_5_VLConfig` before it).
-    fn read(part: &Part<'_>) -> Result<Self, String> {
+    fn read(part: &Part<'_>) -> Result<Self, ConfigError> {
         let size = |name: &'static str, default| part.read::<usize>(&[name], "a whole number", default);
         silu(part)?;
         if part.read::<Option<f64>>(&["partial_rotary_factor"], "a number", None)?.is_some_and(|share| share != 1.0) {
-            return Err("partial_rotary_factor is not 1, and heads that turn in part are not implemented".into());
+            let reason = "partial_rotary_factor is not 1, and heads that turn in part are not implemented";
+            return Err(ConfigError::Unsupported(reason.into()));
         }
         let (hidden_size, num_attention_heads) = (size("hidden_size", 8192)?, size("num_attention_heads", 64)?);
         let num_hidden_layers = size("num_hidden_layers", 80)?;
@@ -300,7 +302,7 @@ impl TextConfig {
             num_hidden_layers,
             num_attention_heads,
             num_key_value_heads: kv_heads.unwrap_or(num_attention_heads),
-            head_dim: head_dim.ok_or("num_attention_heads is 0")?,
+            head_dim: head_dim.ok_or_else(|| ConfigError::Sizes("num_attention_heads is 0".into()))?,
             vocab_size: size("vocab_size", 152_064)?,
             rms_norm_eps: part.read(&["rms_norm_eps"], "a number", 1e-5)?,
             rope,
@@ -310,7 +312,7 @@ impl TextConfig {
 }
 
 /// The window of the layers that attend to one, if there are such layers: up to that length they see everything.
-fn window(part: &Part<'_>, layers: usize) -> Result<Option<LongestText>, String> {
+fn window(part: &Part<'_>, layers: usize) -> Result<Option<LongestText>, ConfigError> {
     const FIELD: &str = "sliding_window, which use_sliding_window turns on, would hide what is further back";
     let on = part.read::<Option<bool>>(&["use_sliding_window"], "true or false", None)?.unwrap_or(false);
     let window = part.own::<Option<usize>>("sliding_window", "a whole number", Some(4096))?;
@@ -321,7 +323,8 @@ fn window(part: &Part<'_>, layers: usize) -> Result<Option<LongestText>, String>
         Some(types) => {
             let other = types.iter().find(|kind| !["full_attention", "sliding_attention"].contains(&kind.as_str()));
             if let Some(other) = other {
-                return Err(format!("{}layer_types names '{other}', expected 'full_attention'", part.prefix));
+                let reason = format!("{} names '{other}', expected 'full_attention'", part.name_of("layer_types"));
+                return Err(ConfigError::Unsupported(reason));
             }
             types.iter().any(|kind| kind == "sliding_attention")
         }
@@ -330,18 +333,18 @@ fn window(part: &Part<'_>, layers: usize) -> Result<Option<LongestText>, String>
         (false, ..) => Ok(None),
         (true, true, Some(tokens)) => Ok(Some(LongestText { tokens, reason: FIELD })),
         (true, true, None) if types.is_none() => Ok(None),
-        (true, ..) => Err(format!(
-            "{}layer_types names 'sliding_attention' without use_sliding_window and sliding_window; expected              'full_attention' throughout",
-            part.prefix
-        )),
+        (true, ..) => Err(ConfigError::Unsupported(format!(
+            "{} names 'sliding_attention' without use_sliding_window and sliding_window; expected              'full_attention' throughout",
+            part.name_of("layer_types")
+        ))),
     }
 }
 
 /// The activation of every published model.
-fn silu(part: &Part<'_>) -> Result<(), String> {
+fn silu(part: &Part<'_>) -> Result<(), ConfigError> {
     match part.read(&["hidden_act"], "a name", "silu".to_owned())?.as_str() {
         "silu" => Ok(()),
-        other => Err(format!("{}hidden_act is '{other}', expected 'silu'", part.prefix)),
+        other => Err(ConfigError::value(part.name_of("hidden_act"), format!("'{other}'"), "'silu'")),
     }
 }
 
@@ -401,7 +404,7 @@ mod tests {
         for (field, value, expected) in cases {
             let mut config = flat();
             *config.pointer_mut(field).unwrap() = value;
-            let reason = ModelConfig::from_json(&config.to_string()).unwrap_err();
+            let reason = ModelConfig::from_json(&config.to_string()).unwrap_err().to_string();
             assert!(reason.contains(expected), "{field}: {reason}");
         }
     }

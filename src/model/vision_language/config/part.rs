@@ -1,6 +1,7 @@
 //! One part of a `config.json`, read field by field: under every name a field has had, and with HF's default where the
 //! file leaves it out.
 
+use super::ConfigError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -12,7 +13,7 @@ type NamedDict<'a> = (String, &'a Map<String, Value>);
 #[derive(Clone, Copy)]
 pub(super) struct Part<'a> {
     /// What stands before a field's name in messages: `text_config.`, or nothing.
-    pub(super) prefix: &'static str,
+    prefix: &'static str,
     fields: &'a Map<String, Value>,
     /// The root, where the language model's fields stood before `text_config` was there. Transformers 4.52 to 4.57
     /// write both.
@@ -29,11 +30,16 @@ impl<'a> Part<'a> {
         Self { root: Some(root), ..self }
     }
 
+    /// A field's name in messages.
+    pub(super) fn name_of(&self, field: &str) -> String {
+        format!("{}{field}", self.prefix)
+    }
+
     /// A field under its names, or `default` where none of them is there.
     ///
     /// # Errors
-    /// A sentence that names the field: a value of another kind, or two that contradict each other.
-    pub(super) fn read<T>(&self, names: &[&'static str], expected: &str, default: T) -> Result<T, String>
+    /// [`ConfigError`] that names the field: a value of another kind, or two that contradict each other.
+    pub(super) fn read<T>(&self, names: &[&'static str], expected: &str, default: T) -> Result<T, ConfigError>
     where
         T: DeserializeOwned + PartialEq,
     {
@@ -61,12 +67,12 @@ impl<'a> Part<'a> {
                 None if default == read => {}
                 None => {
                     let own = format!("{}{name}", self.prefix);
-                    return Err(format!(
+                    return Err(ConfigError::Unsupported(format!(
                         "{name} is {}, and {own} is left out, which means transformers' default; write the value into \
                          {}, where it counts",
                         shortened(value),
                         self.prefix.trim_end_matches('.')
-                    ));
+                    )));
                 }
             }
         }
@@ -79,12 +85,12 @@ impl<'a> Part<'a> {
         name: &'static str,
         expected: &str,
         default: T,
-    ) -> Result<T, String> {
+    ) -> Result<T, ConfigError> {
         Self { root: None, ..*self }.read(&[name], expected, default)
     }
 
     /// Dicts of a name, here and in the root, each with the whole name.
-    pub(super) fn dicts(&self, name: &str) -> Result<Vec<NamedDict<'a>>, String> {
+    pub(super) fn dicts(&self, name: &str) -> Result<Vec<NamedDict<'a>>, ConfigError> {
         let here = self.fields.get(name).map(|value| (format!("{}{name}", self.prefix), value));
         let there = self.root.and_then(|root| root.get(name)).map(|value| (name.to_owned(), value));
         let mut dicts = Vec::new();
@@ -92,7 +98,7 @@ impl<'a> Part<'a> {
             match value {
                 Value::Null => {}
                 Value::Object(fields) => dicts.push((name, fields)),
-                other => return Err(format!("{name} is {}, expected an object", shortened(other))),
+                other => return Err(ConfigError::value(name, shortened(other), "an object")),
             }
         }
         Ok(dicts)
@@ -100,16 +106,13 @@ impl<'a> Part<'a> {
 }
 
 /// A value of the kind that is needed.
-pub(super) fn parse<T: DeserializeOwned>(name: &str, value: &Value, expected: &str) -> Result<T, String> {
-    serde_json::from_value(value.clone()).map_err(|_| format!("{name} is {}, expected {expected}", shortened(value)))
+pub(super) fn parse<T: DeserializeOwned>(name: &str, value: &Value, expected: &str) -> Result<T, ConfigError> {
+    serde_json::from_value(value.clone()).map_err(|_| ConfigError::value(name, shortened(value), expected))
 }
 
-pub(super) fn contradiction(first: &str, one: &Value, second: &str, other: &Value) -> String {
-    format!(
-        "{first} is {} and {second} is {}, expected the same; remove the one that is wrong",
-        shortened(one),
-        shortened(other)
-    )
+pub(super) fn contradiction(first: &str, one: &Value, second: &str, other: &Value) -> ConfigError {
+    let (one, other) = (shortened(one), shortened(other));
+    ConfigError::Contradiction { first: first.into(), one, second: second.into(), other }
 }
 
 /// A value out of a file, short enough for a message.

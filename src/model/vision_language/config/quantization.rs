@@ -1,10 +1,11 @@
 //! Bases that were saved in fewer bits: which of them are read.
 
+use super::ConfigError;
 use serde_json::{Map, Value};
 
 /// Refuses a base whose `quantization_config` names a method that is not read. Its weights would only be missing by
 /// name, which tells nobody what the matter is.
-pub(super) fn refuse_unread_quantisation(root: &Map<String, Value>) -> Result<(), String> {
+pub(super) fn refuse_unread_quantisation(root: &Map<String, Value>) -> Result<(), ConfigError> {
     let text = root.get("text_config").and_then(Value::as_object);
     for (prefix, part) in [("", Some(root)), ("text_config.", text)] {
         for name in ["quantization_config", "compression_config"] {
@@ -16,7 +17,7 @@ pub(super) fn refuse_unread_quantisation(root: &Map<String, Value>) -> Result<()
     Ok(())
 }
 
-fn check(name: &str, fields: &Map<String, Value>) -> Result<(), String> {
+fn check(name: &str, fields: &Map<String, Value>) -> Result<(), ConfigError> {
     let flag = |field: &str| fields.get(field).and_then(Value::as_bool).unwrap_or(false);
     let method = fields.get("quant_method").and_then(Value::as_str);
     let method =
@@ -29,8 +30,8 @@ fn check(name: &str, fields: &Map<String, Value>) -> Result<(), String> {
             None => format!("'{method}'"),
         },
     };
-    Err(format!(
+    Err(ConfigError::Unsupported(format!(
         "the base model is quantised: {name}.quant_method is {found}, expected none, or bitsandbytes with NF4; take the \
          model as it was published without quantisation, and --quantize nf4 where memory is short"
-    ))
+    )))
 }

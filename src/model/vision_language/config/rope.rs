@@ -7,6 +7,7 @@ use std::f64::consts::PI;
 
 use serde_json::{Map, Value};
 
+use super::ConfigError;
 use super::part::{Part, contradiction, parse, shortened};
 
 /// HF's `default_theta` of the language model.
@@ -61,7 +62,7 @@ struct Said {
 impl Rope {
     /// From the language model's part; `max_position_embeddings` stands in for a missing
     /// `original_max_position_embeddings`.
-    pub(super) fn read(part: &Part<'_>, max_position_embeddings: usize) -> Result<Self, String> {
+    pub(super) fn read(part: &Part<'_>, max_position_embeddings: usize) -> Result<Self, ConfigError> {
         let original: Option<f64> = part.own("original_max_position_embeddings", "a number", None)?;
         let lengths = Lengths { max: max_position_embeddings, original };
         let mut said = Vec::new();
@@ -72,10 +73,8 @@ impl Rope {
             let [one, other] = pair else { continue };
             let sections_differ = matches!((one.section, other.section), (Some(one), Some(other)) if one != other);
             if one.scaling != other.scaling || sections_differ {
-                return Err(format!(
-                    "{} (type '{}') and {} (type '{}') do not say the same in every field; remove the one that is wrong",
-                    one.name, one.kind, other.name, other.kind
-                ));
+                let [(first, one), (second, other)] = [one, other].map(|said| (said.name.clone(), said.kind.clone()));
+                return Err(ConfigError::Ropes { first, one, second, other });
             }
         }
         let of_dicts =
@@ -93,7 +92,7 @@ impl Rope {
         }
         let theta = beside.unwrap_or(DEFAULT_THETA);
         if !(theta.is_finite() && theta > 1.0) {
-            return Err(format!("{}rope_theta is {theta}, expected a number above 1", part.prefix));
+            return Err(ConfigError::value(part.name_of("rope_theta"), theta, "a number above 1"));
         }
         let section = said.iter().find_map(|said| said.section).unwrap_or(DEFAULT_SECTION);
         Ok(Self { theta, section, scaling: said.first().map_or(Scaling::None, |said| said.scaling) })
@@ -182,44 +181,49 @@ struct Dict<'a> {
 }
 
 impl Dict<'_> {
-    fn number(&mut self, field: &'static str) -> Result<Option<f64>, String> {
+    fn value(&self, field: &str, found: impl ToString, expected: impl Into<String>) -> ConfigError {
+        ConfigError::value(format!("{}.{field}", self.name), found, expected)
+    }
+
+    fn number(&mut self, field: &'static str) -> Result<Option<f64>, ConfigError> {
         self.used.push(field);
         let value = self.fields.get(field).filter(|value| !value.is_null());
         let number = |value| parse::<f64>(&format!("{}.{field}", self.name), value, "a number");
         let value = value.map(number).transpose()?;
         match value {
-            Some(value) if !value.is_finite() => Err(format!("{}.{field} is {value}, expected a number", self.name)),
+            Some(value) if !value.is_finite() => Err(self.value(field, value, "a number")),
             value => Ok(value),
         }
     }
 
-    fn positive(&mut self, field: &'static str) -> Result<Option<f64>, String> {
+    fn positive(&mut self, field: &'static str) -> Result<Option<f64>, ConfigError> {
         match self.number(field)? {
-            Some(value) if value <= 0.0 => Err(format!("{}.{field} is {value}, expected a number above 0", self.name)),
+            Some(value) if value <= 0.0 => Err(self.value(field, value, "a number above 0")),
             value => Ok(value),
         }
     }
 
-    fn needed(&mut self, field: &'static str, kind: &str) -> Result<f64, String> {
+    fn needed(&mut self, field: &'static str, kind: &str) -> Result<f64, ConfigError> {
         let found = self.positive(field)?;
-        found.ok_or_else(|| format!("{}.{field} is missing, expected a number above 0 for type '{kind}'", self.name))
+        found.ok_or_else(|| self.value(field, "missing", format!("a number above 0 for type '{kind}'")))
     }
 
     /// `original_max_position_embeddings`, which the part's own field overrules and its `max_position_embeddings`
     /// replaces.
-    fn original(&mut self, lengths: Lengths) -> Result<f64, String> {
+    fn original(&mut self, lengths: Lengths) -> Result<f64, ConfigError> {
         let own = self.positive("original_max_position_embeddings")?;
         match (own, lengths.original) {
-            (Some(own), Some(beside)) if own != beside => Err(format!(
-                "{}.original_max_position_embeddings is {own} and original_max_position_embeddings is {beside}, \
-                 expected the same; remove the one that is wrong",
-                self.name
-            )),
+            (Some(own), Some(beside)) if own != beside => Err(ConfigError::Contradiction {
+                first: format!("{}.original_max_position_embeddings", self.name),
+                one: own.to_string(),
+                second: "original_max_position_embeddings".into(),
+                other: beside.to_string(),
+            }),
             (own, beside) => Ok(own.or(beside).unwrap_or(lengths.max as f64)),
         }
     }
 
-    fn kind(&mut self) -> Result<String, String> {
+    fn kind(&mut self) -> Result<String, ConfigError> {
         let mut kinds = Vec::new();
         for field in ["rope_type", "type"] {
             self.used.push(field);
@@ -238,7 +242,7 @@ impl Dict<'_> {
         }
     }
 
-    fn scaling(&mut self, kind: &str, lengths: Lengths) -> Result<Scaling, String> {
+    fn scaling(&mut self, kind: &str, lengths: Lengths) -> Result<Scaling, ConfigError> {
         Ok(match kind {
             "default" => Scaling::None,
             "linear" => Scaling::Linear { factor: self.needed("factor", kind)? },
@@ -246,11 +250,11 @@ impl Dict<'_> {
                 self.needed("factor", kind)?;
                 let original = self.positive("original_max_position_embeddings")?;
                 if original.is_some_and(|original| original != lengths.max as f64) {
-                    return Err(format!(
+                    return Err(ConfigError::Unsupported(format!(
                         "{}.original_max_position_embeddings is {original:?}, expected max_position_embeddings {}, \
                          since releases of transformers differ in what another value means",
                         self.name, lengths.max
-                    ));
+                    )));
                 }
                 Scaling::Dynamic { longest: lengths.max }
             }
@@ -286,24 +290,25 @@ impl Dict<'_> {
             "llama3" => {
                 let (low, high) = (self.needed("low_freq_factor", kind)?, self.needed("high_freq_factor", kind)?);
                 if low >= high {
-                    return Err(format!("{}.low_freq_factor {low} is not below high_freq_factor {high}", self.name));
+                    let reason = format!("{}.low_freq_factor {low} is not below high_freq_factor {high}", self.name);
+                    return Err(ConfigError::Sizes(reason));
                 }
                 let (factor, original) = (self.needed("factor", kind)?, self.original(lengths)?);
                 Scaling::Llama3 { factor, low, high, original }
             }
             other => {
-                return Err(format!(
+                return Err(ConfigError::Unsupported(format!(
                     "{}: type '{other}' is not implemented and would change the numbers, expected default, mrope, \
                      linear, dynamic, yarn or llama3; use a base model with one of those",
                     self.name
-                ));
+                )));
             }
         })
     }
 }
 
 impl Said {
-    fn read(name: String, fields: &Map<String, Value>, lengths: Lengths) -> Result<Self, String> {
+    fn read(name: String, fields: &Map<String, Value>, lengths: Lengths) -> Result<Self, ConfigError> {
         let mut dict = Dict { name: &name, fields, used: vec!["mrope_section"] };
         let kind = dict.kind()?;
         let scaling = dict.scaling(&kind, lengths)?;
@@ -313,19 +318,19 @@ impl Said {
             .map(|value| parse(&format!("{name}.mrope_section"), value, "three counts of frequencies"))
             .transpose()?;
         if dict.number("partial_rotary_factor")?.is_some_and(|share| share != 1.0) {
-            return Err(format!(
+            return Err(ConfigError::Unsupported(format!(
                 "{name}.partial_rotary_factor is not 1, and heads that turn in part are not implemented"
-            ));
+            )));
         }
         let used = dict.used;
         let says_something = |value: &Value| !matches!(value, Value::Null | Value::Bool(false));
         let unknown = fields.iter().find(|(field, value)| !used.contains(&field.as_str()) && says_something(value));
         if let Some((field, value)) = unknown {
-            return Err(format!(
+            return Err(ConfigError::Unsupported(format!(
                 "{name}.{field} is {}: type '{kind}' is not known to have this field, and it could change the numbers; \
                  remove it if it says nothing",
                 shortened(value)
-            ));
+            )));
         }
         Ok(Self { name, kind, scaling, theta, section })
     }
@@ -338,7 +343,7 @@ mod tests {
 
     use super::*;
 
-    fn rope(scaling: Value) -> Result<Rope, String> {
+    fn rope(scaling: Value) -> Result<Rope, ConfigError> {
         let mut fields = json!({"rope_scaling": scaling, "rope_theta": 1e6});
         fields["rope_scaling"]["mrope_section"] = json!([2, 3, 3]);
         Rope::read(&Part::new("", fields.as_object().unwrap()), 128_000)
@@ -422,7 +427,7 @@ mod tests {
             (json!({"type": "mrope", "rope_theta": 1e4}), ["rope_scaling.rope_theta", "1000000"]),
             (json!({"type": 3}), ["rope_scaling.type", "a string"]),
         ] {
-            let reason = rope(scaling.clone()).unwrap_err();
+            let reason = rope(scaling.clone()).unwrap_err().to_string();
             assert!(words.iter().all(|word| reason.contains(word)), "{scaling}: {reason}");
         }
         // What says nothing may be there.
@@ -437,7 +442,7 @@ mod tests {
         };
         let yarn = || json!({"type": "yarn", "factor": 4.0, "mrope_section": [2, 3, 3], "rope_theta": 1e6});
         both(yarn(), json!({"rope_type": "yarn", "factor": 4.0})).unwrap();
-        let reason = both(yarn(), json!({"rope_type": "yarn", "factor": 2.0})).unwrap_err();
+        let reason = both(yarn(), json!({"rope_type": "yarn", "factor": 2.0})).unwrap_err().to_string();
         assert!(reason.contains("rope_scaling") && reason.contains("rope_parameters"), "{reason}");
         assert!(both(yarn(), json!({"rope_type": "default"})).is_err());
         assert!(both(yarn(), json!({"rope_type": "yarn", "factor": 4.0, "rope_theta": 1e4})).is_err());

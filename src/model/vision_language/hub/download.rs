@@ -17,7 +17,7 @@ use hf_hub::{
 };
 
 use super::{
-    HubEnvironment, HubModel,
+    DownloadError, HubEnvironment, HubModel,
     model_files::{IMAGE_SETTINGS, INDEX, SETTINGS, WEIGHTS, shards},
 };
 
@@ -27,19 +27,24 @@ const FIRST_ANSWER: Duration = Duration::from_secs(20);
 const ATTEMPTS: usize = 4;
 
 /// Downloads what the cache lacks and returns the snapshot's folder, or says why that did not work.
-pub(super) fn download(model: &HubModel, cache_folder: &Path, environment: &HubEnvironment) -> Result<PathBuf, String> {
+pub(super) fn download(
+    model: &HubModel,
+    cache_folder: &Path,
+    environment: &HubEnvironment,
+) -> Result<PathBuf, DownloadError> {
     // Links in the cache are made relative to each other, for which hf-hub needs whole paths.
-    let cache_folder = std::path::absolute(cache_folder).map_err(|e| format!("{}: {e}", cache_folder.display()))?;
+    let cache_folder = std::path::absolute(cache_folder)
+        .map_err(|source| DownloadError::Cache { path: cache_folder.into(), source })?;
     let cache = Cache::new(cache_folder);
     let mut builder = ApiBuilder::from_cache(cache.clone()).with_token(environment.token.clone()).with_progress(true);
     if let Some(endpoint) = &environment.endpoint {
         builder = builder.with_endpoint(endpoint.clone());
     }
-    let api = builder.build().map_err(|e| e.to_string())?;
+    let api = builder.build().map_err(|error| DownloadError::Hub(Box::new(error)))?;
     let info = first_answer(&api, model)?;
     let commit = info.sha.as_str();
     if commit.is_empty() || !commit.chars().all(|c| c.is_ascii_hexdigit()) {
-        return Err(format!("the Hub gave '{commit}' as the commit of this model, expected a hexadecimal number"));
+        return Err(DownloadError::Commit { commit: commit.to_owned() });
     }
 
     // One commit for all files, in case the branch moves on meanwhile.
@@ -48,7 +53,8 @@ pub(super) fn download(model: &HubModel, cache_folder: &Path, environment: &HubE
     let remote = api.repo(pinned);
     let fetch = |name: &str| match snapshot.join(name) {
         present if present.is_file() => Ok(present),
-        _ => persistently(&remote, name).map_err(|e| format!("{name}: {e}")),
+        _ => persistently(&remote, name)
+            .map_err(|error| DownloadError::File { file: name.into(), source: Box::new(error) }),
     };
 
     let published: BTreeSet<&str> = info.siblings.iter().map(|file| file.rfilename.as_str()).collect();
@@ -59,32 +65,34 @@ pub(super) fn download(model: &HubModel, cache_folder: &Path, environment: &HubE
     let wanted = SETTINGS.into_iter().chain(image_settings).chain([weights]);
     let absent: Vec<&str> = wanted.clone().filter(|name| !published.contains(name)).collect();
     if !absent.is_empty() {
-        return Err(format!("the Hub's model has no {}", absent.join(", ")));
+        return Err(DownloadError::Absent { files: absent.into_iter().map(str::to_owned).collect() });
     }
     log::info!("downloading {model} into {}", snapshot.display());
     for name in wanted {
         let path = fetch(name)?;
         if name == INDEX {
-            for shard in shards(&path).map_err(|e| e.to_string())? {
+            for shard in shards(&path).map_err(|error| DownloadError::Index(Box::new(error)))? {
                 fetch(&shard)?;
             }
         }
     }
     // Only now the branch or tag stands for a whole snapshot.
-    cache.repo(model.repo(&model.revision)).create_ref(commit).map_err(|e| format!("{}: {e}", snapshot.display()))?;
-    Ok(snapshot)
+    match cache.repo(model.repo(&model.revision)).create_ref(commit) {
+        Ok(()) => Ok(snapshot),
+        Err(source) => Err(DownloadError::Cache { path: snapshot, source }),
+    }
 }
 
 /// What the Hub says about the model, if it says so in time.
-fn first_answer(api: &Api, model: &HubModel) -> Result<RepoInfo, String> {
+fn first_answer(api: &Api, model: &HubModel) -> Result<RepoInfo, DownloadError> {
     let (sender, receiver) = mpsc::channel();
     let repo = api.repo(model.repo(&model.revision));
     // Nobody listens any more after a time-out; the thread ends with its request.
     thread::spawn(move || sender.send(repo.info()).ok());
     match receiver.recv_timeout(FIRST_ANSWER) {
         Ok(Ok(info)) => Ok(info),
-        Ok(Err(e)) => Err(e.to_string()),
-        Err(_) => Err(format!("the Hub did not answer within {} s", FIRST_ANSWER.as_secs())),
+        Ok(Err(error)) => Err(DownloadError::Hub(Box::new(error))),
+        Err(_) => Err(DownloadError::NoAnswer { seconds: FIRST_ANSWER.as_secs() }),
     }
 }
 

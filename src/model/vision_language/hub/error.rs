@@ -60,6 +60,55 @@ pub enum HubError {
         /// Files that an incomplete snapshot lacks; empty when there is no snapshot at all.
         missing: Vec<String>,
         /// Why the Hub did not help.
-        reason: String,
+        reason: DownloadError,
     },
+}
+
+/// Why the Hub did not help.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DownloadError {
+    /// It must not be asked.
+    #[error("HF_HUB_OFFLINE is set, so the Hub was not asked")]
+    Offline,
+    /// The cache cannot be used.
+    #[error("{path}: {source}", path = path.display())]
+    Cache {
+        /// The cache, or a snapshot in it.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The Hub cannot be reached, or refuses.
+    #[error(transparent)]
+    Hub(Box<hf_hub::api::sync::ApiError>),
+    /// The Hub does not answer.
+    #[error("the Hub did not answer within {seconds} s")]
+    NoAnswer {
+        /// How long it was given.
+        seconds: u64,
+    },
+    /// What should name a commit does not.
+    #[error("the Hub gave '{commit}' as the commit of this model, expected a hexadecimal number")]
+    Commit {
+        /// What it gave.
+        commit: String,
+    },
+    /// The model was published without files that are needed.
+    #[error("the Hub's model has no {}", files.join(", "))]
+    Absent {
+        /// Their names.
+        files: Vec<String>,
+    },
+    /// A file did not arrive.
+    #[error("{file}: {source}")]
+    File {
+        /// Its name.
+        file: String,
+        /// Why.
+        source: Box<hf_hub::api::sync::ApiError>,
+    },
+    /// The list of shards that was downloaded is unusable.
+    #[error(transparent)]
+    Index(Box<HubError>),
 }

@@ -16,7 +16,7 @@ use std::{
 use hf_hub::{Cache, Repo, RepoType};
 
 pub use environment::HubEnvironment;
-pub use error::HubError;
+pub use error::{DownloadError, HubError};
 
 use super::processor::read_bounded;
 use model_files::missing_files;
@@ -85,7 +85,7 @@ impl HubModel {
         let missing = cached.as_deref().map(missing_files).transpose()?;
         let reason = match (cached, &missing) {
             (Some(snapshot), Some(missing)) if missing.is_empty() => return Ok(snapshot),
-            _ if environment.offline => "HF_HUB_OFFLINE is set, so the Hub was not asked".to_owned(),
+            _ if environment.offline => DownloadError::Offline,
             _ => match download::download(self, &cache, environment) {
                 Ok(snapshot) => return Ok(snapshot),
                 Err(reason) => reason,

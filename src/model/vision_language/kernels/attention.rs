@@ -125,7 +125,8 @@ impl CustomOp3 for Attention<'_> {
             };
             let query = part(query, head * rows, &span.queries)?;
             let first_key = head / sharing * seq;
-            self.attend(span, dim, query, part(key, first_key, &span.keys)?, part(value, first_key, &span.keys)?, out)
+            let (key, value) = (part(key, first_key, &span.keys)?, part(value, first_key, &span.keys)?);
+            self.attend(&Block { span, dim, query, key, value }, out)
         })?;
         Ok((CpuStorage::F32(out), Shape::from((rows, heads * dim))))
     }
@@ -137,6 +138,15 @@ struct Task<'t> {
     span: &'t AttentionSpan,
     /// Where each query's result goes.
     out: Vec<&'t mut [f32]>,
+}
+
+/// What one head's block of queries attends to: query `[block, dim]`, key and value `[keys, dim]`.
+struct Block<'b> {
+    span: &'b AttentionSpan,
+    dim: usize,
+    query: &'b [f32],
+    key: &'b [f32],
+    value: &'b [f32],
 }
 
 impl Attention<'_> {
@@ -155,16 +165,9 @@ impl Attention<'_> {
         Ok(())
     }
 
-    /// One block: query `[block, dim]`, key and value `[keys, dim]`, out `block` rows of `dim`.
-    fn attend(
-        &self,
-        span: &AttentionSpan,
-        dim: usize,
-        query: &[f32],
-        key: &[f32],
-        value: &[f32],
-        out: Vec<&mut [f32]>,
-    ) -> Result<()> {
+    /// `out` are the block's rows of `dim`.
+    fn attend(&self, of: &Block<'_>, out: Vec<&mut [f32]>) -> Result<()> {
+        let Block { span, dim, query, key, value } = *of;
         let (block, keys) = (span.queries.len(), span.keys.len());
         let (mut scores, mut attended) = ROOMS.take();
         scores.resize(block * keys, 0.0);

@@ -47,7 +47,7 @@ impl AttentionPlan {
             && query.dim(2)? <= crate::vision_language::cuda::ATTENTION_MAX_DIM
             && self.is_worth_it(query.dim(0)?)
         {
-            let attention = on_gpu::FusedAttention { tiles: self.tiles(query.device())?, scale: scale as f32 };
+            let attention = on_gpu::FusedAttention::new(self.tiles(query.device())?, scale as f32);
             let parts = [query, key, value].map(Tensor::contiguous);
             let [query, key, value] = parts;
             return query?.apply_op3_no_bwd(&key?, &value?, &attention).map(Some);
@@ -88,8 +88,9 @@ mod on_gpu {
     use crate::vision_language::cuda::{ATTENTION, attention_launch};
 
     pub(super) struct FusedAttention {
-        pub(super) tiles: Tensor,
-        pub(super) scale: f32,
+        /// u32 `[tiles, 5]`
+        tiles: Tensor,
+        scale: f32,
     }
 
     /// What the kernel counts with.
@@ -157,6 +158,10 @@ mod on_gpu {
     }
 
     impl FusedAttention {
+        pub(super) fn new(tiles: Tensor, scale: f32) -> Self {
+            Self { tiles, scale }
+        }
+
         fn launch<T: CudaDType + DeviceRepr>(
             &self,
             name: &str,

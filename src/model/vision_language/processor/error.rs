@@ -98,7 +98,7 @@ pub enum ProcessorError {
         /// Where it starts in the template, bytes.
         offset: usize,
         /// What is wrong and what would be right.
-        reason: String,
+        reason: PlaceholderError,
     },
     /// `tokenizers` refused the file or the text.
     #[error("{path}: {reason}", path = path.display())]
@@ -133,5 +133,25 @@ pub enum ProcessorError {
         expected: usize,
         /// Tokens in the prompt.
         found: usize,
+    },
+}
+
+/// Why a placeholder of a prompt template cannot be filled in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlaceholderError {
+    /// No such placeholder.
+    #[error("not known; {{linear_vel:.3f}}, {{angular_vel:.3f}} and {{planner}} are filled in")]
+    Unknown,
+    /// A format for the planner's name.
+    #[error("the planner's name takes no format; write {{planner}}")]
+    PlannerFormat,
+    /// A velocity without a number of decimals.
+    #[error(
+        "a velocity needs a format with 0 to 9 decimals such as {{{name}:.3f}}, as the checkpoint was trained with"
+    )]
+    Decimals {
+        /// The placeholder's name.
+        name: String,
     },
 }

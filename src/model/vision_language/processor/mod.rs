@@ -18,7 +18,7 @@ mod smart_resize;
 mod tokens;
 
 pub(crate) use bounded_file::read_bounded;
-pub use error::ProcessorError;
+pub use error::{PlaceholderError, ProcessorError};
 pub use image_processor::ImageProcessor;
 pub use mrope_positions::MropePositions;
 pub use patches::{GridThw, ProcessedImage};

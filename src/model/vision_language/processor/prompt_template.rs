@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use serde_json::{Map, Value};
 
-use super::{ProcessorError, Prompt, read_bounded};
+use super::{PlaceholderError, ProcessorError, Prompt, read_bounded};
 use planner_tuner_core::frame::BodyVelocity;
 
 /// A prompt.json is a few kilobytes.
@@ -179,25 +179,22 @@ impl<'a> Placeholder<'a> {
         (identifier && !inside.contains('{')).then_some(Self { source, name, format })
     }
 
-    fn piece(&self) -> Result<Piece, String> {
+    fn piece(&self) -> Result<Piece, PlaceholderError> {
         match (self.name, self.format) {
             ("planner", None) => Ok(Piece::Planner),
-            ("planner", Some(_)) => Err("the planner's name takes no format; write {planner}".to_owned()),
+            ("planner", Some(_)) => Err(PlaceholderError::PlannerFormat),
             ("linear_vel", format) => Ok(Piece::LinearVelocity { decimals: self.decimals(format)? }),
             ("angular_vel", format) => Ok(Piece::AngularVelocity { decimals: self.decimals(format)? }),
-            _ => Err("not known; {linear_vel:.3f}, {angular_vel:.3f} and {planner} are filled in".to_owned()),
+            _ => Err(PlaceholderError::Unknown),
         }
     }
 
     /// N of `.Nf`.
-    fn decimals(&self, format: Option<&str>) -> Result<usize, String> {
+    fn decimals(&self, format: Option<&str>) -> Result<usize, PlaceholderError> {
         let digits = format.and_then(|format| format.strip_prefix('.')?.strip_suffix('f'));
         match digits.map(str::as_bytes) {
             Some(&[digit @ b'0'..=b'9']) => Ok(usize::from(digit - b'0')),
-            _ => Err(format!(
-                "a velocity needs a format with 0 to 9 decimals such as {{{}:.3f}}, as the checkpoint was trained with",
-                self.name
-            )),
+            _ => Err(PlaceholderError::Decimals { name: self.name.to_owned() }),
         }
     }
 }

@@ -60,8 +60,8 @@ impl TextAttention {
         prefix: Option<&KeyValues>,
     ) -> Result<(Tensor, KeyValues)> {
         let heads = |count: usize| Heads { first: 0, count, dim: self.head_dim };
-        let query = geometry.rotary.split_and_rotate(&self.q_proj.forward(xs)?, heads(self.num_heads))?;
-        let key = geometry.rotary.split_and_rotate(&self.k_proj.forward(xs)?, heads(self.num_kv_heads))?;
+        let query = geometry.split_and_rotate(&self.q_proj.forward(xs)?, heads(self.num_heads))?;
+        let key = geometry.split_and_rotate(&self.k_proj.forward(xs)?, heads(self.num_kv_heads))?;
         let value = split_heads(&self.v_proj.forward(xs)?, heads(self.num_kv_heads))?; // [kv_heads, rows, head_dim]
         let whole = match prefix {
             Some(prefix) => prefix.extended(&key, &value)?,
@@ -69,9 +69,9 @@ impl TextAttention {
         };
         let KeyValues { key, value } = &whole;
         let scale = (self.head_dim as f64).powf(-0.5);
-        let attended = match geometry.plan.attend(&query, key, value, scale)? {
+        let attended = match geometry.plan().attend(&query, key, value, scale)? {
             Some(attended) => attended,
-            None => attend_plainly(&query, key, value, scale, &geometry.causal_mask)?,
+            None => attend_plainly(&query, key, value, scale, geometry.causal_mask())?,
         };
         Ok((self.o_proj.forward_onto(&attended, residual)?, whole))
     }

@@ -1,6 +1,7 @@
 //! The language model as a whole.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use candle_core::{Module, Result, Tensor};
 use candle_nn::VarBuilder;
@@ -9,7 +10,7 @@ use candle_transformers::models::with_tracing::RmsNorm;
 use super::attention::KeyValues;
 use super::layer::DecoderLayer;
 use super::mrope::SequenceGeometry;
-use crate::vision_language::{HiddenStates, Precision, TextConfig};
+use crate::vision_language::{HiddenStates, Precision, Prefix, TextConfig};
 
 /// HF `Qwen2_5_VLTextModel` from the embeddings on, without `lm_head`.
 #[derive(Debug)]
@@ -36,13 +37,13 @@ impl TextModel {
 
     /// Embeddings `[seq, hidden]` in, the last four hidden states out.
     pub fn forward(&self, embeddings: Tensor, geometry: &SequenceGeometry) -> Result<HiddenStates> {
-        Ok(self.run(embeddings, geometry, None)?.0)
+        Ok(HiddenStates::new(self.run(embeddings, geometry, None)?.0))
     }
 
     /// The tokens that every sequence begins with: computed once, and then attended to by what comes after.
     pub fn prefix(&self, embeddings: Tensor, geometry: &SequenceGeometry) -> Result<PrefixState> {
         let (states, key_values) = self.run(embeddings, geometry, None)?;
-        Ok(PrefixState { states: states.as_prefix()?, key_values })
+        Ok(PrefixState { states: Arc::new(Prefix::new(states)), key_values })
     }
 
     /// Embeddings of the tokens after the prefix in, the last four hidden states of the whole sequence out.
@@ -53,7 +54,7 @@ impl TextModel {
         geometry: &SequenceGeometry,
     ) -> Result<HiddenStates> {
         let (states, _) = self.run(embeddings, geometry, Some(&prefix.key_values))?;
-        prefix.states.followed_by(&states)
+        Ok(HiddenStates::after(Arc::clone(&prefix.states), states))
     }
 
     fn run(
@@ -61,7 +62,7 @@ impl TextModel {
         embeddings: Tensor,
         geometry: &SequenceGeometry,
         prefix: Option<&[KeyValues]>,
-    ) -> Result<(HiddenStates, Vec<KeyValues>)> {
+    ) -> Result<([Tensor; 4], Vec<KeyValues>)> {
         // Outputs of the last layers, in HF's count: entry 0 would be the embeddings.
         let mut recent = VecDeque::from([embeddings.clone()]);
         let mut key_values = Vec::with_capacity(self.layers.len());
@@ -84,13 +85,13 @@ impl TextModel {
         let states = states
             .try_into()
             .map_err(|_| candle_core::Error::Msg(format!("the model has {count} hidden states, four are needed")))?;
-        Ok((HiddenStates::new(states), key_values))
+        Ok((states, key_values))
     }
 }
 
 /// What the first tokens of every sequence leave behind: keys and values of each layer, and their hidden states.
 #[derive(Debug)]
 pub struct PrefixState {
-    states: HiddenStates,
+    states: Arc<Prefix>,
     key_values: Vec<KeyValues>,
 }

@@ -3,7 +3,7 @@
 use candle_core::{Device, Result, Tensor};
 
 use crate::vision_language::TextConfig;
-use crate::vision_language::kernels::AttentionPlan;
+use crate::vision_language::kernels::{AttentionPlan, Heads};
 use crate::vision_language::processor::MropePositions;
 use crate::vision_language::rotary_table::RotaryTable;
 
@@ -12,9 +12,9 @@ use crate::vision_language::rotary_table::RotaryTable;
 /// A geometry may stand for the later rows of a sequence only; the mask's columns are then those of the whole.
 #[derive(Debug)]
 pub struct SequenceGeometry {
-    pub(super) rotary: RotaryTable,
-    pub(super) plan: AttentionPlan,
-    pub(super) causal_mask: Tensor, // [1, rows, seq] f32: 0 to the left and on the diagonal, -inf to the right
+    rotary: RotaryTable,
+    plan: AttentionPlan,
+    causal_mask: Tensor, // [1, rows, seq] f32: 0 to the left and on the diagonal, -inf to the right
 }
 
 impl SequenceGeometry {
@@ -51,6 +51,21 @@ impl SequenceGeometry {
             plan: AttentionPlan::causal(seq, seq),
             causal_mask: Tensor::from_vec(mask, (1, seq, seq), device)?,
         })
+    }
+
+    /// `[rows, heads * dim]` to `[heads, rows, dim]` in f32, each row turned as its position says.
+    pub(super) fn split_and_rotate(&self, xs: &Tensor, heads: Heads) -> Result<Tensor> {
+        self.rotary.split_and_rotate(xs, heads)
+    }
+
+    /// Who attends to whom.
+    pub(super) fn plan(&self) -> &AttentionPlan {
+        &self.plan
+    }
+
+    /// The same as a mask `[1, rows, seq]` in f32: 0 to the left and on the diagonal, -inf to the right.
+    pub(super) fn causal_mask(&self) -> &Tensor {
+        &self.causal_mask
     }
 
     /// The first `len` tokens, for themselves.

@@ -61,7 +61,9 @@ impl StoredNf4 {
         let file = table.file_of(name).map(|path| path.display().to_string()).unwrap_or_default();
         let state_name = format!("{name}.{STATE}nf4");
         if table.meta(&state_name).is_none() {
-            let wrong = |found: &str| stored(&file, name, "quantisation type", found, "nf4", ANOTHER_FORM);
+            let wrong = |found: &str| {
+                Misfit { field: "quantisation type", found, expected: "nf4" }.of(&file, name, ANOTHER_FORM)
+            };
             return match () {
                 () if table.meta(&format!("{name}.{STATE}fp4")).is_some() => Err(wrong("fp4")),
                 () if codes.dtype == DType::U8 => Err(wrong(&format!("unknown (there is no tensor '{state_name}')"))),
@@ -70,7 +72,7 @@ impl StoredNf4 {
         }
         let state = read_state(table, &state_name, &file)?;
         let wrong = |field: &str, found: &str, expected: &str| {
-            Err(stored(&file, &state_name, field, found, expected, ANOTHER_FORM))
+            Err(Misfit { field, found, expected }.of(&file, &state_name, ANOTHER_FORM))
         };
         if state.quant_type != "nf4" {
             return wrong("quantisation type", &state.quant_type, "nf4");
@@ -195,19 +197,33 @@ impl StoredNf4 {
     }
 
     fn wrong(&self, part: &str, field: &str, found: &str, expected: &str) -> Nf4Error {
-        stored(&self.file, &format!("{}{part}", self.name), field, found, expected, "; save it again")
+        Misfit { field, found, expected }.of(&self.file, &format!("{}{part}", self.name), SAVE_AGAIN)
     }
 }
 
 const ANOTHER_FORM: &str = "; give the checkpoint it was made from, it is quantised while it is loaded";
 
-fn stored(file: &str, tensor: &str, field: &str, found: &str, expected: &str, advice: &str) -> Nf4Error {
-    let what = format!("{field} {found}, expected {expected}{advice}");
-    Nf4Error::Stored { file: file.into(), tensor: tensor.into(), what }
+const SAVE_AGAIN: &str = "; save it again";
+
+/// What does not fit in one of the tensors.
+struct Misfit<'a> {
+    field: &'a str,
+    found: &'a str,
+    expected: &'a str,
+}
+
+impl Misfit<'_> {
+    fn of(&self, file: &str, tensor: &str, advice: &str) -> Nf4Error {
+        let Self { field, found, expected } = self;
+        let what = format!("{field} {found}, expected {expected}{advice}");
+        Nf4Error::Stored { file: file.into(), tensor: tensor.into(), what }
+    }
 }
 
 fn read_state(table: &TensorTable, name: &str, file: &str) -> Result<QuantState, Nf4Error> {
-    let wrong = |found: String| stored(file, name, "a state", &found, "bitsandbytes' JSON", "; save it again");
+    let wrong = |found: String| {
+        Misfit { field: "a state", found: &found, expected: "bitsandbytes' JSON" }.of(file, name, SAVE_AGAIN)
+    };
     match table.meta(name) {
         Some(meta) if meta.dtype == DType::U8 && meta.elements() <= MAX_STATE_BYTES => {}
         meta => return Err(wrong(format!("{meta:?}"))),

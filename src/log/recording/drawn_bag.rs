@@ -9,7 +9,7 @@ use super::drive_message::goal_statuses;
 use super::recording::Observation;
 use super::robots::{Robots, TransformTopics};
 use super::scene_message;
-use super::survey::{BagFiles, MessagePlace, Survey};
+use super::survey::{BagFiles, MessagePlace, Survey, UnreadMessage};
 use super::topic::{Topic, TopicKind, TopicQuery};
 use super::transform_stream::TransformStream;
 use super::velocity_track::VelocityTrack;
@@ -183,16 +183,16 @@ impl DrawnBag {
     fn take(&mut self, place: MessagePlace, input: Input) -> Result<(), Skipped> {
         let log_time = place.log_time;
         let payload = self.files.payload(place);
-        let lost = |reason, what: &str, problem: String| {
+        let lost = |reason, what: &str, problem: UnreadMessage| {
             Skipped::new(reason, Some(log_time), format!("{what} cannot be read: {problem}"))
         };
         match input {
             Input::Scan => {
-                let lost = |problem| {
+                let lost = |problem: UnreadMessage| {
                     lost(SkipReason::UnreadableMessage, &format!("{}: the scan", self.scan_topic.name), problem)
                 };
                 let message = scene_message::scan(&payload.map_err(lost)?, log_time);
-                let mut message = message.map_err(|error| lost(error.to_string()))?;
+                let mut message = message.map_err(|error| lost(error.into()))?;
                 message.stamp = self.stamps.choose(Some(message.stamp), log_time);
                 self.waiting.push_back((log_time, message));
             }
@@ -206,8 +206,7 @@ impl DrawnBag {
                 }
             }
             Input::Plan => {
-                let plan = payload
-                    .and_then(|payload| scene_message::plan(&payload, log_time).map_err(|error| error.to_string()));
+                let plan = payload.and_then(|payload| Ok(scene_message::plan(&payload, log_time)?));
                 match plan {
                     Ok(mut plan) => {
                         plan.stamp = self.stamps.choose(Some(plan.stamp), log_time);
@@ -217,7 +216,7 @@ impl DrawnBag {
                 }
             }
             Input::Goals => {
-                let statuses = payload.and_then(|payload| goal_statuses(&payload).map_err(|error| error.to_string()));
+                let statuses = payload.and_then(|payload| Ok(goal_statuses(&payload)?));
                 match statuses {
                     Ok(statuses) => {
                         let change = self.goals.take(&statuses).change;

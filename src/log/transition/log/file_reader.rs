@@ -9,6 +9,7 @@ use super::check::{StepRefusal, check};
 use super::damage::Damage;
 use super::head::{LogHead, SESSION_METADATA};
 use super::{FRAME_TOPIC, STEP_TOPIC, step_record};
+use crate::recording::McapDamage;
 use crate::recording::bag_file::Place;
 use crate::recording::mcap_record::{ChannelRecord, MessageRecord, MetadataRecord};
 use crate::recording::mcap_walk::{Extent, McapWalk};
@@ -129,7 +130,7 @@ impl Reader {
     }
 
     /// Takes a chunk or a loose message. Tells how many bytes at its end were of no use.
-    fn take(&mut self, walk: &mut McapWalk, extent: Extent, damage: &mut Damage) -> Result<u64, String> {
+    fn take(&mut self, walk: &mut McapWalk, extent: Extent, damage: &mut Damage) -> Result<u64, McapDamage> {
         let mut found = Vec::new();
         let lost = if extent.opcode == op::MESSAGE {
             if !extent.is_complete() {

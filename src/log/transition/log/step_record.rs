@@ -112,10 +112,24 @@ fn name_of<T: Copy + PartialEq>(names: &[(T, &'static str)], value: T) -> &'stat
     names.iter().find(|(known, _)| *known == value).map_or("", |(_, name)| name)
 }
 
-fn named<T: Copy>(names: &[(T, &'static str)], field: &str, name: &str) -> Result<T, String> {
+/// What is wrong with a field that serde takes.
+#[derive(Debug, thiserror::Error)]
+enum FieldError {
+    #[error("{field} is '{}', expected one of {known}", found.escape_debug())]
+    Name { field: String, found: String, known: String },
+    #[error("{} is not a number", name.escape_debug())]
+    Value { name: String },
+    #[error("controller {}: {} is not a number", id.escape_debug(), name.escape_debug())]
+    ControllerValue { id: String, name: String },
+    #[error("parameters and outcomes have different names")]
+    OutcomeNames,
+}
+
+fn named<T: Copy>(names: &[(T, &'static str)], field: &str, name: &str) -> Result<T, FieldError> {
     let known = || names.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", ");
     let found = names.iter().find(|(_, known)| *known == name).map(|(value, _)| *value);
-    found.ok_or_else(|| format!("{field} is '{}', expected one of {}", name.escape_debug(), known()))
+    let wrong = || FieldError::Name { field: field.to_owned(), found: name.to_owned(), known: known() };
+    found.ok_or_else(wrong)
 }
 
 /// The object of a step that has been checked.
@@ -173,7 +187,7 @@ pub(super) fn from_json(json: &[u8], head: &LogHead) -> Result<Step, (StepRefusa
             return Err((StepRefusal::Session, problem));
         }
     }
-    let ending = named(&ENDINGS, "ending", &record.ending).map_err(unreadable)?;
+    let ending = named(&ENDINGS, "ending", &record.ending).map_err(|error| unreadable(error.to_string()))?;
     if (record.terminated, record.truncated) != (ending.terminated(), ending.truncated()) {
         let (terminated, truncated) = (record.terminated, record.truncated);
         let problem = format!("ending is {}, terminated {terminated} and truncated {truncated}", record.ending);
@@ -195,12 +209,12 @@ pub(super) fn from_json(json: &[u8], head: &LogHead) -> Result<Step, (StepRefusa
         noise: record.noise,
         explored: action(record.explored)?,
         parameters: parameters(&record.parameters, &record.outcomes)
-            .map_err(|problem| (StepRefusal::Parameters, problem))?,
+            .map_err(|error| (StepRefusal::Parameters, error.to_string()))?,
         controller: record
             .controller
             .map(controller)
             .transpose()
-            .map_err(|problem| (StepRefusal::Parameters, problem))?,
+            .map_err(|error| (StepRefusal::Parameters, error.to_string()))?,
         terms: RewardTerms { progress_m, nearest_laser_m, collision, success, time_out },
         reward: record.reward,
         ending,
@@ -208,10 +222,10 @@ pub(super) fn from_json(json: &[u8], head: &LogHead) -> Result<Step, (StepRefusa
     })
 }
 
-fn controller(record: ControllerRecord) -> Result<ChosenController, String> {
+fn controller(record: ControllerRecord) -> Result<ChosenController, FieldError> {
     let number = |(name, value): (String, Value)| match value.as_f64() {
         Some(number) => Ok((name, number)),
-        None => Err(format!("controller {}: {} is not a number", record.id.escape_debug(), name.escape_debug())),
+        None => Err(FieldError::ControllerValue { id: record.id.clone(), name }),
     };
     Ok(ChosenController {
         values: record.values.into_iter().map(number).collect::<Result<_, _>>()?,
@@ -219,12 +233,12 @@ fn controller(record: ControllerRecord) -> Result<ChosenController, String> {
     })
 }
 
-fn parameters(values: &Map<String, Value>, outcomes: &Map<String, Value>) -> Result<Vec<SentParameter>, String> {
+fn parameters(values: &Map<String, Value>, outcomes: &Map<String, Value>) -> Result<Vec<SentParameter>, FieldError> {
     if !values.keys().eq(outcomes.keys()) {
-        return Err("parameters and outcomes have different names".to_owned());
+        return Err(FieldError::OutcomeNames);
     }
     let sent = values.iter().zip(outcomes.values()).map(|((name, value), outcome)| {
-        let value = value.as_f64().ok_or_else(|| format!("{} is not a number", name.escape_debug()))?;
+        let value = value.as_f64().ok_or_else(|| FieldError::Value { name: name.clone() })?;
         let outcome = named(&OUTCOMES, name, outcome.as_str().unwrap_or_default())?;
         Ok(SentParameter { name: name.clone(), value, outcome })
     });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::check::check;
 use super::head::LogHead;
-use super::part::Part;
+use super::part::{Part, PartError};
 use super::store::LogStore;
 use crate::transition::{Step, TransitionError};
 use planner_tuner_core::frame::Frame;
@@ -121,7 +121,7 @@ impl EpisodeWriter {
     fn with(
         &mut self,
         mut part: Part,
-        work: impl FnOnce(&mut Part) -> Result<(), String>,
+        work: impl FnOnce(&mut Part) -> Result<(), PartError>,
     ) -> Result<(), TransitionError> {
         work(&mut part).map_err(|problem| self.refused(problem))?;
         self.part = Some(part);
@@ -139,7 +139,7 @@ impl EpisodeWriter {
         Part::begin(file, &self.head, number).map_err(|problem| self.refused(problem))
     }
 
-    fn refused(&self, problem: String) -> TransitionError {
+    fn refused(&self, problem: PartError) -> TransitionError {
         let path = self.path.clone().unwrap_or_else(|| self.store.folder().to_owned());
         TransitionError::Write { path, problem }
     }

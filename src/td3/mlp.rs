@@ -71,6 +71,11 @@ impl Mlp {
         &mut self.values
     }
 
+    /// All numbers alone.
+    pub fn into_values(self) -> Vec<f32> {
+        self.values
+    }
+
     /// Number of outputs of the last layer.
     pub fn outputs(&self) -> usize {
         self.sizes.last().copied().unwrap_or_default()

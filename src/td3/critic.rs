@@ -2,7 +2,7 @@
 
 use candle_core::Result;
 
-use super::mlp::{Activations, Mlp, NamedTensor};
+use super::mlp::{Activations, Gradients, Mlp, NamedTensor};
 use super::optimizer::{AdamStep, follow, square_sum};
 use planner_tuner_core::random::Random;
 
@@ -180,13 +180,16 @@ impl TwinCritic {
         back.resize(*batch * ENCODED, 0.0);
         other.resize(*batch * ENCODED, 0.0);
         let ([q1, q2], [of_q1, of_q2], [one, two]) = (&self.heads, estimates, &mut gradient.heads);
+        let of_first = Gradients { weights: Some(one), inputs: Some((columns.clone(), back)) };
+        let of_second = Gradients { weights: Some(two), inputs: Some((columns, other)) };
         let (first, second) = rayon::join(
-            || q1.backward(joined, first, of_q1, Some(one), Some((columns.clone(), back))),
-            || q2.backward(joined, second, of_q2, Some(two), Some((columns.clone(), other))),
+            || q1.backward(joined, first, of_q1, of_first),
+            || q2.backward(joined, second, of_q2, of_second),
         );
         first.and(second)?;
         back.iter_mut().zip(other.iter()).for_each(|(sum, value)| *sum += value);
-        self.encoder.backward(action, encoder, back, Some(&mut gradient.encoder), None)
+        let wanted = Gradients { weights: Some(&mut gradient.encoder), inputs: None };
+        self.encoder.backward(action, encoder, back, wanted)
     }
 
     /// The gradient of the normalised action, from that of the first estimate; written over `gradient`.
@@ -204,8 +207,10 @@ impl TwinCritic {
         back.resize(*batch * ENCODED, 0.0);
         gradient.resize(*batch * self.encoder.inputs(), 0.0);
         let [q1, _] = &self.heads;
-        q1.backward(joined, first, estimate, None, Some((self.feature..self.feature + ENCODED, back)))?;
-        self.encoder.backward(action, encoder, back, None, Some((0..self.encoder.inputs(), gradient)))
+        let encoded = Gradients { weights: None, inputs: Some((self.feature..self.feature + ENCODED, back)) };
+        q1.backward(joined, first, estimate, encoded)?;
+        let wanted = Gradients { weights: None, inputs: Some((0..self.encoder.inputs(), gradient)) };
+        self.encoder.backward(action, encoder, back, wanted)
     }
 }
 

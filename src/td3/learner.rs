@@ -25,8 +25,8 @@ pub struct Learner {
 /// How is learned, and what an action means: the same for all updates.
 #[derive(Debug, Clone)]
 pub(super) struct LearningTask {
-    pub(super) settings: LearnerSettings,
-    pub(super) space: ActionSpace,
+    pub(crate) settings: LearnerSettings,
+    pub(crate) space: ActionSpace,
 }
 
 impl Learner {

@@ -3,7 +3,7 @@
 use candle_core::Result;
 
 use super::learner::LearningTask;
-use super::mlp::{Activations, Mlp};
+use super::mlp::{Activations, Gradients, Mlp};
 use super::optimizer::{Moments, Optimizer, clip_factor, follow, square_sum};
 use super::{ActorUpdate, Batch, CriticPass, GradientNorm, Heads, TwinCritic};
 
@@ -79,7 +79,12 @@ impl LearningActor {
         action_gradient.iter_mut().zip(said.iter()).for_each(|(gradient, said)| *gradient *= 1.0 - said * said);
         feature_gradient.resize(if H::LEARN { batch.state.len() } else { 0 }, 0.0);
         let features = H::LEARN.then_some((0..network.inputs(), feature_gradient.as_mut_slice()));
-        network.backward(&batch.state, activations, action_gradient, Some(gradient), features)?;
+        network.backward(
+            &batch.state,
+            activations,
+            action_gradient,
+            Gradients { weights: Some(gradient), inputs: features },
+        )?;
 
         // One norm over all that one optimiser moves.
         let before = (square_sum(gradient) + heads.pass_on(batch, feature_gradient)?).sqrt();

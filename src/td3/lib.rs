@@ -49,7 +49,7 @@ pub use exploration::exploration_noise;
 pub use learner::Learner;
 pub use logs::{LogSummary, read_logs, read_logs_with_frames};
 pub use mixed_logs::{LogGate, MixedLogs, Mixing, StartPolicy};
-pub use mlp::{Activations, Mlp, NamedTensor};
+pub use mlp::{Activations, Gradients, Mlp, NamedTensor};
 pub use optimizer::{AdamStep, Moments, Optimizer};
 pub use planner_tuner_core::random::Random;
 pub use policy_tensors::{Changes, actor_of, changes_of, trained_policy};

@@ -122,7 +122,6 @@ impl SavedTraining {
         self,
         config: TrainConfig,
         space: ActionSpace,
-        feature: usize,
         buffer: ReplayBuffer,
         mut heads: Option<HeadTraining>,
     ) -> Result<Training, TrainError> {
@@ -137,7 +136,7 @@ impl SavedTraining {
             }
             heads.restore(|group, name, shape| self.values(&format!("{group}.{name}"), shape))?;
         }
-        let actions = space.len();
+        let (feature, actions) = (buffer.feature_length(), space.len());
         let sizes = [feature, actions];
         let read = |prefix: &str, name: &str, shape: &[usize]| self.values(&format!("{prefix}.{name}"), shape);
         let actor = |prefix: &str| Mlp::load(&sizes, "fc", |name, shape| read(prefix, name, shape));

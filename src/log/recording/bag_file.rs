@@ -41,20 +41,20 @@ pub(super) trait BagFile {
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     /// All topics, of whatever type.
-    pub(super) topics: Vec<Topic>,
+    pub(crate) topics: Vec<Topic>,
     /// Stretches that could not be read.
-    pub(super) damage: Vec<Skipped>,
+    pub(crate) damage: Vec<Skipped>,
 }
 
 /// A message of a kind that is read.
 #[derive(Debug)]
 pub(super) struct FoundMessage {
     /// When it was recorded.
-    pub(super) log_time: Stamp,
+    pub(crate) log_time: Stamp,
     /// Where to find it again.
-    pub(super) place: Place,
+    pub(crate) place: Place,
     /// Its bytes, for odometry only: all else stays in the file until its turn.
-    pub(super) payload: Option<Vec<u8>>,
+    pub(crate) payload: Option<Vec<u8>>,
 }
 
 /// Why the payload of a message that was found before cannot be read.

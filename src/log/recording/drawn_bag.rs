@@ -104,7 +104,7 @@ impl DrawnBag {
         });
         let transforms = TransformStream::new(transforms.collect(), options.stamps);
         // What was recorded in the same moment as a scan is known when the scan is drawn.
-        messages.sort_by_key(|(place, input)| (place.log_time, *input, *place));
+        messages.sort_by_key(|(place, input)| (place.log_time(), *input, *place));
         Ok(Self {
             files,
             scan_topic,
@@ -147,7 +147,7 @@ impl DrawnBag {
         let deadline = log_time.nanos().saturating_add(ODOMETRY_MAY_FOLLOW);
         self.surroundings.has_pose_for(scan.stamp)
             || self.waiting.len() > MAX_WAITING
-            || self.messages.peek().is_none_or(|(next, _)| next.log_time.nanos() > deadline)
+            || self.messages.peek().is_none_or(|(next, _)| next.log_time().nanos() > deadline)
     }
 
     /// Takes the transforms that were recorded until then.
@@ -181,7 +181,7 @@ impl DrawnBag {
 
     /// Takes a message; a scan that cannot be read is yielded as what was lost.
     fn take(&mut self, place: MessagePlace, input: Input) -> Result<(), Skipped> {
-        let log_time = place.log_time;
+        let log_time = place.log_time();
         let payload = self.files.payload(place);
         let lost = |reason, what: &str, problem: UnreadMessage| {
             Skipped::new(reason, Some(log_time), format!("{what} cannot be read: {problem}"))
@@ -305,7 +305,7 @@ impl Iterator for DrawnBag {
                 return Some(self.draw(log_time, scan));
             }
             let (place, input) = self.messages.next()?;
-            self.take_transforms(place.log_time);
+            self.take_transforms(place.log_time());
             if let Err(skipped) = self.take(place, input) {
                 self.scans_left = self.scans_left.saturating_sub(1);
                 return Some(Err(skipped));

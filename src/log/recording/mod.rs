@@ -8,6 +8,7 @@
 mod bag;
 pub(crate) mod bag_file;
 pub(crate) mod cdr;
+pub(crate) mod channel_form;
 mod clock;
 pub(crate) mod compressed_image;
 mod compression;

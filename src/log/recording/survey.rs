@@ -15,9 +15,16 @@ use planner_tuner_core::frame::{BodyVelocity, Stamp};
 /// Where a message lies. Ordered by time of recording, then as it lies in the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct MessagePlace {
-    pub(super) log_time: Stamp,
+    log_time: Stamp,
     file: usize,
     place: Place,
+}
+
+impl MessagePlace {
+    /// When the message was recorded.
+    pub(super) fn log_time(self) -> Stamp {
+        self.log_time
+    }
 }
 
 /// Why a message that was found before cannot be read.

@@ -130,11 +130,11 @@ fn read_rows(folder: &Path, table: &Path) -> Result<Vec<Row>, RecordingError> {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RowOutline {
     /// When.
-    pub(super) stamp: Stamp,
+    pub(crate) stamp: Stamp,
     /// The run that it belongs to.
-    pub(super) run: Option<String>,
+    pub(crate) run: Option<String>,
     /// By how much the step brought the goal nearer, metres.
-    pub(super) progress_m: Option<f64>,
+    pub(crate) progress_m: Option<f64>,
 }
 
 /// What the table says of each row whose time can be read, in its order.

@@ -21,10 +21,10 @@ const MAX_STEP_LEN: usize = 4 << 20;
 /// What is in a file.
 #[derive(Debug)]
 pub(super) struct ReadFile {
-    pub(super) head: LogHead,
-    pub(super) steps: Vec<Step>,
-    pub(super) frames: BTreeMap<FrameNumber, Place>,
-    pub(super) damage: Damage,
+    pub(crate) head: LogHead,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) frames: BTreeMap<FrameNumber, Place>,
+    pub(crate) damage: Damage,
 }
 
 /// The head of a file and the number of its part, without anything else.

@@ -1,6 +1,5 @@
 //! One file of a log, as it is written.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +9,7 @@ use mcap::write::NoSeek;
 use super::head::LogHead;
 use super::store::LogFile;
 use super::{FRAME_TOPIC, STEP_TOPIC, step_record};
+use crate::recording::channel_form::ChannelForm;
 use crate::recording::compressed_image::{COMPRESSED_IMAGE_DEFINITION, compressed_image};
 use crate::recording::message::COMPRESSED_IMAGE;
 use crate::transition::{FrameNumber, Step};
@@ -93,23 +93,10 @@ impl Part {
             return Ok(channels);
         }
         let schema = step_record::schema(&head.session).to_string();
-        let definition = COMPRESSED_IMAGE_DEFINITION;
-        let frames = self.add_channel(FRAME_TOPIC, COMPRESSED_IMAGE, "ros2msg", definition, "cdr")?;
-        let steps = self.add_channel(STEP_TOPIC, "planner_tuner.Step", "jsonschema", &schema, "json")?;
+        let frames = ChannelForm::ros2(FRAME_TOPIC, COMPRESSED_IMAGE, COMPRESSED_IMAGE_DEFINITION);
+        let steps = ChannelForm::json(STEP_TOPIC, "planner_tuner.Step", &schema);
+        let (frames, steps) = (frames.add_to(&mut self.writer)?, steps.add_to(&mut self.writer)?);
         Ok(*self.channels.insert(Channels { frames, steps }))
-    }
-
-    fn add_channel(
-        &mut self,
-        topic: &str,
-        type_name: &str,
-        schema_encoding: &str,
-        schema: &str,
-        message_encoding: &str,
-    ) -> Result<u16, PartError> {
-        let schema = self.writer.add_schema(type_name, schema_encoding, schema.as_bytes());
-        let channel = schema.and_then(|id| self.writer.add_channel(id, topic, message_encoding, &BTreeMap::new()));
-        Ok(channel?)
     }
 
     /// Adds a step, and its frame where the file does not have it yet.

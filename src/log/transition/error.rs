@@ -3,8 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::StepRefusal;
-use super::log::{LoggedFrameError, PartError, SessionError};
+use super::log::{LoggedFrameError, PartError, SessionError, StepFault};
 
 /// What can go wrong with a log as a whole.
 #[derive(Debug, thiserror::Error)]
@@ -37,14 +36,13 @@ pub enum TransitionError {
         path: PathBuf,
     },
     /// A step that no reader would accept is not written.
-    #[error("step {index} is not written: {refusal}: {problem}")]
+    #[error("step {index} is not written: {}: {fault}", fault.refusal())]
     Step {
         /// Its number.
         index: u64,
         /// What is wrong with it.
-        refusal: StepRefusal,
-        /// In words: the field, what was expected, what was found.
-        problem: String,
+        #[source]
+        fault: StepFault,
     },
     /// The session itself could not be that of a log.
     #[error("{path}: {problem}")]

@@ -18,6 +18,7 @@ mod frames;
 mod head;
 mod part;
 mod status;
+mod step_fault;
 mod step_record;
 mod store;
 mod worker;
@@ -31,6 +32,7 @@ pub use frames::{LoggedFrameError, LoggedFrames};
 pub use head::{LogHead, SESSION_METADATA, SessionError};
 pub use part::PartError;
 pub use status::{LogState, LogStatus};
+pub use step_fault::{StepFault, UnknownName};
 pub use store::{FolderStore, LogFile, LogStore, Placement};
 pub use writer::{EpisodeWriter, Rotation};
 

@@ -68,10 +68,7 @@ impl EpisodeWriter {
     /// [`TransitionError::Step`] for a step that no reader would accept, after which the log goes on as before;
     /// [`TransitionError::Write`] when the disk refuses.
     pub fn write(&mut self, step: &Step, frame: &Frame) -> Result<(), TransitionError> {
-        check(step, &self.head).map_err(|(refusal, problem)| {
-            let index = step.index;
-            TransitionError::Step { index, refusal, problem }
-        })?;
+        check(step, &self.head).map_err(|fault| TransitionError::Step { index: step.index, fault })?;
         let is_full =
             |part: &Part| part.len() >= self.rotation.bytes || part.seconds_until(step.stamp) > self.rotation.seconds;
         if self.part.as_ref().is_some_and(is_full) {

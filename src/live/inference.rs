@@ -60,7 +60,7 @@ pub enum Report {
         reloading: bool,
     },
     /// Answer to [`Order::ReloadPolicy`]: why the old policy stays, if it does.
-    PolicyReloaded(Result<PathBuf, String>),
+    PolicyReloaded(Result<PathBuf, PolicyRefusal>),
     /// A policy of the followed folder has taken over, or why the old one stays.
     PolicyFollowed(Result<Takeover, PolicyRefusal>),
 }
@@ -254,8 +254,8 @@ impl Inference {
                 }
                 Order::ReloadPolicy(path) => {
                     let reloaded = catch_unwind(AssertUnwindSafe(|| self.model.reload_policy(&path)))
-                        .map_err(|panic| panic_text(&*panic))
-                        .and_then(|reloaded| reloaded.map_err(|error| error.to_string()));
+                        .map_err(|panic| PolicyRefusal::Panicked(panic_text(&*panic)))
+                        .and_then(|reloaded| Ok(reloaded?));
                     report(Report::PolicyReloaded(reloaded.map(|()| path)));
                 }
                 Order::AllowLargeChange(allow) => {

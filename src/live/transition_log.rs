@@ -10,7 +10,7 @@ use super::{SettingError, Settings};
 use crate::frame::StampedFrame;
 use crate::identity::{ExtractorId, PolicyId};
 use crate::nav2::{BankedController, ParameterStatus, TargetStatus};
-use crate::origin::identify;
+use crate::origin::{IdentityError, identify};
 use crate::planner::{PlannerParameters, PlannerSpec};
 use crate::recording::DriveEvent;
 use crate::transition::log::{BackgroundLog, FolderStore, LogEntry, LogSettings, LogState, LogStatus, Placement};
@@ -19,14 +19,25 @@ use crate::transition::{
     Session,
 };
 use crate::tuner::ModelSpec;
-use crate::vision_language::hub::{HubEnvironment, ModelSource};
+use crate::vision_language::hub::{HubEnvironment, HubError, ModelSource};
 
 /// Bytes in a GiB.
 const GIB: f64 = (1 << 30) as f64;
 /// How long the end of the log may take when the node ends.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-type Ids = Result<(PolicyId, ExtractorId), String>;
+type Ids = Result<(PolicyId, ExtractorId), UnknownModel>;
+
+/// Why it is not known whose decisions these are.
+#[derive(Debug, thiserror::Error)]
+enum UnknownModel {
+    #[error(transparent)]
+    Located(#[from] HubError),
+    #[error(transparent)]
+    Identified(#[from] IdentityError),
+    #[error("the thread that identifies its files has panicked")]
+    Panicked,
+}
 
 /// Steps of a running node on their way to disk.
 #[derive(Debug)]
@@ -191,7 +202,7 @@ impl NodeLog {
         let found = match ids.try_recv() {
             Ok(found) => found,
             Err(TryRecvError::Empty) => return,
-            Err(TryRecvError::Disconnected) => Err("the thread that identifies its files has panicked".to_owned()),
+            Err(TryRecvError::Disconnected) => Err(UnknownModel::Panicked),
         };
         self.ids = None;
         match found {
@@ -209,15 +220,15 @@ impl NodeLog {
             }
             Err(problem) => {
                 log::error!("nothing is logged: {problem}");
-                self.problem = Some(problem);
+                self.problem = Some(problem.to_string());
             }
         }
     }
 }
 
 fn ids_of(model: ModelSpec<ModelSource>) -> Ids {
-    let located = model.locate(&HubEnvironment::from_env()).map_err(|error| error.to_string())?;
-    identify(&located).map_err(|error| error.to_string())
+    let located = model.locate(&HubEnvironment::from_env())?;
+    Ok(identify(&located)?)
 }
 
 fn outcome(status: &TargetStatus) -> ParameterOutcome {

@@ -2,7 +2,7 @@
 
 use candle_core::Result;
 
-use super::update::act;
+use super::learning_actor::act;
 use super::{ActionSpace, Activations, Mlp};
 
 /// Features that are looked at together.

@@ -2,7 +2,8 @@
 
 use candle_core::Result;
 
-use super::mlp::{Activations, Mlp, NamedTensor};
+use super::mlp::{Activations, Gradients, Mlp, NamedTensor};
+use super::optimizer::{AdamStep, follow, square_sum};
 use planner_tuner_core::random::Random;
 
 /// Width of the encoded action.
@@ -15,8 +16,8 @@ const HEAD_HIDDEN: [usize; 2] = [512, 256];
 /// `q1_head` and `q2_head` on the feature beside the encoded action.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TwinCritic {
-    pub(super) encoder: Mlp,
-    pub(super) heads: [Mlp; 2],
+    encoder: Mlp,
+    heads: [Mlp; 2],
     feature: usize,
 }
 
@@ -35,8 +36,15 @@ pub struct CriticPass {
 /// A number for every weight of a critic, part by part.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CriticNumbers {
-    pub(super) encoder: Vec<f32>,
-    pub(super) heads: [Vec<f32>; 2],
+    encoder: Vec<f32>,
+    heads: [Vec<f32>; 2],
+}
+
+/// Adam's averages for the weights of a critic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CriticMoments {
+    first: CriticNumbers,
+    second: CriticNumbers,
 }
 
 /// The sizes of a critic's three parts.
@@ -93,6 +101,34 @@ impl TwinCritic {
         CriticNumbers { encoder: zeros(&self.encoder), heads: self.heads.each_ref().map(zeros) }
     }
 
+    /// The weights alone.
+    pub fn into_numbers(self) -> CriticNumbers {
+        CriticNumbers { encoder: self.encoder.into_values(), heads: self.heads.map(Mlp::into_values) }
+    }
+
+    /// Moves the weights against their gradient.
+    pub fn descend(&mut self, adam: AdamStep, gradient: &CriticNumbers, moments: &mut CriticMoments) {
+        let CriticMoments { first, second } = moments;
+        let encoder = self.encoder.values_mut();
+        adam.apply_with(encoder, &gradient.encoder, &mut first.encoder, &mut second.encoder);
+        let ([q1, q2], [of_q1, of_q2]) = (&mut self.heads, &gradient.heads);
+        let ([first1, first2], [second1, second2]) = (&mut first.heads, &mut second.heads);
+        rayon::join(
+            || adam.apply_with(q1.values_mut(), of_q1, first1, second1),
+            || adam.apply_with(q2.values_mut(), of_q2, first2, second2),
+        );
+    }
+
+    /// Moves the weights by the share `tau` towards those of another critic.
+    pub fn follow(&mut self, other: &Self, tau: f32) {
+        follow(self.encoder.values_mut(), other.encoder.values(), tau);
+        let ([target1, target2], [q1, q2]) = (&mut self.heads, &other.heads);
+        rayon::join(
+            || follow(target1.values_mut(), q1.values(), tau),
+            || follow(target2.values_mut(), q2.values(), tau),
+        );
+    }
+
     /// Both estimates for rows of features and normalised actions.
     ///
     /// # Errors
@@ -144,13 +180,16 @@ impl TwinCritic {
         back.resize(*batch * ENCODED, 0.0);
         other.resize(*batch * ENCODED, 0.0);
         let ([q1, q2], [of_q1, of_q2], [one, two]) = (&self.heads, estimates, &mut gradient.heads);
+        let of_first = Gradients { weights: Some(one), inputs: Some((columns.clone(), back)) };
+        let of_second = Gradients { weights: Some(two), inputs: Some((columns, other)) };
         let (first, second) = rayon::join(
-            || q1.backward(joined, first, of_q1, Some(one), Some((columns.clone(), back))),
-            || q2.backward(joined, second, of_q2, Some(two), Some((columns.clone(), other))),
+            || q1.backward(joined, first, of_q1, of_first),
+            || q2.backward(joined, second, of_q2, of_second),
         );
         first.and(second)?;
         back.iter_mut().zip(other.iter()).for_each(|(sum, value)| *sum += value);
-        self.encoder.backward(action, encoder, back, Some(&mut gradient.encoder), None)
+        let wanted = Gradients { weights: Some(&mut gradient.encoder), inputs: None };
+        self.encoder.backward(action, encoder, back, wanted)
     }
 
     /// The gradient of the normalised action, from that of the first estimate; written over `gradient`.
@@ -168,8 +207,36 @@ impl TwinCritic {
         back.resize(*batch * ENCODED, 0.0);
         gradient.resize(*batch * self.encoder.inputs(), 0.0);
         let [q1, _] = &self.heads;
-        q1.backward(joined, first, estimate, None, Some((self.feature..self.feature + ENCODED, back)))?;
-        self.encoder.backward(action, encoder, back, None, Some((0..self.encoder.inputs(), gradient)))
+        let encoded = Gradients { weights: None, inputs: Some((self.feature..self.feature + ENCODED, back)) };
+        q1.backward(joined, first, estimate, encoded)?;
+        let wanted = Gradients { weights: None, inputs: Some((0..self.encoder.inputs(), gradient)) };
+        self.encoder.backward(action, encoder, back, wanted)
+    }
+}
+
+impl CriticNumbers {
+    /// The sum of squares over all parts.
+    pub fn square_sum(&self) -> f64 {
+        let [first, second] = &self.heads;
+        let (first, second) = rayon::join(|| square_sum(first), || square_sum(second));
+        square_sum(&self.encoder) + first + second
+    }
+}
+
+impl CriticMoments {
+    /// From the averages of the gradient and of its square: those of one critic.
+    pub fn new(first: CriticNumbers, second: CriticNumbers) -> Self {
+        Self { first, second }
+    }
+
+    /// Of the gradient.
+    pub fn first(&self) -> &CriticNumbers {
+        &self.first
+    }
+
+    /// Of its square.
+    pub fn second(&self) -> &CriticNumbers {
+        &self.second
     }
 }
 

@@ -1,99 +1,32 @@
 //! Everything that learns, and what it remembers from one update to the next.
 
-use super::mlp::{Activations, Mlp};
-use super::optimizer::{AdamStep, Moments};
-use super::{ActionSpace, Batch, CriticNumbers, CriticPass, LearnerSettings, Random, TwinCritic};
+use candle_core::Result;
 
-/// What makes the features, as far as the actor's optimiser moves it together with the actor's own layer.
-///
-/// The original's actor owns one feature extractor, which its critic and both targets share. So the actor's loss moves it,
-/// by way of the action alone: the critic takes the feature as it is, and its own loss goes no further back. Otherwise
-/// the extractor could raise its estimates instead of its actions.
-pub trait Heads {
-    /// What can go wrong.
-    type Error: From<candle_core::Error>;
-    /// Whether anything of it learns.
-    const LEARN: bool;
-
-    /// Takes the gradient of the batch's features, row by row, back to all that learns. The gradient's sum of squares.
-    ///
-    /// # Errors
-    /// Whatever keeps it from being computed.
-    fn pass_on(&mut self, batch: &Batch, of_features: &[f32]) -> Result<f64, Self::Error>;
-
-    /// Moves against the gradient that was last passed on.
-    ///
-    /// # Errors
-    /// When the device refuses.
-    fn step(&mut self, adam: AdamStep) -> Result<(), Self::Error>;
-}
-
-/// Features that come from the log and do not change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Frozen;
-
-impl Heads for Frozen {
-    type Error = candle_core::Error;
-    const LEARN: bool = false;
-
-    fn pass_on(&mut self, _: &Batch, _: &[f32]) -> Result<f64, Self::Error> {
-        Ok(0.0)
-    }
-
-    fn step(&mut self, _: AdamStep) -> Result<(), Self::Error> {
-        Ok(())
-    }
-}
+use super::learning_actor::LearningActor;
+use super::learning_critic::LearningCritic;
+use super::optimizer::{Moments, Optimizer};
+use super::{
+    ActionSpace, Batch, CriticMoments, CriticNumbers, Frozen, Heads, LearnerSettings, Mlp, Random, Skipped, TwinCritic,
+    Update,
+};
 
 /// Actor, critic, their targets and their optimisers.
 ///
 /// The actor is `tanh(fc(feature))`; what makes the feature is not part of it.
 #[derive(Debug, Clone)]
 pub struct Learner {
-    pub(super) settings: LearnerSettings,
-    pub(super) space: ActionSpace,
-    pub(super) actor: Mlp,
-    pub(super) actor_target: Mlp,
-    pub(super) critic: TwinCritic,
-    pub(super) critic_target: TwinCritic,
-    pub(super) actor_optimizer: Optimizer<Moments>,
-    pub(super) critic_optimizer: Optimizer<CriticMoments>,
+    task: LearningTask,
+    actor: LearningActor,
+    critic: LearningCritic,
     /// Updates so far, skipped ones included.
-    pub(super) iteration: u64,
-    pub(super) scratch: Scratch,
+    iteration: u64,
 }
 
-/// Adam's averages and how often it stepped.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Optimizer<M> {
-    pub(super) steps: u64,
-    pub(super) moments: M,
-}
-
-/// Adam's averages for the parts of a critic.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CriticMoments {
-    pub(super) encoder: Moments,
-    pub(super) heads: [Moments; 2],
-}
-
-/// What is computed on the way, kept to be looked at and to be written over.
+/// How is learned, and what an action means: the same for all updates.
 #[derive(Debug, Clone)]
-pub(super) struct Scratch {
-    pub(super) actor: Activations,
-    pub(super) said: Vec<f32>,
-    pub(super) next_action: Vec<f32>,
-    pub(super) action: Vec<f32>,
-    pub(super) targets: Vec<f32>,
-    pub(super) target_pass: CriticPass,
-    pub(super) pass: CriticPass,
-    pub(super) actor_pass: CriticPass,
-    pub(super) estimates: [Vec<f32>; 2],
-    pub(super) critic_gradient: CriticNumbers,
-    pub(super) action_gradient: Vec<f32>,
-    pub(super) actor_gradient: Vec<f32>,
-    /// Of the features, where something in front of them learns.
-    pub(super) feature_gradient: Vec<f32>,
+pub(super) struct LearningTask {
+    pub(crate) settings: LearnerSettings,
+    pub(crate) space: ActionSpace,
 }
 
 impl Learner {
@@ -111,46 +44,86 @@ impl Learner {
         critics: [TwinCritic; 2],
     ) -> Self {
         let ([actor, actor_target], [critic, critic_target]) = (actors, critics);
-        let moments = |mlp: &Mlp| Moments::zeros(mlp.values().len());
-        let critic_moments =
-            CriticMoments { encoder: moments(&critic.encoder), heads: critic.heads.each_ref().map(moments) };
         Self {
-            actor_optimizer: Optimizer { steps: 0, moments: moments(&actor) },
-            critic_optimizer: Optimizer { steps: 0, moments: critic_moments },
+            task: LearningTask { settings, space },
+            actor: LearningActor::new(actor, actor_target),
+            critic: LearningCritic::new(critic, critic_target),
             iteration: 0,
-            scratch: Scratch::new(&actor, &critic),
-            settings,
-            space,
-            actor,
-            actor_target,
-            critic,
-            critic_target,
         }
+    }
+
+    /// Goes on behind so many updates, with the optimisers as they were left.
+    #[must_use]
+    pub fn after(self, iteration: u64, actor: Optimizer<Moments>, critic: Optimizer<CriticMoments>) -> Self {
+        let (actor, critic) = (self.actor.with_optimizer(actor), self.critic.with_optimizer(critic));
+        Self { actor, critic, iteration, ..self }
+    }
+
+    /// Learns from a batch; `noise` holds a standard normal number for every number of the batch's actions.
+    ///
+    /// # Errors
+    /// When a column of the batch has another length.
+    pub fn update(&mut self, batch: &Batch, noise: &[f32]) -> Result<Update> {
+        self.update_with(batch, noise, &mut Frozen)
+    }
+
+    /// As [`update`](Self::update), with heads that move together with the actor. The batch holds recomputed features.
+    ///
+    /// # Errors
+    /// When a column of the batch has another length; those of the heads.
+    pub fn update_with<H: Heads>(
+        &mut self,
+        batch: &Batch,
+        noise: &[f32],
+        heads: &mut H,
+    ) -> std::result::Result<Update, H::Error> {
+        let Self { task, actor, critic, .. } = self;
+        self.iteration += 1;
+        critic.make_targets(batch, noise, task, actor)?;
+        let mut update = critic.step(batch, task)?;
+        if update.skipped.is_none() && self.iteration.is_multiple_of(task.settings.update_actor_freq) {
+            let actor = actor.step(batch, task, critic.network(), heads)?;
+            if !(actor.loss.is_finite() && actor.norm.before.is_finite()) {
+                update.skipped = Some(Skipped::Actor);
+            }
+            update.actor = Some(actor);
+        }
+        Ok(update)
     }
 
     /// The actor's layer.
     pub fn actor(&self) -> &Mlp {
-        &self.actor
+        self.actor.network()
     }
 
     /// The actor that targets are made with.
     pub fn actor_target(&self) -> &Mlp {
-        &self.actor_target
+        self.actor.target()
+    }
+
+    /// What moves the actor, and the heads together with it.
+    pub fn actor_optimizer(&self) -> &Optimizer<Moments> {
+        self.actor.optimizer()
     }
 
     /// The critic.
     pub fn critic(&self) -> &TwinCritic {
-        &self.critic
+        self.critic.network()
     }
 
     /// The critic that targets are made with.
     pub fn critic_target(&self) -> &TwinCritic {
-        &self.critic_target
+        self.critic.target()
+    }
+
+    /// What moves the critic.
+    pub fn critic_optimizer(&self) -> &Optimizer<CriticMoments> {
+        self.critic.optimizer()
     }
 
     /// The scales of an action.
     pub fn space(&self) -> &ActionSpace {
-        &self.space
+        &self.task.space
     }
 
     /// Updates so far, skipped ones included.
@@ -163,51 +136,31 @@ impl Learner {
 impl Learner {
     /// Both heads' estimates of the logged actions.
     pub fn estimates(&self) -> [&[f32]; 2] {
-        self.scratch.pass.estimates()
+        self.critic.estimates()
     }
 
     /// What they should have been.
     pub fn targets(&self) -> &[f32] {
-        &self.scratch.targets
+        self.critic.targets()
     }
 
     /// Both target heads' estimates of the smoothed next actions.
     pub fn target_estimates(&self) -> [&[f32]; 2] {
-        self.scratch.target_pass.estimates()
+        self.critic.target_estimates()
     }
 
     /// The smoothed next actions as the critic saw them.
     pub fn next_actions(&self) -> &[f32] {
-        &self.scratch.next_action
+        self.critic.next_actions()
     }
 
     /// The critic's gradient before it was shortened.
     pub fn critic_gradient(&self) -> &CriticNumbers {
-        &self.scratch.critic_gradient
+        self.critic.gradient()
     }
 
     /// The actor's gradient before it was shortened, in the order of its weights.
     pub fn actor_gradient(&self) -> &[f32] {
-        &self.scratch.actor_gradient
-    }
-}
-
-impl Scratch {
-    fn new(actor: &Mlp, critic: &TwinCritic) -> Self {
-        Self {
-            actor: Activations::default(),
-            said: Vec::new(),
-            next_action: Vec::new(),
-            action: Vec::new(),
-            targets: Vec::new(),
-            target_pass: CriticPass::default(),
-            pass: CriticPass::default(),
-            actor_pass: CriticPass::default(),
-            estimates: [Vec::new(), Vec::new()],
-            critic_gradient: critic.numbers(),
-            action_gradient: Vec::new(),
-            actor_gradient: vec![0.0; actor.values().len()],
-            feature_gradient: Vec::new(),
-        }
+        self.actor.gradient()
     }
 }

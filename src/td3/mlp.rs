@@ -37,6 +37,15 @@ pub struct NamedTensor<'a> {
     pub values: &'a [f32],
 }
 
+/// Where the way back writes the gradients that are wanted.
+#[derive(Debug, Default)]
+pub struct Gradients<'a> {
+    /// Of all weights, in the order of [`Mlp::values`].
+    pub weights: Option<&'a mut [f32]>,
+    /// Of some columns of the input, row by row.
+    pub inputs: Option<(Range<usize>, &'a mut [f32])>,
+}
+
 /// One layer's numbers.
 struct Layer<'a> {
     weight: Matrix<'a>,
@@ -69,6 +78,11 @@ impl Mlp {
     /// All numbers, to be changed.
     pub fn values_mut(&mut self) -> &mut [f32] {
         &mut self.values
+    }
+
+    /// All numbers alone.
+    pub fn into_values(self) -> Vec<f32> {
+        self.values
     }
 
     /// Number of outputs of the last layer.
@@ -150,8 +164,7 @@ impl Mlp {
         Ok(())
     }
 
-    /// From the gradient of the outputs of the last [`forward`](Self::forward) to that of the weights (written over
-    /// `weights`, in the order of [`values`](Self::values)) and of some columns of the input (written over, row by row).
+    /// From the gradient of the outputs of the last [`forward`](Self::forward) to those that are `wanted`.
     ///
     /// # Errors
     /// When a length is not that of the forward pass.
@@ -160,9 +173,9 @@ impl Mlp {
         input: &[f32],
         activations: &mut Activations,
         outputs: &[f32],
-        mut weights: Option<&mut [f32]>,
-        inputs: Option<(Range<usize>, &mut [f32])>,
+        wanted: Gradients<'_>,
     ) -> Result<()> {
+        let Gradients { mut weights, mut inputs } = wanted;
         let Activations { batch, layers: computed, deltas: [delta, next] } = activations;
         let batch = *batch;
         let layers = self.layers()?;
@@ -171,7 +184,6 @@ impl Mlp {
         }
         delta.clear();
         delta.extend_from_slice(outputs);
-        let mut wanted = inputs;
         let mut end = self.values.len();
         for (index, layer) in layers.iter().enumerate().rev() {
             let below = index.checked_sub(1).and_then(|below| computed.get(below));
@@ -200,7 +212,7 @@ impl Mlp {
                     std::mem::swap(delta, next);
                 }
                 None => {
-                    let Some((columns, gradient)) = wanted.take() else { break };
+                    let Some((columns, gradient)) = inputs.take() else { break };
                     let width = columns.len();
                     let gradient = MatrixMut::new(gradient, batch, width, width)?;
                     multiply(gradient, false, upstream, layer.weight.columns(columns)?)?;
@@ -272,7 +284,8 @@ mod tests {
         mlp.forward(&input, BATCH, &mut activations).unwrap();
         let mut weights = vec![9.0; mlp.values().len()];
         let mut inputs = vec![9.0; BATCH * 2];
-        mlp.backward(&input, &mut activations, &outputs, Some(&mut weights), Some((2..4, &mut inputs))).unwrap();
+        let wanted = Gradients { weights: Some(&mut weights), inputs: Some((2..4, &mut inputs)) };
+        mlp.backward(&input, &mut activations, &outputs, wanted).unwrap();
 
         let step = 1e-3;
         let mut largest = 0.0_f32;

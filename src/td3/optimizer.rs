@@ -13,6 +13,36 @@ pub struct Moments {
     pub second: Vec<f32>,
 }
 
+/// Adam's averages for the weights of a network, and how often they were stepped.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Optimizer<M> {
+    steps: u64,
+    moments: M,
+}
+
+impl<M> Optimizer<M> {
+    /// Goes on behind `steps` steps that gave these averages: 0 steps and zeros are a fresh start.
+    pub fn after(steps: u64, moments: M) -> Self {
+        Self { steps, moments }
+    }
+
+    /// Steps so far.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The averages.
+    pub fn moments(&self) -> &M {
+        &self.moments
+    }
+
+    /// Counts the next step, at a learning rate, the gradient times `clip`. Its sizes, and the averages it has to update.
+    pub fn next_step(&mut self, learning_rate: f64, clip: f32) -> (AdamStep, &mut M) {
+        self.steps += 1;
+        (AdamStep::new(learning_rate, self.steps, clip), &mut self.moments)
+    }
+}
+
 /// The sizes of a step, which depend on how many were taken before.
 #[derive(Debug, Clone, Copy)]
 pub struct AdamStep {
@@ -30,8 +60,13 @@ impl AdamStep {
 
     /// Moves the weights against their gradient.
     pub fn apply(self, weights: &mut [f32], gradient: &[f32], moments: &mut Moments) {
+        self.apply_with(weights, gradient, &mut moments.first, &mut moments.second);
+    }
+
+    /// As [`apply`](Self::apply), with the averages of the gradient and of its square side by side.
+    pub fn apply_with(self, weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32]) {
         let (taken, kept, added) = ((1.0 - BETA.0) as f32, BETA.1 as f32, (1.0 - BETA.1) as f32);
-        let averages = moments.first.iter_mut().zip(&mut moments.second);
+        let averages = first.iter_mut().zip(second);
         for ((weight, gradient), (first, second)) in weights.iter_mut().zip(gradient).zip(averages) {
             let gradient = gradient * self.clip;
             *first += (gradient - *first) * taken;

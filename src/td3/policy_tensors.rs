@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::heads::{HeadTraining, LearningHeads};
+use super::heads::LearningHeads;
 use super::{ActorChange, ActorOn, LogSummary, Mlp, TrainError, Training};
 use planner_tuner_core::planner::{ParameterSpec, PlannerSpec};
 use planner_tuner_model::checkpoint::{PolicyOrigin, PolicySet, StateDict};
@@ -94,12 +94,12 @@ pub fn trained_policy(
 /// # Errors
 /// [`TrainError::Tensor`]; when an observation cannot be seen.
 pub fn changes_of(training: &mut Training) -> Result<Changes, TrainError> {
-    let Training { learner, start, sampler, heads, .. } = training;
-    let logged = sampler.buffer().features();
+    let seen = training.old_and_new_features()?;
+    let learner = training.learner();
+    let logged = training.sampler().buffer().features();
     let width = learner.actor().inputs().max(1);
-    let seen = heads.as_mut().map(HeadTraining::old_and_new).transpose()?;
     let (old, new) = seen.as_ref().map_or((logged, logged), |[old, new]| (old, new));
-    let old = ActorOn { actor: start, features: old };
+    let old = ActorOn { actor: training.start_actor(), features: old };
     let new = ActorOn { actor: learner.actor(), features: new };
     Ok(Changes { steps: old.features.len() / width, parameters: super::compare_actors(learner.space(), old, new)? })
 }

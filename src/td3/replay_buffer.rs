@@ -219,9 +219,8 @@ impl ReplayBuffer {
         &self.features
     }
 
-    /// Adds the window from a slot to a batch, its rewards times `reward_scale`; nothing where there is no window.
-    pub fn add_window(&self, slot: usize, n: usize, gamma: f64, reward_scale: f32, batch: &mut Batch) {
-        let Some(window) = self.window(slot, n, gamma) else { return };
+    /// Adds the [`window`](Self::window) from a slot to a batch, its rewards times `reward_scale`.
+    pub fn add_window(&self, slot: usize, window: &Window, reward_scale: f32, batch: &mut Batch) {
         let width = self.space.len();
         batch.size += 1;
         batch.state.extend_from_slice(row(&self.features, slot, self.feature));

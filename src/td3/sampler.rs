@@ -8,11 +8,11 @@ pub struct Sampler {
     buffer: ReplayBuffer,
     starts: Vec<usize>,
     /// Most steps of a window.
-    pub n_step: usize,
+    n_step: usize,
     /// Worth of a reward one step later.
-    pub gamma: f64,
+    gamma: f64,
     /// What rewards are multiplied by.
-    pub reward_scale: f32,
+    reward_scale: f32,
 }
 
 impl Sampler {
@@ -38,12 +38,19 @@ impl Sampler {
         self.starts.len()
     }
 
+    /// Most steps of a window.
+    pub fn n_step(&self) -> usize {
+        self.n_step
+    }
+
     /// Fills `batch` with `size` windows.
     pub fn draw(&self, size: usize, random: &mut Random, batch: &mut Batch) {
         batch.clear();
         for _ in 0..size {
             let Some(slot) = self.starts.get(random.below(self.starts.len())) else { return };
-            self.buffer.add_window(*slot, self.n_step, self.gamma, self.reward_scale, batch);
+            if let Some(window) = self.buffer.window(*slot, self.n_step, self.gamma) {
+                self.buffer.add_window(*slot, &window, self.reward_scale, batch);
+            }
         }
     }
 }

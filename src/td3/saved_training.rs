@@ -6,10 +6,10 @@ use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::heads::{HeadTraining, HeadsOrigin};
-use super::training::{Progress, mode};
+use super::training::mode;
 use super::{
-    ActionSpace, CriticMoments, CriticNumbers, Learner, Mlp, Moments, NamedTensor, Optimizer, ReplayBuffer,
-    TrainConfig, TrainError, Training, TwinCritic,
+    ActionSpace, CriticMoments, Learner, Mlp, Moments, NamedTensor, Optimizer, Progress, ReplayBuffer, TrainConfig,
+    TrainError, Training, TwinCritic,
 };
 use planner_tuner_model::checkpoint::{CheckpointError, FileSet, SetFile, StateDict, TensorTable};
 
@@ -51,20 +51,20 @@ impl Training {
     /// # Errors
     /// [`TrainError::Checkpoint`] when it cannot be written; what was saved before is then still there.
     pub fn save(&self, folder: &Path, logs: &str) -> Result<(), TrainError> {
-        let learner = &self.learner;
+        let learner = self.learner();
         let rest = Rest {
             format: FORMAT.to_owned(),
             step: self.iteration(),
-            adam_steps: [learner.actor_optimizer.steps, learner.critic_optimizer.steps],
+            adam_steps: [learner.actor_optimizer().steps(), learner.critic_optimizer().steps()],
             logs: logs.to_owned(),
-            config: self.config.clone(),
-            progress: self.progress.clone(),
-            heads: self.heads.as_ref().map(|heads| heads.origin().clone()),
+            config: self.config().clone(),
+            progress: self.progress().clone(),
+            heads: self.head_training().map(|heads| heads.origin().clone()),
         };
         let set = FileSet::new(folder, PREFIX);
         let json = serde_json::to_vec_pretty(&rest)
             .map_err(|error| CheckpointError::malformed(set.path(REST), error.to_string()))?;
-        let tensors = StateDict::new(tensors(learner, &self.start, self.heads.as_ref())?)?.to_safetensors()?;
+        let tensors = StateDict::new(tensors(learner, self.start_actor(), self.head_training())?)?.to_safetensors()?;
         let files = [SetFile { suffix: TENSORS, bytes: &tensors }, SetFile { suffix: REST, bytes: &json }];
         Ok(set.save(&files, &[TENSORS, REST])?)
     }
@@ -122,7 +122,6 @@ impl SavedTraining {
         self,
         config: TrainConfig,
         space: ActionSpace,
-        feature: usize,
         buffer: ReplayBuffer,
         mut heads: Option<HeadTraining>,
     ) -> Result<Training, TrainError> {
@@ -137,26 +136,21 @@ impl SavedTraining {
             }
             heads.restore(|group, name, shape| self.values(&format!("{group}.{name}"), shape))?;
         }
-        let actions = space.len();
+        let (feature, actions) = (buffer.feature_length(), space.len());
         let sizes = [feature, actions];
         let read = |prefix: &str, name: &str, shape: &[usize]| self.values(&format!("{prefix}.{name}"), shape);
         let actor = |prefix: &str| Mlp::load(&sizes, "fc", |name, shape| read(prefix, name, shape));
         let critic = |prefix: &str| TwinCritic::load(feature, actions, |name, shape| read(prefix, name, shape));
         let (actors, critics) =
             ([actor("actor")?, actor("actor_target")?], [critic("critic")?, critic("critic_target")?]);
-        let mut learner = Learner::from_networks(config.learner(), space, actors, critics);
         let [actor_steps, critic_steps] = self.rest.adam_steps;
-        let [first, second] = [actor("actor_adam.first")?, actor("actor_adam.second")?];
-        let moments =
-            |first: &Mlp, second: &Mlp| Moments { first: first.values().to_vec(), second: second.values().to_vec() };
-        learner.actor_optimizer = Optimizer { steps: actor_steps, moments: moments(&first, &second) };
-        let [first, second] = [critic("critic_adam.first")?, critic("critic_adam.second")?];
-        let [q1, q2] = &first.heads;
-        let [r1, r2] = &second.heads;
-        let of_heads = [moments(q1, r1), moments(q2, r2)];
-        let moments = CriticMoments { encoder: moments(&first.encoder, &second.encoder), heads: of_heads };
-        learner.critic_optimizer = Optimizer { steps: critic_steps, moments };
-        learner.iteration = self.rest.step;
+        let [first, second] = [actor("actor_adam.first")?, actor("actor_adam.second")?].map(Mlp::into_values);
+        let of_actor = Optimizer::after(actor_steps, Moments { first, second });
+        let [first, second] =
+            [critic("critic_adam.first")?, critic("critic_adam.second")?].map(TwinCritic::into_numbers);
+        let of_critic = Optimizer::after(critic_steps, CriticMoments::new(first, second));
+        let learner =
+            Learner::from_networks(config.learner(), space, actors, critics).after(self.rest.step, of_actor, of_critic);
         let start = actor("start")?;
         let training = Training::go_on(config, learner, start, self.rest.progress.clone(), buffer)?;
         Ok(training.with_heads(heads))
@@ -174,24 +168,18 @@ impl SavedTraining {
 
 /// All numbers of a learner and its heads under names that say what they are.
 fn tensors(learner: &Learner, start: &Mlp, heads: Option<&HeadTraining>) -> Result<Vec<(String, Tensor)>, TrainError> {
-    let (actor, critic) = (&learner.actor, &learner.critic);
-    let CriticMoments { encoder, heads: [q1, q2] } = &learner.critic_optimizer.moments;
-    let numbers = |of: fn(&Moments) -> &Vec<f32>| CriticNumbers {
-        encoder: of(encoder).clone(),
-        heads: [of(q1).clone(), of(q2).clone()],
-    };
-    let (first, second) = (numbers(|moments| &moments.first), numbers(|moments| &moments.second));
-    let moments = &learner.actor_optimizer.moments;
+    let (actor, critic) = (learner.actor(), learner.critic());
+    let (of_actor, of_critic) = (learner.actor_optimizer().moments(), learner.critic_optimizer().moments());
     let groups: [(&str, Vec<NamedTensor<'_>>); 9] = [
         ("start", start.named("fc")),
         ("actor", actor.named("fc")),
-        ("actor_target", learner.actor_target.named("fc")),
+        ("actor_target", learner.actor_target().named("fc")),
         ("critic", critic.named()),
-        ("critic_target", learner.critic_target.named()),
-        ("actor_adam.first", actor.split(&moments.first, "fc")),
-        ("actor_adam.second", actor.split(&moments.second, "fc")),
-        ("critic_adam.first", critic.split(&first)),
-        ("critic_adam.second", critic.split(&second)),
+        ("critic_target", learner.critic_target().named()),
+        ("actor_adam.first", actor.split(&of_actor.first, "fc")),
+        ("actor_adam.second", actor.split(&of_actor.second, "fc")),
+        ("critic_adam.first", critic.split(of_critic.first())),
+        ("critic_adam.second", critic.split(of_critic.second())),
     ];
     let mut all = Vec::new();
     for (group, tensors) in groups.into_iter().chain(heads.into_iter().flat_map(HeadTraining::state)) {

@@ -1,11 +1,9 @@
 //! Update after update, with what has to be remembered in between.
 
-use serde::{Deserialize, Serialize};
-
-use super::curves::{Averages, CurvePoint};
+use super::curves::CurvePoint;
 use super::heads::{HeadTraining, LearningHeads};
 use super::{
-    ActionSpace, Automatic, Batch, Learner, Mlp, Random, ReplayBuffer, RewardScale, Sampler, Skipped, TrainConfig,
+    ActionSpace, Automatic, Batch, Learner, Mlp, Progress, Random, ReplayBuffer, RewardScale, Sampler, TrainConfig,
     TrainError, exploration_noise,
 };
 
@@ -18,28 +16,15 @@ const MOST_SKIPPED: u32 = 10;
 /// A training of the actor's `fc` on logged features, or of `fc` and the heads on what was seen.
 #[derive(Debug)]
 pub struct Training {
-    pub(super) config: TrainConfig,
-    pub(super) learner: Learner,
+    config: TrainConfig,
+    learner: Learner,
     /// The actor that the training began with.
-    pub(super) start: Mlp,
-    pub(super) progress: Progress,
-    pub(super) sampler: Sampler,
+    start: Mlp,
+    progress: Progress,
+    sampler: Sampler,
     batch: Batch,
     noise: Vec<f32>,
-    pub(super) heads: Option<HeadTraining>,
-}
-
-/// What a training remembers besides its networks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    pub(super) random: Random,
-    /// What all rewards are multiplied by.
-    pub(super) reward_scale: f32,
-    /// Updates left out since the start.
-    pub(super) skipped: u64,
-    /// Left out in a row: of the critic, of the actor.
-    pub(super) skipped_in_a_row: [u32; 2],
-    pub(super) averages: Averages,
+    heads: Option<HeadTraining>,
 }
 
 /// What learns, as the option `--train` calls it.
@@ -65,8 +50,7 @@ impl Training {
             RewardScale::Named(Automatic::Auto) => buffer.reward_deviation().map_or(1.0, |std| (1.0 / std) as f32),
         };
         let learner = Learner::new(config.learner(), space, actor.clone(), &mut random);
-        let averages = Averages::default();
-        let progress = Progress { random, reward_scale, skipped: 0, skipped_in_a_row: [0; 2], averages };
+        let progress = Progress::new(random, reward_scale);
         Self::go_on(config, learner, actor, progress, buffer)
     }
 
@@ -81,7 +65,7 @@ impl Training {
         progress: Progress,
         buffer: ReplayBuffer,
     ) -> Result<Self, TrainError> {
-        let sampler = Sampler::new(buffer, config.n_step, config.gamma, progress.reward_scale)?;
+        let sampler = Sampler::new(buffer, config.n_step, config.gamma, progress.reward_scale())?;
         Ok(Self { config, learner, start, progress, sampler, batch: Batch::default(), noise: Vec::new(), heads: None })
     }
 
@@ -96,7 +80,7 @@ impl Training {
     /// # Errors
     /// [`TrainError::Diverged`] when ten in a row gave no numbers, [`TrainError::Tensor`].
     pub fn step(&mut self) -> Result<Option<CurvePoint>, TrainError> {
-        let Progress { random, skipped, skipped_in_a_row, averages, .. } = &mut self.progress;
+        let random = self.progress.random();
         self.sampler.draw(self.config.batch_size, random, &mut self.batch);
         self.noise.clear();
         self.noise.extend((0..self.batch.action.len()).map(|_| random.normal()));
@@ -107,17 +91,8 @@ impl Training {
                 self.learner.update_with(&self.batch, &self.noise, heads)?
             }
         };
-        averages.add(&update);
+        let in_a_row = self.progress.count(&update);
         let iteration = self.learner.iteration();
-
-        // The actor's turn comes less often: its count stands still in between.
-        let [critic, actor] = skipped_in_a_row;
-        *critic = if update.skipped == Some(Skipped::Critic) { *critic + 1 } else { 0 };
-        if update.actor.is_some() {
-            *actor = if update.skipped == Some(Skipped::Actor) { *actor + 1 } else { 0 };
-        }
-        *skipped += u64::from(update.skipped.is_some());
-        let in_a_row = *critic.max(actor);
         if let Some(whose) = update.skipped {
             log::warn!("update {iteration} is skipped: the {whose} has a loss or gradient that is not finite");
         }
@@ -131,14 +106,14 @@ impl Training {
     /// The point of the updates behind the last one, where there are any: what a training ends with that stops between two
     /// points. Going on is not changed by it, these updates are in the next regular point, too.
     pub fn pending_point(&self) -> Option<CurvePoint> {
-        let mut averages = self.progress.averages.clone();
+        let mut averages = self.progress.averages().clone();
         let (step, noise) = (self.iteration(), self.exploration_noise());
         (averages.updates() > 0).then(|| averages.take(step, noise, self.learner.space().len()))
     }
 
     fn take_point(&mut self) -> CurvePoint {
         let (step, noise) = (self.learner.iteration(), self.exploration_noise());
-        self.progress.averages.take(step, noise, self.learner.space().len())
+        self.progress.take_point(step, noise, self.learner.space().len())
     }
 
     /// The settings.
@@ -154,6 +129,24 @@ impl Training {
     /// The heads, where they learn.
     pub fn heads(&self) -> Option<&LearningHeads> {
         self.heads.as_ref().map(HeadTraining::heads)
+    }
+
+    /// The heads with their optimiser, where they learn.
+    pub(super) fn head_training(&self) -> Option<&HeadTraining> {
+        self.heads.as_ref()
+    }
+
+    /// What it remembers besides its networks.
+    pub(super) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Features of evenly spread steps under the heads of the start and those of now, where heads learn.
+    ///
+    /// # Errors
+    /// When an observation cannot be seen.
+    pub(super) fn old_and_new_features(&mut self) -> Result<Option<[Vec<f32>; 2]>, TrainError> {
+        self.heads.as_mut().map(HeadTraining::old_and_new).transpose()
     }
 
     /// What learns, as the option `--train` calls it.
@@ -178,12 +171,12 @@ impl Training {
 
     /// Updates that were left out because their numbers were none.
     pub fn skipped(&self) -> u64 {
-        self.progress.skipped
+        self.progress.skipped()
     }
 
     /// What rewards are multiplied by, for the whole training.
     pub fn reward_scale(&self) -> f32 {
-        self.progress.reward_scale
+        self.progress.reward_scale()
     }
 
     /// The noise that the current policy is to be driven with.

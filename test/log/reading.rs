@@ -259,7 +259,7 @@ fn what_no_reader_would_take_is_not_written() {
         let mut bad = step(0, Ending::Continues);
         change(&mut bad);
         match log.write(&bad, &frame(0)).unwrap_err() {
-            TransitionError::Step { refusal, .. } => refusal,
+            TransitionError::Step { fault, .. } => fault.refusal(),
             other => panic!("{other}"),
         }
     };

@@ -299,7 +299,7 @@ impl ToyHeads {
         config: TrainConfig,
         heads: Option<HeadTraining>,
     ) -> Result<Training, TrainError> {
-        saved.resume(config, self.toy.space(), self.world.sizes.feature, self.read().0, heads)
+        saved.resume(config, self.toy.space(), self.read().0, heads)
     }
 
     /// The tensors of a policy in the state of a training.

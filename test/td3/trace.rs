@@ -256,13 +256,14 @@ mod n_step_returns {
                 let times = numbers(case, "slot_time");
                 for slot in 0..buffer.len() {
                     let mut batch = Batch::default();
-                    buffer.add_window(slot, n, gamma, 1.0, &mut batch);
                     let place = format!("{name}, {key}, slot {slot}");
+                    let window = buffer.window(slot, n, gamma);
                     if own == OwnNext::Missing && expected["valid"][slot] == 0 {
-                        assert_eq!((batch.size, buffer.window(slot, n, gamma)), (0, None), "{place}");
+                        assert_eq!(window, None, "{place}");
                         continue;
                     }
-                    let window = buffer.window(slot, n, gamma).unwrap();
+                    let window = window.unwrap();
+                    buffer.add_window(slot, &window, 1.0, &mut batch);
                     assert_eq!((batch.size, window.steps as f64), (1, steps[slot]), "{place}");
                     assert_eq!(f64::from(batch.not_done[0]), not_done[slot], "{place}");
                     assert_eq!(batch.state, [times[slot] as f32], "{place}");

@@ -70,7 +70,7 @@ fn an_interrupted_training_goes_on_to_the_last_bit() {
         part.save(folder.path(), "logs").unwrap();
         let saved = SavedTraining::open(folder.path()).unwrap();
         assert_eq!((saved.step(), saved.logs()), (stop as u64, "logs"));
-        part = saved.resume(quick(), toy.space(), 8, toy.buffer(10, 3), None).unwrap();
+        part = saved.resume(quick(), toy.space(), toy.buffer(10, 3), None).unwrap();
     }
     assert_eq!(points, expected);
     let all = |training: &Training| {
@@ -238,7 +238,7 @@ fn an_episode_without_an_end_counts_up_to_its_last_known_observation() {
     assert_eq!(buffer.window(0, 8, 0.9).unwrap().steps, 2);
     assert_eq!(buffer.window(2, 8, 0.9), None);
     let mut batch = Batch::default();
-    buffer.add_window(0, 8, 0.9, 2.0, &mut batch);
+    buffer.add_window(0, &buffer.window(0, 8, 0.9).unwrap(), 2.0, &mut batch);
     assert_eq!(batch.next_state, steps[2].feature.values());
     assert_eq!((batch.not_done[0], batch.discount[0]), (1.0, 0.81));
     let sum = 2.0 * (f64::from(steps[0].reward) + 0.9 * f64::from(steps[1].reward));

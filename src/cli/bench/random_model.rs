@@ -25,7 +25,7 @@ const FRAME: (u32, u32) = (600, 400);
 
 /// The model.
 pub struct RandomModel {
-    pub(super) shape: String,
+    shape: String,
     model: VisionLanguageModel,
     processor: ImageProcessor,
 }
@@ -33,20 +33,25 @@ pub struct RandomModel {
 /// Frames of one size.
 pub struct Measured {
     /// Tokens in the sequence.
-    pub(super) sequence: usize,
-    pub(super) image_tokens: usize,
-    pub(super) rows: [Row; 4],
+    pub(crate) sequence: usize,
+    pub(crate) image_tokens: usize,
+    pub(crate) rows: [Row; 4],
     /// Of the rows.
-    pub(super) operations: [Option<f64>; 4],
+    pub(crate) operations: [Option<f64>; 4],
     /// Operations a second of a large f32 product, between the frames: the median.
-    pub(super) peak: f64,
+    pub(crate) peak: f64,
     /// Median of a frame with the prefix remembered, ms.
-    pub(super) frame_ms: f64,
+    pub(crate) frame_ms: f64,
     /// Median over the frames of time by what the frame's arithmetic takes at the peak measured before and after it.
-    pub(super) times_its_arithmetic: f64,
+    pub(crate) times_its_arithmetic: f64,
 }
 
 impl RandomModel {
+    /// What the shape is called.
+    pub(super) fn shape(&self) -> &str {
+        &self.shape
+    }
+
     /// Builds the model of a shape: a built-in one, or that of a config.json.
     pub fn build(shape: &str, args: &ModelArgs) -> anyhow::Result<Self> {
         let config = match operations::built_in(shape) {

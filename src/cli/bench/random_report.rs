@@ -20,7 +20,7 @@ impl Measured {
 impl RandomModel {
     /// For people.
     pub fn table(&self, measured: &Measured, growth: &[Measured]) -> String {
-        let (shape, peak) = (&self.shape, measured.peak);
+        let (shape, peak) = (self.shape(), measured.peak);
         let sequence = measured.sequence;
         let vectors = Vectors::in_use().set();
         let mut text = format!(
@@ -103,7 +103,7 @@ impl RandomModel {
             ideal: operations.map(|operations| operations / measured.peak * 1e3),
         };
         StageChart {
-            title: format!("A frame of the shape {}", self.shape),
+            title: format!("A frame of the shape {}", self.shape()),
             subtitle: format!(
                 "random weights, {} tokens, f32 products at most {:.0} GF/s",
                 measured.sequence,

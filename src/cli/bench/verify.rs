@@ -63,12 +63,11 @@ pub(super) fn verify(args: &BenchArgs) -> anyhow::Result<(String, bool)> {
         .map(|form| verify_form(args, form, &frame).with_context(|| format!("{} on {device}", form.name)))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let gpu = GpuFacts::of(&device.open()?);
-    let passed = kernels.passed() && verified.iter().all(Verified::passed);
     let text = match args.json {
-        true => as_json(args, device, gpu.as_ref(), kernels, &verified, passed),
-        false => report(args, device, gpu.as_ref(), kernels, &verified),
+        true => as_json(args, gpu.as_ref(), kernels, &verified),
+        false => report(args, gpu.as_ref(), kernels, &verified),
     };
-    Ok((text, passed))
+    Ok((text, all_passed(kernels, &verified)))
 }
 
 impl Verified {
@@ -128,17 +127,16 @@ fn see(tuner: &mut Tuner, frame: &Frame) -> anyhow::Result<Seen> {
     Ok(Seen { feature: decision.extracted.feature.values().to_vec(), times: decision.times })
 }
 
+fn all_passed(kernels: DeviceTrial, verified: &[Verified]) -> bool {
+    kernels.passed() && verified.iter().all(Verified::passed)
+}
+
 fn verdict(passed: bool) -> &'static str {
     if passed { "ok" } else { "TOO FAR" }
 }
 
-fn report(
-    args: &BenchArgs,
-    device: DeviceChoice,
-    gpu: Option<&GpuFacts>,
-    kernels: DeviceTrial,
-    verified: &[Verified],
-) -> String {
+fn report(args: &BenchArgs, gpu: Option<&GpuFacts>, kernels: DeviceTrial, verified: &[Verified]) -> String {
+    let device = args.model.compute.device;
     let mut text = match gpu {
         Some(GpuFacts { name, compute_capability: (major, minor), total_bytes, .. }) => {
             format!("{device}: {name}, compute capability {major}.{minor}, {} MiB\n", total_bytes >> 20)
@@ -164,14 +162,7 @@ fn report(
     text
 }
 
-fn as_json(
-    args: &BenchArgs,
-    device: DeviceChoice,
-    gpu: Option<&GpuFacts>,
-    kernels: DeviceTrial,
-    verified: &[Verified],
-    passed: bool,
-) -> String {
+fn as_json(args: &BenchArgs, gpu: Option<&GpuFacts>, kernels: DeviceTrial, verified: &[Verified]) -> String {
     let stage = |row: &Row| {
         let [min, median, p99] = row.milliseconds();
         (row.name.to_owned(), json!({ "min_ms": min, "median_ms": median, "p99_ms": p99 }))
@@ -194,14 +185,14 @@ fn as_json(
         })
     });
     let object = json!({
-        "device": device.to_string(),
+        "device": args.model.compute.device.to_string(),
         "gpu": gpu,
         "runs": args.runs,
         "nf4_to_bf16": { "values": kernels.nf4_values, "differing": kernels.nf4_differing },
         "attention": { "difference": kernels.attention_difference, "bar": DeviceTrial::ATTENTION_BAR },
         "attention_bf16": { "difference": kernels.bf16_attention_difference, "bar": DeviceTrial::BF16_BAR },
         "forms": forms.collect::<Vec<_>>(),
-        "passed": passed,
+        "passed": all_passed(kernels, verified),
     });
     object.to_string() + "\n"
 }

@@ -17,13 +17,13 @@ pub(super) enum Verdict {
 /// One line of the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
-    pub(super) verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// What was looked at; stable, for programs.
-    pub(super) check: &'static str,
-    pub(super) found: String,
+    pub(crate) check: &'static str,
+    pub(crate) found: String,
     /// What to do, unless all is well.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) remedy: Option<String>,
+    pub(crate) remedy: Option<String>,
 }
 
 impl Finding {

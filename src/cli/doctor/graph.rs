@@ -37,12 +37,32 @@ pub(super) fn check(planner: &str, mapping: &str, ros_args: &[String]) -> Vec<Fi
     match survey(node, planner, mapping, ros_args) {
         Ok(report) => judge(&report),
         Err(problem) => {
-            vec![Finding::error(GRAPH, problem, format!("correct the arguments after --; {NODE} says the same"))]
+            vec![Finding::error(
+                GRAPH,
+                problem.to_string(),
+                format!("correct the arguments after --; {NODE} says the same"),
+            )]
         }
     }
 }
 
-fn survey(node: PathBuf, planner: &str, mapping: &str, ros_args: &[String]) -> Result<GraphReport, String> {
+/// Why the node tells nothing of the graph.
+#[derive(Debug, thiserror::Error)]
+enum SurveyError {
+    #[error("{NODE} does not start: {0}")]
+    Start(std::io::Error),
+    #[error(transparent)]
+    Wait(std::io::Error),
+    #[error("{NODE} --survey has not ended after {} s", PATIENCE.as_secs())]
+    TooLong,
+    /// With the last thing that it said.
+    #[error("{}", .0.as_deref().unwrap_or("it exited without output"))]
+    Refused(Option<String>),
+    #[error("{NODE} is of another version: {0}")]
+    Version(serde_json::Error),
+}
+
+fn survey(node: PathBuf, planner: &str, mapping: &str, ros_args: &[String]) -> Result<GraphReport, SurveyError> {
     let defaults = Settings::default();
     let mut command = Command::new(node);
     command.args(["--survey", "--ros-args"]);
@@ -54,15 +74,15 @@ fn survey(node: PathBuf, planner: &str, mapping: &str, ros_args: &[String]) -> R
     }
     command.args(ros_args.iter().filter(|argument| *argument != "--ros-args"));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| format!("{NODE} does not start: {error}"))?;
+    let mut child = command.spawn().map_err(SurveyError::Start)?;
     let deadline = Instant::now() + PATIENCE;
     // What it writes fits into the pipes.
     let status = loop {
-        match child.try_wait().map_err(|error| error.to_string())? {
+        match child.try_wait().map_err(SurveyError::Wait)? {
             Some(status) => break status,
             None if Instant::now() >= deadline => {
-                child.kill().and_then(|()| child.wait()).map_err(|error| error.to_string())?;
-                return Err(format!("{NODE} --survey has not ended after {} s", PATIENCE.as_secs()));
+                child.kill().and_then(|()| child.wait()).map_err(SurveyError::Wait)?;
+                return Err(SurveyError::TooLong);
             }
             None => std::thread::sleep(Duration::from_millis(50)),
         }
@@ -71,10 +91,10 @@ fn survey(node: PathBuf, planner: &str, mapping: &str, ros_args: &[String]) -> R
     child.stdout.take().map(|mut pipe| pipe.read_to_string(&mut report));
     child.stderr.take().map(|mut pipe| pipe.read_to_string(&mut talk));
     if !status.success() {
-        return Err(talk.lines().last().unwrap_or("it exited without output").to_owned());
+        return Err(SurveyError::Refused(talk.lines().last().map(str::to_owned)));
     }
     let report = report.lines().last().unwrap_or_default();
-    serde_json::from_str(report).map_err(|error| format!("{NODE} is of another version: {error}"))
+    serde_json::from_str(report).map_err(SurveyError::Version)
 }
 
 fn judge(report: &GraphReport) -> Vec<Finding> {

@@ -80,7 +80,7 @@ impl Run {
                 if saved.logs() != logs.digest {
                     log::warn!("the logs are not those that this training learned from so far; it goes on with these");
                 }
-                saved.resume(config, space, actor.inputs(), buffer, heads)?
+                saved.resume(config, space, buffer, heads)?
             }
             None => Training::start(config, space, actor, buffer, args.seed)?.with_heads(heads),
         };
@@ -115,7 +115,7 @@ impl Run {
             self.logs.steps,
             self.logs.episodes,
             sampler.windows(),
-            sampler.n_step,
+            sampler.n_step(),
             self.training.reward_scale(),
             self.training.mode(),
         )

@@ -2,8 +2,7 @@
 
 /// An array to be written, row-major.
 pub(super) struct Array {
-    /// Its name in the archive.
-    pub(super) name: &'static str,
+    name: &'static str,
     element: &'static str,
     /// Values in a row; `None` for one dimension.
     columns: Option<usize>,
@@ -46,6 +45,11 @@ impl Array {
     pub(super) fn bools(name: &'static str, values: impl ExactSizeIterator<Item = bool>) -> Self {
         let rows = values.len();
         Self { name, element: "|b1", columns: None, rows, bytes: values.map(u8::from).collect() }
+    }
+
+    /// Its name in the archive.
+    pub(super) fn name(&self) -> &'static str {
+        self.name
     }
 
     /// The array as a `.npy` file.

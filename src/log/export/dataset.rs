@@ -151,7 +151,7 @@ impl DatasetExport {
         let mut archive = ZipWriter::new(file);
         let archive_error = |source| ExportError::Archive { path: path.clone(), source };
         for array in arrays(trajectory, &log.session) {
-            archive.start_file(format!("{}.npy", array.name), SimpleFileOptions::default()).map_err(archive_error)?;
+            archive.start_file(format!("{}.npy", array.name()), SimpleFileOptions::default()).map_err(archive_error)?;
             archive.write_all(&array.to_npy()).map_err(io(&path))?;
         }
         archive.finish().map_err(archive_error)?.sync_all().map_err(io(&path))?;

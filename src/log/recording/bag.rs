@@ -75,23 +75,23 @@ impl Bag {
 
     fn read(&mut self, image: MessagePlace) -> Result<Observation, Skipped> {
         let topic = &self.image_topic.name;
-        let log_time = image.log_time;
-        let unreadable = |problem: String| {
+        let log_time = image.log_time();
+        let unreadable = |problem: &dyn std::fmt::Display| {
             let message = format!("{topic}: the image cannot be read: {problem}");
             Skipped::new(SkipReason::UnreadableMessage, Some(log_time), message)
         };
-        let payload = self.files.payload(image).map_err(unreadable)?;
+        let payload = self.files.payload(image).map_err(|error| unreadable(&error))?;
         let message = match self.image_topic.kind() {
             Some(TopicKind::CompressedImage) => ImageMessage::compressed(&payload),
             _ => ImageMessage::raw(&payload),
         };
-        let message = message.map_err(|error| unreadable(error.to_string()))?;
-        let warns_of_zero = message.stamp.is_none() && self.stamps == StampSource::Header;
+        let message = message.map_err(|error| unreadable(&error))?;
+        let warns_of_zero = message.stamp().is_none() && self.stamps == StampSource::Header;
         if warns_of_zero && !std::mem::replace(&mut self.warned_of_zero_stamps, true) {
             log::warn!("{topic}: header stamps are zero, the time of recording is taken instead");
         }
-        let stamp = self.stamps.choose(message.stamp, log_time);
-        let was_zero = message.stamp.is_none();
+        let stamp = self.stamps.choose(message.stamp(), log_time);
+        let was_zero = message.stamp().is_none();
         self.clocks.check(&self.image_topic, Times { log_time, stamp, was_zero })?;
         let frame = message.decode().map_err(|error| Skipped::frame(&error, Some(stamp), topic))?;
         let velocity = self.velocities.at(log_time, stamp);

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::compression::{self, Decompressed};
+use super::compression::{self, CompressionError, Decompressed};
+use super::mcap_damage::McapDamage;
 use super::mcap_file::McapFile;
 use super::sqlite_file::SqliteFile;
 use super::topic::{Topic, TopicKind};
@@ -30,7 +31,7 @@ pub(super) trait BagFile {
     ) -> Result<(), RecordingError>;
 
     /// The payload of a message that [`Self::scan`] found. Cheapest when asked in the order of the places.
-    fn payload(&mut self, place: Place) -> Result<Vec<u8>, String>;
+    fn payload(&mut self, place: Place) -> Result<Vec<u8>, PayloadError>;
 
     /// The file.
     fn path(&self) -> &Path;
@@ -40,20 +41,33 @@ pub(super) trait BagFile {
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     /// All topics, of whatever type.
-    pub(super) topics: Vec<Topic>,
+    pub(crate) topics: Vec<Topic>,
     /// Stretches that could not be read.
-    pub(super) damage: Vec<Skipped>,
+    pub(crate) damage: Vec<Skipped>,
 }
 
 /// A message of a kind that is read.
 #[derive(Debug)]
 pub(super) struct FoundMessage {
     /// When it was recorded.
-    pub(super) log_time: Stamp,
+    pub(crate) log_time: Stamp,
     /// Where to find it again.
-    pub(super) place: Place,
+    pub(crate) place: Place,
     /// Its bytes, for odometry only: all else stays in the file until its turn.
-    pub(super) payload: Option<Vec<u8>>,
+    pub(crate) payload: Option<Vec<u8>>,
+}
+
+/// Why the payload of a message that was found before cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PayloadError {
+    #[error(transparent)]
+    Mcap(#[from] McapDamage),
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("a message of {length} bytes, at most {MAX_MESSAGE_LEN} are read")]
+    TooLong { length: i64 },
+    #[error(transparent)]
+    Compression(#[from] CompressionError),
 }
 
 /// Where a message lies in its file.
@@ -107,7 +121,7 @@ pub(super) fn open(path: PathBuf) -> Result<Box<dyn BagFile>, RecordingError> {
     let decompressed = compression::is_zstd(&magic).then(|| Decompressed::of(&path)).transpose()?;
     let mut source = path.clone();
     if let Some(decompressed) = &decompressed {
-        source = decompressed.copy.path().to_owned();
+        source = decompressed.path().to_owned();
         magic = first_bytes(&source)?;
     }
     let file: Box<dyn BagFile> = match Storage::of_bytes(&magic) {
@@ -206,7 +220,7 @@ impl BagFile for UnpackedFile {
             }
             visit(topic, kind, found);
         })?;
-        let cut = self.decompressed.as_ref().and_then(|decompressed| decompressed.cut.clone());
+        let cut = self.decompressed.as_ref().and_then(Decompressed::cut);
         scan.damage.extend(cut.map(|cut| Skipped::new(SkipReason::DamagedFile, None, cut)));
         Ok(scan)
     }
@@ -225,8 +239,8 @@ impl BagFile for UnpackedFile {
         })
     }
 
-    fn payload(&mut self, place: Place) -> Result<Vec<u8>, String> {
-        compression::message(self.file.payload(place)?)
+    fn payload(&mut self, place: Place) -> Result<Vec<u8>, PayloadError> {
+        Ok(compression::message(self.file.payload(place)?)?)
     }
 
     fn path(&self) -> &Path {

@@ -6,17 +6,47 @@
 
 /// Why a payload does not read as its type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum CdrError {
+pub enum CdrError {
+    /// It is cut short.
     #[error("the message ends inside '{field}': {needed} bytes needed, {left} left")]
-    CutShort { field: &'static str, needed: u64, left: usize },
+    CutShort {
+        /// What is being read.
+        field: &'static str,
+        /// Bytes that it takes.
+        needed: u64,
+        /// Bytes that are there.
+        left: usize,
+    },
+    /// It is no plain CDR.
     #[error("encapsulation is {found:02X} {second:02X}{}, expected 00 00 or 00 01 (plain CDR)", encapsulation(*.found, *.second))]
-    Encapsulation { found: u8, second: u8 },
+    Encapsulation {
+        /// Its first byte.
+        found: u8,
+        /// Its second byte.
+        second: u8,
+    },
+    /// A text has no NUL at its end, or is not UTF-8.
     #[error("'{field}' is not a valid string")]
-    Text { field: &'static str },
+    Text {
+        /// Which.
+        field: &'static str,
+    },
+    /// No clock of a robot shows it.
     #[error("header.stamp of {seconds} s lies before the clock's zero")]
-    Stamp { seconds: i32 },
+    Stamp {
+        /// What the stamp says, seconds.
+        seconds: i32,
+    },
+    /// A list is longer than any that makes sense.
     #[error("'{field}' has {found} items, at most {max} are read")]
-    TooMany { field: &'static str, found: u32, max: usize },
+    TooMany {
+        /// Which.
+        field: &'static str,
+        /// Its items.
+        found: u32,
+        /// The most that are read.
+        max: usize,
+    },
 }
 
 /// What else a payload may begin with (DDS-XTypes 1.3, table 60; the magic numbers of compressors).

@@ -25,11 +25,11 @@ pub(super) struct ClockWatch {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
     /// When it was recorded.
-    pub(super) log_time: Stamp,
+    pub(crate) log_time: Stamp,
     /// Its stamp, as it is used.
-    pub(super) stamp: Stamp,
+    pub(crate) stamp: Stamp,
     /// The stamp was zero, the time of recording stands in for it.
-    pub(super) was_zero: bool,
+    pub(crate) was_zero: bool,
 }
 
 impl ClockWatch {

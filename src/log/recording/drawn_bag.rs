@@ -9,7 +9,7 @@ use super::drive_message::goal_statuses;
 use super::recording::Observation;
 use super::robots::{Robots, TransformTopics};
 use super::scene_message;
-use super::survey::{BagFiles, MessagePlace, Survey};
+use super::survey::{BagFiles, MessagePlace, Survey, UnreadMessage};
 use super::topic::{Topic, TopicKind, TopicQuery};
 use super::transform_stream::TransformStream;
 use super::velocity_track::VelocityTrack;
@@ -104,7 +104,7 @@ impl DrawnBag {
         });
         let transforms = TransformStream::new(transforms.collect(), options.stamps);
         // What was recorded in the same moment as a scan is known when the scan is drawn.
-        messages.sort_by_key(|(place, input)| (place.log_time, *input, *place));
+        messages.sort_by_key(|(place, input)| (place.log_time(), *input, *place));
         Ok(Self {
             files,
             scan_topic,
@@ -147,7 +147,7 @@ impl DrawnBag {
         let deadline = log_time.nanos().saturating_add(ODOMETRY_MAY_FOLLOW);
         self.surroundings.has_pose_for(scan.stamp)
             || self.waiting.len() > MAX_WAITING
-            || self.messages.peek().is_none_or(|(next, _)| next.log_time.nanos() > deadline)
+            || self.messages.peek().is_none_or(|(next, _)| next.log_time().nanos() > deadline)
     }
 
     /// Takes the transforms that were recorded until then.
@@ -181,18 +181,18 @@ impl DrawnBag {
 
     /// Takes a message; a scan that cannot be read is yielded as what was lost.
     fn take(&mut self, place: MessagePlace, input: Input) -> Result<(), Skipped> {
-        let log_time = place.log_time;
+        let log_time = place.log_time();
         let payload = self.files.payload(place);
-        let lost = |reason, what: &str, problem: String| {
+        let lost = |reason, what: &str, problem: UnreadMessage| {
             Skipped::new(reason, Some(log_time), format!("{what} cannot be read: {problem}"))
         };
         match input {
             Input::Scan => {
-                let lost = |problem| {
+                let lost = |problem: UnreadMessage| {
                     lost(SkipReason::UnreadableMessage, &format!("{}: the scan", self.scan_topic.name), problem)
                 };
                 let message = scene_message::scan(&payload.map_err(lost)?, log_time);
-                let mut message = message.map_err(|error| lost(error.to_string()))?;
+                let mut message = message.map_err(|error| lost(error.into()))?;
                 message.stamp = self.stamps.choose(Some(message.stamp), log_time);
                 self.waiting.push_back((log_time, message));
             }
@@ -206,8 +206,7 @@ impl DrawnBag {
                 }
             }
             Input::Plan => {
-                let plan = payload
-                    .and_then(|payload| scene_message::plan(&payload, log_time).map_err(|error| error.to_string()));
+                let plan = payload.and_then(|payload| Ok(scene_message::plan(&payload, log_time)?));
                 match plan {
                     Ok(mut plan) => {
                         plan.stamp = self.stamps.choose(Some(plan.stamp), log_time);
@@ -217,7 +216,7 @@ impl DrawnBag {
                 }
             }
             Input::Goals => {
-                let statuses = payload.and_then(|payload| goal_statuses(&payload).map_err(|error| error.to_string()));
+                let statuses = payload.and_then(|payload| Ok(goal_statuses(&payload)?));
                 match statuses {
                     Ok(statuses) => {
                         let change = self.goals.take(&statuses).change;
@@ -306,7 +305,7 @@ impl Iterator for DrawnBag {
                 return Some(self.draw(log_time, scan));
             }
             let (place, input) = self.messages.next()?;
-            self.take_transforms(place.log_time);
+            self.take_transforms(place.log_time());
             if let Err(skipped) = self.take(place, input) {
                 self.scans_left = self.scans_left.saturating_sub(1);
                 return Some(Err(skipped));

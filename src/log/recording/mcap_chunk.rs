@@ -7,6 +7,7 @@ use mcap::records::op;
 use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader, LinearReaderOptions};
 
 use super::bag_file::MAX_MESSAGE_LEN;
+use super::mcap_damage::McapDamage;
 
 /// Bytes that are read from the file at a time.
 const BLOCK_LEN: usize = 64 << 10;
@@ -43,11 +44,11 @@ impl ChunkReader {
         &mut self,
         file: &mut File,
         visit: impl FnOnce(u8, u32, &[u8]) -> R,
-    ) -> Result<Option<R>, String> {
+    ) -> Result<Option<R>, McapDamage> {
         loop {
             let needed = match self.reader.next_event() {
                 None => return Ok(None),
-                Some(Err(error)) => return Err(with_sources(&error)),
+                Some(Err(error)) => return Err(McapDamage::Chunk(error)),
                 Some(Ok(LinearReadEvent::Record { opcode, data })) => {
                     let ordinal = self.messages;
                     self.messages += u32::from(opcode == op::MESSAGE);
@@ -58,15 +59,9 @@ impl ChunkReader {
             // Read in blocks, so that memory grows with the bytes that are there, not with those that are promised.
             let left = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
             let block = self.reader.insert(needed.clamp(1, BLOCK_LEN).min(left));
-            let read = file.seek(SeekFrom::Start(self.position)).and_then(|_| file.read(block));
-            let read = read.map_err(|error| error.to_string())?;
+            let read = file.seek(SeekFrom::Start(self.position)).and_then(|_| file.read(block))?;
             self.reader.notify_read(read);
             self.position += read as u64;
         }
     }
-}
-
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(error.source(), |source| source.source());
-    sources.fold(error.to_string(), |message, source| format!("{message}: {source}"))
 }

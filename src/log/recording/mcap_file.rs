@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use mcap::records::op;
 
-use super::bag_file::{BagFile, FoundMessage, Place, Scan};
+use super::bag_file::{BagFile, FoundMessage, PayloadError, Place, Scan};
+use super::mcap_damage::McapDamage;
 use super::mcap_record::{ChannelRecord, MessageRecord, SchemaRecord};
 use super::mcap_walk::{Extent, McapWalk};
 use super::topic::{Topic, TopicKind};
@@ -48,7 +49,7 @@ impl McapFile {
     }
 
     /// The messages of one chunk or loose record, and what was wrong with it.
-    fn messages_of(&mut self, extent: Extent, channels: &mut Channels) -> (Vec<Message>, Result<(), String>) {
+    fn messages_of(&mut self, extent: Extent, channels: &mut Channels) -> (Vec<Message>, Result<(), McapDamage>) {
         let mut found = Vec::new();
         if extent.opcode == op::MESSAGE {
             let result = self.walk.content(extent).map(|content| found.extend(channels.message(&content, extent, 0)));
@@ -127,8 +128,8 @@ impl BagFile for McapFile {
         Ok(())
     }
 
-    fn payload(&mut self, place: Place) -> Result<Vec<u8>, String> {
-        self.walk.payload(place)
+    fn payload(&mut self, place: Place) -> Result<Vec<u8>, PayloadError> {
+        Ok(self.walk.payload(place)?)
     }
 
     fn path(&self) -> &Path {

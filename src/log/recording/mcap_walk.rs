@@ -13,6 +13,7 @@ use mcap::records::op;
 
 use super::bag_file::{MAX_MESSAGE_LEN, Place};
 use super::mcap_chunk::ChunkReader;
+use super::mcap_damage::McapDamage;
 use super::mcap_record::{ChunkHeader, MessageRecord, RECORD_HEADER_LEN};
 
 /// An open MCAP file.
@@ -130,13 +131,13 @@ impl McapWalk {
     }
 
     /// The content of a record that is not a chunk.
-    pub(crate) fn content(&mut self, extent: Extent) -> Result<Vec<u8>, String> {
+    pub(crate) fn content(&mut self, extent: Extent) -> Result<Vec<u8>, McapDamage> {
         let start = extent.offset + RECORD_HEADER_LEN;
         let length = extent.end - start;
         if length > MAX_MESSAGE_LEN {
-            return Err(format!("a record of {length} bytes, at most {MAX_MESSAGE_LEN} are read"));
+            return Err(McapDamage::RecordTooLong { length });
         }
-        self.read_at(start, length).map_err(|error| error.to_string())
+        Ok(self.read_at(start, length)?)
     }
 
     /// Hands the records of a chunk to `visit`, each with the number of messages before it. Of a chunk that the file ends
@@ -147,11 +148,11 @@ impl McapWalk {
         &mut self,
         extent: Extent,
         mut visit: impl FnMut(u8, u32, &[u8]),
-    ) -> Result<u64, String> {
+    ) -> Result<u64, McapDamage> {
         let all = extent.end - extent.offset;
         let (mut chunk, header) = match self.open_chunk(extent) {
             Ok(opened) => opened,
-            Err(problem) if extent.is_complete() => return Err(problem),
+            Err(damage) if extent.is_complete() => return Err(damage),
             Err(_) => return Ok(all),
         };
         let mut read = 0;
@@ -163,7 +164,7 @@ impl McapWalk {
             match next {
                 Ok(Some(())) => {}
                 Ok(None) if extent.is_complete() => return Ok(0),
-                Err(problem) if extent.is_complete() => return Err(problem),
+                Err(damage) if extent.is_complete() => return Err(damage),
                 // Where a compressor lies in between, what was read says nothing about where it lay.
                 _ if read == 0 || header.is_compressed => return Ok(all),
                 _ => return Ok(all.saturating_sub(RECORD_HEADER_LEN + header.header_len + read)),
@@ -171,32 +172,34 @@ impl McapWalk {
         }
     }
 
-    fn open_chunk(&mut self, extent: Extent) -> Result<(ChunkReader, ChunkHeader), String> {
+    fn open_chunk(&mut self, extent: Extent) -> Result<(ChunkReader, ChunkHeader), McapDamage> {
         let start = extent.offset + RECORD_HEADER_LEN;
-        let header = self.read_at(start, ChunkHeader::MAX_LEN.min(extent.end - start)).map_err(|e| e.to_string())?;
-        let header = ChunkHeader::read(&header).ok_or("the chunk's header cannot be read")?;
+        let header = self.read_at(start, ChunkHeader::MAX_LEN.min(extent.end - start))?;
+        let header = ChunkHeader::read(&header).ok_or(McapDamage::ChunkHeader)?;
         let claimed = header.header_len.saturating_add(header.records_len);
         let length = extent.claimed_end - start;
         if claimed != length {
-            return Err(format!("the chunk's header claims {claimed} bytes, its record has {length}"));
+            return Err(McapDamage::ChunkLength { claimed, length });
         }
         Ok((ChunkReader::new(extent.offset, extent.end), header))
     }
 
     /// The payload of a message that has been found before. Cheapest when asked in the order of the places.
-    pub(crate) fn payload(&mut self, place: Place) -> Result<Vec<u8>, String> {
+    pub(crate) fn payload(&mut self, place: Place) -> Result<Vec<u8>, McapDamage> {
         let offset = place.major.unsigned_abs();
-        if !self.cursor.as_ref().is_some_and(|chunk| chunk.has_ahead(offset, place.minor)) {
-            let extent = self.extent(offset).map_err(|error| error.to_string())?;
-            let extent = extent.ok_or("the file has become shorter")?;
+        let ahead = self.cursor.take_if(|chunk| chunk.has_ahead(offset, place.minor));
+        let chunk = if let Some(chunk) = ahead {
+            self.cursor.insert(chunk)
+        } else {
+            let extent = self.extent(offset)?.ok_or(McapDamage::FileShrank)?;
             if extent.opcode == op::MESSAGE {
                 let content = self.content(extent)?;
-                let message = MessageRecord::read(&content).ok_or("the message record is cut short")?;
+                let message = MessageRecord::read(&content).ok_or(McapDamage::MessageCut)?;
                 return Ok(message.data.to_vec());
             }
-            self.cursor = Some(self.open_chunk(extent)?.0);
-        }
-        let chunk = self.cursor.as_mut().ok_or("the chunk is not open")?;
+            let (chunk, _) = self.open_chunk(extent)?;
+            self.cursor.insert(chunk)
+        };
         loop {
             let payload = chunk.next_record(&mut self.file, |opcode, ordinal, content| {
                 let wanted = opcode == op::MESSAGE && ordinal == place.minor;
@@ -205,7 +208,7 @@ impl McapWalk {
             match payload {
                 Some(Some(payload)) => return Ok(payload),
                 Some(None) => {}
-                None => return Err("the chunk holds fewer messages than before".to_owned()),
+                None => return Err(McapDamage::ChunkShrank),
             }
         }
     }

@@ -15,8 +15,7 @@ pub(super) const ODOMETRY: &str = "nav_msgs/msg/Odometry";
 /// An image message of either type, header read, pixels not yet decoded.
 #[derive(Debug)]
 pub(crate) struct ImageMessage<'a> {
-    /// `header.stamp`; `None` when the publisher left it zero.
-    pub(super) stamp: Option<Stamp>,
+    stamp: Option<Stamp>,
     pixels: Pixels<'a>,
 }
 
@@ -49,6 +48,11 @@ impl<'a> ImageMessage<'a> {
         Ok(Self { stamp, pixels: Pixels::Compressed { format, data } })
     }
 
+    /// `header.stamp`; `None` when the publisher left it zero.
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        self.stamp
+    }
+
     /// The picture as it was sent, not decoded.
     pub(crate) fn encoded(&self) -> &'a [u8] {
         match &self.pixels {
@@ -69,9 +73,9 @@ impl<'a> ImageMessage<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct OdometryMessage {
     /// `header.stamp`; `None` when the publisher left it zero.
-    pub(super) stamp: Option<Stamp>,
+    pub(crate) stamp: Option<Stamp>,
     /// In the robot's frame, or why it is not known there.
-    pub(super) twist: Result<BodyTwist, Refused>,
+    pub(crate) twist: Result<BodyTwist, Refused>,
 }
 
 impl OdometryMessage {

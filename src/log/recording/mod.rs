@@ -8,6 +8,7 @@
 mod bag;
 pub(crate) mod bag_file;
 pub(crate) mod cdr;
+pub(crate) mod channel_form;
 mod clock;
 pub(crate) mod compressed_image;
 mod compression;
@@ -19,6 +20,7 @@ mod error;
 mod image_folder;
 mod locate;
 mod mcap_chunk;
+mod mcap_damage;
 mod mcap_file;
 pub(crate) mod mcap_record;
 pub(crate) mod mcap_walk;
@@ -41,10 +43,12 @@ mod transform_stream;
 mod velocity_track;
 
 pub use bag_file::refuse_recording;
+pub use cdr::CdrError;
 pub use drawing::{Drawing, DrawingOptions};
 pub use drive::{Drive, DriveEvent, DriveTopics, GoalNews, GoalWatch, pose_of};
 pub use drive_message::{GoalStatus, nearest_laser_of};
 pub use error::RecordingError;
+pub use mcap_damage::McapDamage;
 pub use output::{DECISION_TOPIC, DecisionLog, OVERLAY_TOPIC};
 pub use recording::{RecordedFrame, Recording, RecordingOptions, StampSource};
 pub use schedule::DecisionSchedule;

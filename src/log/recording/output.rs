@@ -5,7 +5,6 @@
 //! | [`OVERLAY_TOPIC`] | `sensor_msgs/msg/CompressedImage` (ros2msg, CDR) | the frame with the attention overlay, PNG |
 //! | [`DECISION_TOPIC`] | JSON with a JSON schema | parameters and velocities, to be plotted by name |
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -14,6 +13,7 @@ use mcap::records::MessageHeader;
 use serde_json::{Value, json};
 
 use super::RecordingError;
+use super::channel_form::ChannelForm;
 use super::compressed_image::{COMPRESSED_IMAGE_DEFINITION, compressed_image};
 use super::message::COMPRESSED_IMAGE;
 use planner_tuner_core::durable::sync_folder_of;
@@ -103,24 +103,13 @@ impl DecisionLog {
         if let Some(channels) = self.channels {
             return Ok(channels);
         }
-        let definition = COMPRESSED_IMAGE_DEFINITION.as_bytes();
-        let overlay = self.add_channel(OVERLAY_TOPIC, COMPRESSED_IMAGE, "ros2msg", definition, "cdr")?;
-        let (name, schema) = ("planner_tuner.Decision", schema_of(decision).to_string());
-        let decision = self.add_channel(DECISION_TOPIC, name, "jsonschema", schema.as_bytes(), "json")?;
-        Ok(*self.channels.insert(Channels { overlay, decision }))
-    }
-
-    fn add_channel(
-        &mut self,
-        topic: &str,
-        type_name: &str,
-        schema_encoding: &str,
-        schema: &[u8],
-        message_encoding: &str,
-    ) -> Result<u16, RecordingError> {
+        let schema = schema_of(decision).to_string();
+        let overlay = ChannelForm::ros2(OVERLAY_TOPIC, COMPRESSED_IMAGE, COMPRESSED_IMAGE_DEFINITION);
+        let decision = ChannelForm::json(DECISION_TOPIC, "planner_tuner.Decision", &schema);
         let writer = open(self.writer.as_mut(), &self.path)?;
-        let schema = writer.add_schema(type_name, schema_encoding, schema).map_err(refuse(&self.path))?;
-        writer.add_channel(schema, topic, message_encoding, &BTreeMap::new()).map_err(refuse(&self.path))
+        let overlay = overlay.add_to(writer).map_err(refuse(&self.path))?;
+        let decision = decision.add_to(writer).map_err(refuse(&self.path))?;
+        Ok(*self.channels.insert(Channels { overlay, decision }))
     }
 
     fn write_message(&mut self, channel_id: u16, nanos: u64, data: &[u8]) -> Result<(), RecordingError> {

@@ -68,14 +68,14 @@ pub struct RecordedFrame {
 /// What a source yields, before it is compared with its neighbours.
 #[derive(Debug)]
 pub(super) struct Observation {
-    pub(super) frame: StampedFrame,
-    pub(super) velocity: BodyVelocity,
-    pub(super) velocity_age_s: f64,
-    pub(super) age_s: f64,
+    pub(crate) frame: StampedFrame,
+    pub(crate) velocity: BodyVelocity,
+    pub(crate) velocity_age_s: f64,
+    pub(crate) age_s: f64,
     /// Number of the episode; a change of it starts one.
-    pub(super) episode: usize,
-    pub(super) drawing: Option<Drawing>,
-    pub(super) history: Option<Vec<Arc<Frame>>>,
+    pub(crate) episode: usize,
+    pub(crate) drawing: Option<Drawing>,
+    pub(crate) history: Option<Vec<Arc<Frame>>>,
 }
 
 /// An open recording: an iterator over its frames, in the order they were recorded.

@@ -21,8 +21,8 @@ pub(super) struct Robots<'t> {
 /// Which topics tell of transforms.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct TransformTopics {
-    pub(super) moving: Vec<Topic>,
-    pub(super) fixed: Vec<Topic>,
+    pub(crate) moving: Vec<Topic>,
+    pub(crate) fixed: Vec<Topic>,
 }
 
 impl<'t> Robots<'t> {

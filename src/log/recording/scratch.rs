@@ -4,7 +4,7 @@
 //! the whole machine.
 
 use std::io::{Error, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Bytes that are left free on the disk.
 const RESERVE: u64 = 256 << 20;
@@ -18,51 +18,49 @@ pub(super) fn copy(reader: &mut dyn Read, writer: &mut dyn Write, folder: &Path)
         if let Ok(disk) = rustix::fs::statvfs(folder)
             && disk.f_bavail.saturating_mul(disk.f_frsize) < RESERVE + STRETCH
         {
-            let problem = format!(
-                "{} has no room for it beyond {copied} bytes ({} MiB are left free); choose another folder with TMPDIR",
-                folder.display(),
-                RESERVE >> 20
-            );
-            return Err(CopyError { copied, problem, source_ended: false });
+            return Err(CopyError::NoRoom { folder: folder.to_owned(), copied });
         }
-        let (count, end) = stretch(reader, writer).map_err(|(count, source_ended, error)| CopyError {
-            copied: copied + count,
-            problem: error.to_string(),
-            source_ended,
-        })?;
-        copied += count;
-        if end {
+        if stretch(reader, writer, &mut copied)? {
             return Ok(copied);
         }
     }
 }
 
 /// Why not all was copied.
-#[derive(Debug)]
-pub(super) struct CopyError {
-    /// Bytes that were.
-    pub(super) copied: u64,
-    /// What went wrong.
-    pub(super) problem: String,
-    /// It was the reader, not the place to write to.
-    pub(super) source_ended: bool,
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CopyError {
+    #[error(
+        "{} has no room for it beyond {copied} bytes ({} MiB are left free); choose another folder with TMPDIR",
+        folder.display(),
+        RESERVE >> 20
+    )]
+    NoRoom { folder: PathBuf, copied: u64 },
+    #[error("{source}")]
+    Read { source: Error, copied: u64 },
+    #[error(transparent)]
+    Write(Error),
 }
 
-type StretchError = (u64, bool, Error);
+impl CopyError {
+    /// It was the reader that ended too early, behind some bytes that are good.
+    pub(super) fn source_broke_off(&self) -> bool {
+        matches!(self, Self::Read { copied, .. } if *copied > 0)
+    }
+}
 
-/// Copies at most one stretch; tells how many bytes, and whether the reader ended.
-fn stretch(reader: &mut dyn Read, writer: &mut dyn Write) -> Result<(u64, bool), StretchError> {
+/// Copies at most one stretch and counts its bytes; tells whether the reader ended.
+fn stretch(reader: &mut dyn Read, writer: &mut dyn Write, copied: &mut u64) -> Result<bool, CopyError> {
     let mut buffer = vec![0; 256 << 10];
-    let mut copied = 0;
-    while copied < STRETCH {
+    let end = *copied + STRETCH;
+    while *copied < end {
         let count = match reader.read(&mut buffer) {
             Ok(count) => count,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err((copied, true, error)),
+            Err(source) => return Err(CopyError::Read { source, copied: *copied }),
         };
-        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { return Ok((copied, true)) };
-        writer.write_all(bytes).map_err(|error| (copied, false, error))?;
-        copied += count as u64;
+        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { return Ok(true) };
+        writer.write_all(bytes).map_err(CopyError::Write)?;
+        *copied += count as u64;
     }
-    Ok((copied, false))
+    Ok(false)
 }

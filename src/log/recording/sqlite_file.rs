@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 use tempfile::NamedTempFile;
 
-use super::bag_file::{BagFile, FoundMessage, MAX_MESSAGE_LEN, Place, Scan};
+use super::bag_file::{BagFile, FoundMessage, MAX_MESSAGE_LEN, PayloadError, Place, Scan};
 use super::sqlite_journal::{Folded, Journal};
 use super::topic::{Topic, TopicKind};
 use super::{RecordingError, SkipReason, Skipped, scratch};
@@ -142,15 +142,15 @@ impl BagFile for SqliteFile {
         Ok(())
     }
 
-    fn payload(&mut self, place: Place) -> Result<Vec<u8>, String> {
+    fn payload(&mut self, place: Place) -> Result<Vec<u8>, PayloadError> {
         let read = || -> rusqlite::Result<(i64, Option<Vec<u8>>)> {
             let mut statement = self.connection.prepare_cached(
                 "SELECT length(data), CASE WHEN length(data) <= ?2 THEN CAST(data AS BLOB) END FROM messages WHERE id = ?1",
             )?;
             statement.query_row([place.major, MAX_MESSAGE_LEN as i64], |row| Ok((row.get(0)?, row.get(1)?)))
         };
-        let (length, payload) = read().map_err(|error| error.to_string())?;
-        payload.ok_or_else(|| format!("a message of {length} bytes, at most {MAX_MESSAGE_LEN} are read"))
+        let (length, payload) = read()?;
+        payload.ok_or(PayloadError::TooLong { length })
     }
 
     fn path(&self) -> &Path {
@@ -200,7 +200,7 @@ impl FileExtent {
             let mut copy = NamedTempFile::new()?;
             let mut pages = File::open(path)?.take(whole);
             let copied = scratch::copy(&mut pages, copy.as_file_mut(), &std::env::temp_dir());
-            copied.map_err(|error| std::io::Error::other(error.problem))?;
+            copied.map_err(std::io::Error::other)?;
             Ok(copy)
         };
         copy().map_err(|error| {

@@ -10,13 +10,26 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
-use super::scratch;
+use super::scratch::{self, CopyError};
 
 /// A journal beside a file.
 pub(super) struct Journal {
     path: PathBuf,
     suffix: &'static str,
     length: u64,
+}
+
+/// Why a journal cannot be folded in.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum JournalError {
+    #[error("it does not begin as a journal does")]
+    NotAJournal,
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    #[error("SQLite says: {0}")]
+    Sqlite(#[from] rusqlite::Error),
 }
 
 /// The file with its journal folded in; removed with this value.
@@ -42,21 +55,21 @@ impl Journal {
     }
 
     /// Copies file and journal, and has SQLite fold them together.
-    pub(super) fn fold_into(&self, path: &Path) -> Result<Folded, String> {
-        let magic = first_bytes::<8>(&self.path).map_err(|error| error.to_string())?;
+    pub(super) fn fold_into(&self, path: &Path) -> Result<Folded, JournalError> {
+        let magic = first_bytes::<8>(&self.path)?;
         let is_sound = match self.suffix {
             "-wal" => magic.starts_with(&[0x37, 0x7F, 0x06]),
             _ => magic == [0xD9, 0xD5, 0x05, 0xF9, 0x20, 0xA1, 0x63, 0xD7],
         };
         if !is_sound {
-            return Err("it does not begin as a journal does".to_owned());
+            return Err(JournalError::NotAJournal);
         }
-        let folder = tempfile::Builder::new().prefix("planner_tuner.").tempdir().map_err(|error| error.to_string())?;
+        let folder = tempfile::Builder::new().prefix("planner_tuner.").tempdir()?;
         let copy = folder.path().join(path.file_name().unwrap_or_default());
         for (from, to) in [(path, copy.clone()), (&self.path, beside(&copy, self.suffix))] {
-            let mut writer = File::create(&to).map_err(|error| error.to_string())?;
-            let mut reader = File::open(from).map_err(|error| error.to_string())?;
-            scratch::copy(&mut reader, &mut writer, folder.path()).map_err(|error| error.problem)?;
+            let mut writer = File::create(&to)?;
+            let mut reader = File::open(from)?;
+            scratch::copy(&mut reader, &mut writer, folder.path())?;
         }
         let fold = || -> rusqlite::Result<()> {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -66,12 +79,12 @@ impl Journal {
             connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
             connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         };
-        fold().map_err(|error| format!("SQLite says: {error}"))?;
+        fold()?;
         Ok(Folded { _folder: folder, path: copy })
     }
 
     /// What is lost when the file is read without it.
-    pub(super) fn loss(&self, path: &Path, problem: &str) -> String {
+    pub(super) fn loss(&self, path: &Path, problem: &JournalError) -> String {
         format!(
             "{}: {} bytes have not been folded into the .db3 file (the recorder was stopped hard) and are not read: \
              {problem}; on a copy of the folder, run `sqlite3 {} 'PRAGMA wal_checkpoint'`",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::bag_file::{self, BagFile, FoundMessage, Place, Scan};
+use super::bag_file::{self, BagFile, FoundMessage, PayloadError, Place, Scan};
 use super::cdr::CdrError;
 use super::clock::ClockWatch;
 use super::message::OdometryMessage;
@@ -15,9 +15,27 @@ use planner_tuner_core::frame::{BodyVelocity, Stamp};
 /// Where a message lies. Ordered by time of recording, then as it lies in the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct MessagePlace {
-    pub(super) log_time: Stamp,
+    log_time: Stamp,
     file: usize,
     place: Place,
+}
+
+impl MessagePlace {
+    /// When the message was recorded.
+    pub(super) fn log_time(self) -> Stamp {
+        self.log_time
+    }
+}
+
+/// Why a message that was found before cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UnreadMessage {
+    #[error("its file is not open")]
+    NotOpen,
+    #[error("{path}: {source}")]
+    File { path: PathBuf, source: PayloadError },
+    #[error(transparent)]
+    Cdr(#[from] CdrError),
 }
 
 /// The files of one recording.
@@ -25,10 +43,10 @@ pub(super) struct BagFiles(Vec<Box<dyn BagFile>>);
 
 impl BagFiles {
     /// The payload of a message. Cheapest when asked in the order of the places.
-    pub(super) fn payload(&mut self, at: MessagePlace) -> Result<Vec<u8>, String> {
-        let file = self.0.get_mut(at.file).ok_or("its file is not open")?;
+    pub(super) fn payload(&mut self, at: MessagePlace) -> Result<Vec<u8>, UnreadMessage> {
+        let file = self.0.get_mut(at.file).ok_or(UnreadMessage::NotOpen)?;
         let payload = file.payload(at.place);
-        payload.map_err(|problem| format!("{}: {problem}", file.path().display()))
+        payload.map_err(|source| UnreadMessage::File { path: file.path().to_owned(), source })
     }
 }
 

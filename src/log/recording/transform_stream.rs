@@ -33,12 +33,10 @@ impl TransformStream {
         stops: impl Fn(&TransformMessage) -> bool,
     ) -> Option<Result<TransformMessage, Skipped>> {
         while self.read.is_empty() {
-            let (place, is_static) = self.places.next_if(|(place, _)| place.log_time <= until)?;
-            let log_time = place.log_time;
-            let transforms = files.payload(place).and_then(|payload| {
-                let transforms = scene_message::transforms(&payload, log_time, is_static);
-                transforms.map_err(|error| error.to_string())
-            });
+            let (place, is_static) = self.places.next_if(|(place, _)| place.log_time() <= until)?;
+            let log_time = place.log_time();
+            let transforms =
+                files.payload(place).and_then(|payload| Ok(scene_message::transforms(&payload, log_time, is_static)?));
             let stamped = |mut transform: TransformMessage| {
                 transform.stamp = self.stamps.choose(Some(transform.stamp), log_time);
                 transform

@@ -24,11 +24,11 @@ struct Stretch {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct VelocitySample {
     /// When it was recorded.
-    pub(super) log_time: Stamp,
+    pub(crate) log_time: Stamp,
     /// When it was measured.
-    pub(super) stamp: Stamp,
+    pub(crate) stamp: Stamp,
     /// `None` when it was refused.
-    pub(super) velocity: Option<BodyVelocity>,
+    pub(crate) velocity: Option<BodyVelocity>,
 }
 
 /// Why there is no velocity for an image.

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::StepRefusal;
+use super::log::{LoggedFrameError, PartError, SessionError, StepFault};
 
 /// What can go wrong with a log as a whole.
 #[derive(Debug, thiserror::Error)]
@@ -23,17 +23,26 @@ pub enum TransitionError {
         /// The file.
         path: PathBuf,
         /// What went wrong.
-        problem: String,
+        #[source]
+        problem: PartError,
+    },
+    /// Logs would be written over those that they are made from.
+    #[error(
+        "{path}: the transition log cannot be written: these are the logs that are read, name another folder for the new \
+         ones"
+    )]
+    OntoItself {
+        /// The folder.
+        path: PathBuf,
     },
     /// A step that no reader would accept is not written.
-    #[error("step {index} is not written: {refusal}: {problem}")]
+    #[error("step {index} is not written: {}: {fault}", fault.refusal())]
     Step {
         /// Its number.
         index: u64,
         /// What is wrong with it.
-        refusal: StepRefusal,
-        /// In words: the field, what was expected, what was found.
-        problem: String,
+        #[source]
+        fault: StepFault,
     },
     /// The session itself could not be that of a log.
     #[error("{path}: {problem}")]
@@ -41,7 +50,8 @@ pub enum TransitionError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        problem: String,
+        #[source]
+        problem: SessionError,
     },
     /// The file is no transition log, or its head is lost.
     #[error("{path}: no transition log: {problem}")]
@@ -69,7 +79,8 @@ pub enum TransitionError {
         /// The episode.
         episode: String,
         /// What is wrong.
-        problem: String,
+        #[source]
+        problem: LoggedFrameError,
     },
 }
 

@@ -35,8 +35,7 @@ pub fn relabel(logs: &Path, weights: RewardWeights, output: &Path) -> Result<Rel
     let folder = if logs.is_dir() { logs } else { logs.parent().unwrap_or(Path::new(".")) };
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     if output.exists() && canonical(folder)? == canonical(output)? {
-        let problem = "these are the logs that are read, name another folder for the new ones".to_owned();
-        return Err(TransitionError::Write { path: output.to_owned(), problem });
+        return Err(TransitionError::OntoItself { path: output.to_owned() });
     }
     let mut summary = RelabelSummary::default();
     for (_, error) in found.refused {

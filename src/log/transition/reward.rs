@@ -56,6 +56,15 @@ pub enum RewardError {
     },
 }
 
+/// Why a weight was refused. serde puts it into words of its own error, with line and column.
+#[derive(Debug, thiserror::Error)]
+enum WeightError {
+    #[error("{key} is {value}, expected a number within ±{LARGEST}")]
+    Magnitude { key: &'static str, value: f64 },
+    #[error("{key} is {value}, expected a number above 0 and up to {LARGEST}")]
+    NotPositive { key: &'static str, value: f64 },
+}
+
 impl RewardWeights {
     /// Weights from a file. Keys that it leaves out have their built-in values.
     ///
@@ -111,9 +120,9 @@ impl Default for RewardWeights {
 }
 
 impl TryFrom<RewardFile> for RewardWeights {
-    type Error = String;
+    type Error = WeightError;
 
-    fn try_from(file: RewardFile) -> Result<Self, String> {
+    fn try_from(file: RewardFile) -> Result<Self, WeightError> {
         let built_in = Self::default();
         let weights = Self {
             slack_reward: file.slack_reward.unwrap_or(built_in.slack_reward),
@@ -133,11 +142,11 @@ impl TryFrom<RewardFile> for RewardWeights {
         ];
         let absurd = numbers.into_iter().find(|(_, value)| !(-LARGEST..=LARGEST).contains(value));
         if let Some((key, value)) = absurd {
-            return Err(format!("{key} is {value}, expected a number within ±{LARGEST}"));
+            return Err(WeightError::Magnitude { key, value });
         }
         for (key, value) in [("collision_distance", weights.collision_distance), ("bound", weights.bound)] {
             if !(value > 0.0 && value <= LARGEST) {
-                return Err(format!("{key} is {value}, expected a number above 0 and up to {LARGEST}"));
+                return Err(WeightError::NotPositive { key, value });
             }
         }
         Ok(weights)

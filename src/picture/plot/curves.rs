@@ -5,7 +5,7 @@ use std::path::Path;
 use plotters::prelude::*;
 
 use super::style::{
-    self, CENTRE, DrawError, FINE, GRID, GROUND, LEFT, MUTED, PARAMETER, RIGHT, TEXT, fill, place, text,
+    self, CENTRE, DrawError, FINE, GRID, GROUND, LEFT, MUTED, PARAMETER, RIGHT, TEXT, fill, letters, place, text,
 };
 use super::time_axis::round_step;
 use super::{Page, finished};
@@ -62,8 +62,8 @@ fn draw_curves(sheet: &CurveSheet) -> Result<Frame, PictureError> {
 
 fn draw_page(page: &Page<'_>, sheet: &CurveSheet, curves: &[&Curve]) -> Result<(), DrawError> {
     style::register_fonts()?;
-    text(page, &sheet.title, (24, 24), 27, TEXT, LEFT)?;
-    text(page, &sheet.subtitle, (24, 59), 16, MUTED, LEFT)?;
+    text(page, &sheet.title, (24, 24), letters(27, TEXT), LEFT)?;
+    text(page, &sheet.subtitle, (24, 59), letters(16, MUTED), LEFT)?;
     let steps = || curves.iter().flat_map(|curve| &curve.points).map(|(step, _)| *step);
     let updates = Range::of(0.0, steps().fold(1.0, f64::max));
     let ticks = updates.ticks(10.0);
@@ -73,9 +73,9 @@ fn draw_page(page: &Page<'_>, sheet: &CurveSheet, curves: &[&Curve]) -> Result<(
         top += PANEL + GAP;
     }
     for tick in &ticks {
-        text(page, &tick.to_string(), (updates.at(*tick, PLOT) / FINE, top), 14, MUTED, CENTRE)?;
+        text(page, &tick.to_string(), (updates.at(*tick, PLOT) / FINE, top), letters(14, MUTED), CENTRE)?;
     }
-    text(page, "updates", (PLOT.1, top + 20), 14, MUTED, RIGHT)
+    text(page, "updates", (PLOT.1, top + 20), letters(14, MUTED), RIGHT)
 }
 
 fn draw_panel(
@@ -104,11 +104,11 @@ fn draw_panel(
         _ => page.draw(&PathElement::new(points, PARAMETER.stroke_width(FINE as u32)))?,
     }
     let middle = i32::midpoint(top, bottom);
-    text(page, &curve.name, (24, middle - 10), 17, TEXT, LEFT)?;
+    text(page, &curve.name, (24, middle - 10), letters(17, TEXT), LEFT)?;
     let last = values().next_back().unwrap_or_default();
-    text(page, &format!("last {}", short(last)), (24, middle + 12), 14, MUTED, LEFT)?;
+    text(page, &format!("last {}", short(last)), (24, middle + 12), letters(14, MUTED), LEFT)?;
     for (value, row) in [(shown.high, top + 6), (shown.low, bottom - 7)] {
-        text(page, &short(value), (PLOT.0 - 8, row), 13, MUTED, RIGHT)?;
+        text(page, &short(value), (PLOT.0 - 8, row), letters(13, MUTED), RIGHT)?;
     }
     Ok(())
 }

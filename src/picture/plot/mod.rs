@@ -24,7 +24,7 @@ use super::{PictureError, save_png};
 use crate::frame::{BodyVelocity, Frame, Stamp};
 use crate::planner::{PlannerParameters, PlannerSpec};
 use panel::Line;
-use style::{FIRST_VELOCITY, MUTED, PARAMETER, SECOND_VELOCITY, TEXT, place, text};
+use style::{FIRST_VELOCITY, MUTED, PARAMETER, SECOND_VELOCITY, TEXT, letters, place, text};
 use time_axis::TimeAxis;
 
 /// The drawing area that everything is drawn on, addressed in fine pixels.
@@ -113,8 +113,8 @@ fn draw_page(
     strip_top: i32,
 ) -> Result<(), style::DrawError> {
     style::register_fonts()?;
-    text(page, &series.title, (24, 24), 27, TEXT, style::LEFT)?;
-    text(page, &series.subtitle, (24, 59), 16, MUTED, style::LEFT)?;
+    text(page, &series.title, (24, 24), letters(27, TEXT), style::LEFT)?;
+    text(page, &series.subtitle, (24, 59), letters(16, MUTED), style::LEFT)?;
 
     let time = TimeAxis::of(&series.decisions, PLOT);
     let mut top = HEADER;

@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 
 use super::Page;
-use super::style::{DEFAULT, DrawError, FINE, GRID, GROUND, LEFT, MUTED, RIGHT, TEXT, fill, place, text};
+use super::style::{DEFAULT, DrawError, FINE, GRID, GROUND, LEFT, MUTED, RIGHT, TEXT, fill, letters, place, text};
 use super::time_axis::{TimeAxis, round_step};
 use crate::planner::{ParameterSpec, Unit};
 
@@ -12,10 +12,10 @@ const MOST_MARKERS: usize = 80;
 
 /// A value for every decision.
 pub(super) struct Line {
-    pub(super) values: Vec<f64>,
-    pub(super) colour: RGBColor,
+    pub(crate) values: Vec<f64>,
+    pub(crate) colour: RGBColor,
     /// Whether a value holds until the next decision (a step) or changes gradually (a slope).
-    pub(super) held: bool,
+    pub(crate) held: bool,
 }
 
 /// A rectangle with a value range as its height. Rows in pixels of the finished picture.
@@ -41,12 +41,12 @@ pub(super) fn draw_parameter(
     panel.line(line)?;
 
     let middle = i32::midpoint(rows.0, rows.1);
-    text(page, parameter.name(), (24, middle - 10), 17, TEXT, LEFT)?;
+    text(page, parameter.name(), (24, middle - 10), letters(17, TEXT), LEFT)?;
     let unit = match parameter.unit() {
         Unit::Dimensionless => String::new(),
         unit => format!("{} · ", unit.symbol()),
     };
-    text(page, &format!("{unit}default {}", parameter.safe_default()), (24, middle + 12), 14, MUTED, LEFT)
+    text(page, &format!("{unit}default {}", parameter.safe_default()), (24, middle + 12), letters(14, MUTED), LEFT)
 }
 
 /// Both velocities on one scale of numbers, with a line at zero.
@@ -72,8 +72,8 @@ pub(super) fn draw_velocities(
     for (name, unit, line, row) in
         [("linear velocity", "m/s", linear, middle - 27), ("angular velocity", "rad/s", angular, middle + 21)]
     {
-        text(page, name, (24, row - 8), 17, line.colour, LEFT)?;
-        text(page, unit, (24, row + 12), 14, MUTED, LEFT)?;
+        text(page, name, (24, row - 8), letters(17, line.colour), LEFT)?;
+        text(page, unit, (24, row + 12), letters(14, MUTED), LEFT)?;
     }
     Ok(())
 }
@@ -87,7 +87,7 @@ impl Panel<'_, '_> {
     }
 
     fn ground(&self) -> Result<(), DrawError> {
-        let (left, right) = self.time.columns;
+        let (left, right) = self.time.columns();
         let (top, bottom) = (place(self.rows.0), place(self.rows.1));
         fill(self.page, [(place(left), top), (place(right), bottom)], GROUND.filled())?;
         for tick in self.time.ticks() {
@@ -99,10 +99,10 @@ impl Panel<'_, '_> {
 
     /// The ends of the range beside the panel.
     fn limits(&self) -> Result<(), DrawError> {
-        let beside = self.time.columns.0 - 8;
+        let beside = self.time.columns().0 - 8;
         for (value, row) in [(self.range.1, self.rows.0 + 6), (self.range.0, self.rows.1 - 7)] {
             let label = format!("{}", (value * 1e6).round() / 1e6);
-            text(self.page, &label, (beside, row), 13, MUTED, RIGHT)?;
+            text(self.page, &label, (beside, row), letters(13, MUTED), RIGHT)?;
         }
         Ok(())
     }
@@ -110,7 +110,7 @@ impl Panel<'_, '_> {
     /// A thin dashed line at a value.
     fn dashes(&self, value: f64, colour: RGBColor) -> Result<(), DrawError> {
         let row = self.row(value);
-        let (left, right) = (place(self.time.columns.0), place(self.time.columns.1));
+        let (left, right) = (place(self.time.columns().0), place(self.time.columns().1));
         for dash in (left..right).step_by(place(8) as usize) {
             let end = (dash + place(4)).min(right);
             fill(self.page, [(dash, row - FINE / 2), (end, row - FINE / 2 + FINE - 1)], colour.filled())?;
@@ -121,7 +121,7 @@ impl Panel<'_, '_> {
     fn line(&self, line: &Line) -> Result<(), DrawError> {
         let points: Vec<(i32, i32)> = self
             .time
-            .seconds
+            .seconds()
             .iter()
             .zip(&line.values)
             .map(|(seconds, value)| (self.time.column(*seconds), self.row(*value)))

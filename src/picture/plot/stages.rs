@@ -5,7 +5,8 @@ use std::path::Path;
 use plotters::prelude::*;
 
 use super::style::{
-    self, DEFAULT, DrawError, GRID, GROUND, LEFT, MUTED, PARAMETER, RIGHT, SECOND_VELOCITY, TEXT, fill, place, text,
+    self, DEFAULT, DrawError, GRID, GROUND, LEFT, MUTED, PARAMETER, RIGHT, SECOND_VELOCITY, TEXT, fill, letters, place,
+    text,
 };
 use super::{Page, finished};
 use crate::picture::{PictureError, save_png};
@@ -56,8 +57,8 @@ pub fn plot_stages(path: &Path, chart: &StageChart) -> Result<(), PictureError> 
 
 fn draw(page: &Page<'_>, chart: &StageChart, height: i32) -> Result<(), DrawError> {
     style::register_fonts()?;
-    text(page, &chart.title, (24, 26), 27, TEXT, LEFT)?;
-    text(page, &chart.subtitle, (24, 60), 16, MUTED, LEFT)?;
+    text(page, &chart.title, (24, 26), letters(27, TEXT), LEFT)?;
+    text(page, &chart.subtitle, (24, 60), letters(16, MUTED), LEFT)?;
     let longest = chart.stages.iter().flat_map(|stage| stage.milliseconds).fold(1e-9, f64::max);
     let column = |milliseconds: f64| {
         let share = (milliseconds / longest).clamp(0.0, 1.0);
@@ -69,13 +70,13 @@ fn draw(page: &Page<'_>, chart: &StageChart, height: i32) -> Result<(), DrawErro
         top += ROW;
     }
     let keys = "bar: median · line: least to 99th percentile · orange: its arithmetic at the machine's measured peak";
-    text(page, keys, (24, height - 22), 14, MUTED, LEFT)
+    text(page, keys, (24, height - 22), letters(14, MUTED), LEFT)
 }
 
 fn draw_bar(page: &Page<'_>, stage: &StageBar, top: i32, column: impl Fn(f64) -> i32) -> Result<(), DrawError> {
     let [least, median, p99] = stage.milliseconds;
     let (from, to, middle) = (place(top), place(top + BAR), place(top + BAR / 2));
-    text(page, &stage.name, (BARS.0 - 12, top + BAR / 2), 16, TEXT, RIGHT)?;
+    text(page, &stage.name, (BARS.0 - 12, top + BAR / 2), letters(16, TEXT), RIGHT)?;
     fill(page, [(place(BARS.0), from), (place(BARS.1), to)], GROUND.filled())?;
     fill(page, [(place(BARS.0), from), (column(median), to)], PARAMETER.filled())?;
     if let Some(ideal) = stage.ideal {
@@ -87,7 +88,7 @@ fn draw_bar(page: &Page<'_>, stage: &StageBar, top: i32, column: impl Fn(f64) ->
     for end in [least, p99] {
         page.draw(&PathElement::new(vec![(column(end), middle - 8), (column(end), middle + 8)], GRID.stroke_width(2)))?;
     }
-    text(page, &format!("{median:.2} ms"), (BARS.1 + 12, top + BAR / 2), 16, TEXT, LEFT)
+    text(page, &format!("{median:.2} ms"), (BARS.1 + 12, top + BAR / 2), letters(16, TEXT), LEFT)
 }
 
 #[cfg(test)]

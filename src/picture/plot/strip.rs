@@ -5,7 +5,7 @@ use fast_image_resize::{PixelType, Resizer};
 use plotters::prelude::*;
 
 use super::Page;
-use super::style::{self, CENTRE, DEFAULT, DrawError, FINE, MUTED, fill, place, text};
+use super::style::{self, CENTRE, DEFAULT, DrawError, FINE, MUTED, fill, letters, place, text};
 use super::time_axis::TimeAxis;
 use crate::frame::{Frame, StampedFrame};
 
@@ -65,7 +65,7 @@ impl FromIterator<StampedFrame> for FrameStrip {
 /// time on the axis.
 pub(super) fn draw(page: &Page<'_>, time: &TimeAxis, top: i32, frames: &FrameStrip) -> Result<(), DrawError> {
     let slots = frames.kept.len().min(SLOTS);
-    let (left, right) = time.columns;
+    let (left, right) = time.columns();
     let (first, end) = time.shown();
     let mut previous = None;
     for slot in 0..slots {
@@ -102,7 +102,7 @@ fn draw_frame(
     let bitmap = BitMapElement::with_owned_buffer((left, top), (width as u32, height as u32), thumbnail);
     page.draw(&bitmap.ok_or("a frame of the strip has the wrong size")?)?;
     let caption = format!("{seconds:.1} s");
-    text(page, &caption, (centre, (top + height) / style::FINE + 16), 14, MUTED, CENTRE)
+    text(page, &caption, (centre, (top + height) / style::FINE + 16), letters(14, MUTED), CENTRE)
 }
 
 /// The frame within [`THUMBNAIL`], in fine pixels.

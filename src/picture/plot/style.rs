@@ -43,16 +43,29 @@ pub(super) fn place(pixel: i32) -> i32 {
     pixel.saturating_mul(FINE)
 }
 
-/// Writes a line of text; place and size in pixels of the finished picture.
+/// How letters look.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Letters {
+    size: i32,
+    colour: RGBColor,
+}
+
+/// Letters of this size, pixels of the finished picture.
+pub(super) const fn letters(size: i32, colour: RGBColor) -> Letters {
+    Letters { size, colour }
+}
+
+/// Writes a line of text; the place in pixels of the finished picture.
 pub(super) fn text(
     page: &Page<'_>,
     text: &str,
     (x, y): (i32, i32),
-    size: i32,
-    colour: RGBColor,
+    letters: Letters,
     horizontal: HPos,
 ) -> Result<(), DrawError> {
-    let style = TextStyle::from((FONT, place(size)).into_font()).color(&colour).pos(Pos::new(horizontal, VPos::Center));
+    let style = TextStyle::from((FONT, place(letters.size)).into_font())
+        .color(&letters.colour)
+        .pos(Pos::new(horizontal, VPos::Center));
     Ok(page.draw(&Text::new(text, (place(x), place(y)), style))?)
 }
 

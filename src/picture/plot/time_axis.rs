@@ -1,18 +1,18 @@
 //! The time that all panels and the strip share.
 
-use super::style::{self, CENTRE, DrawError, MUTED, place, text};
+use super::style::{self, CENTRE, DrawError, MUTED, letters, place, text};
 use super::{Page, PlottedDecision};
 use crate::frame::Stamp;
 
 /// Maps stamps to columns. Zero is the first decision.
 pub(super) struct TimeAxis {
     /// First and last column, pixels of the finished picture.
-    pub(super) columns: (i32, i32),
+    columns: (i32, i32),
     zero: Stamp,
     /// First and last second shown.
     shown: (f64, f64),
     /// Seconds of every decision.
-    pub(super) seconds: Vec<f64>,
+    seconds: Vec<f64>,
 }
 
 impl TimeAxis {
@@ -24,6 +24,16 @@ impl TimeAxis {
         let period = (last - first) / seconds.len().saturating_sub(1).max(1) as f64;
         let period = if period > 0.0 { period } else { 1.0 };
         Self { columns, zero, shown: (first, last + period), seconds }
+    }
+
+    /// First and last column, pixels of the finished picture.
+    pub(super) fn columns(&self) -> (i32, i32) {
+        self.columns
+    }
+
+    /// Seconds of every decision.
+    pub(super) fn seconds(&self) -> &[f64] {
+        &self.seconds
     }
 
     /// Column of a second in fine pixels.
@@ -62,7 +72,7 @@ impl TimeAxis {
         for tick in self.ticks() {
             // Sheds the rounding of the multiplication: 0.30000000000000004.
             let label = format!("{} s", (tick * 1e6).round() / 1e6);
-            text(page, &label, (self.column(tick) / style::FINE, bottom + 14), 14, MUTED, CENTRE)?;
+            text(page, &label, (self.column(tick) / style::FINE, bottom + 14), letters(14, MUTED), CENTRE)?;
         }
         Ok(())
     }

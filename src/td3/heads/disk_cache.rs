@@ -193,21 +193,27 @@ fn header(key: &CacheKey, contents: &[u8]) -> Vec<u8> {
     [&MARK[..], &key.0, &(contents.len() as u64).to_le_bytes(), &checksum.to_le_bytes()].concat()
 }
 
+/// Why an entry is not trusted.
+#[derive(Debug, thiserror::Error)]
+enum EntryError {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error("its {length} bytes are no entry")]
+    TooShort { length: u64 },
+    #[error("it is damaged, or of another key")]
+    Damaged,
+}
+
 /// The contents of a file that is this entry and whole.
-fn read_entry(path: &Path, key: &CacheKey) -> Result<Vec<u8>, String> {
-    let say = |error: std::io::Error| error.to_string();
-    let mut file = File::open(path).map_err(say)?;
-    let length = file.metadata().map_err(say)?.len();
+fn read_entry(path: &Path, key: &CacheKey) -> Result<Vec<u8>, EntryError> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
     let mut found = [0; HEADER as usize];
-    file.read_exact(&mut found).map_err(|_| format!("its {length} bytes are no entry"))?;
+    file.read_exact(&mut found).map_err(|_| EntryError::TooShort { length })?;
     // The file's own length bounds what is read, whatever its header says.
     let mut contents = Vec::new();
-    file.take(length.saturating_sub(HEADER)).read_to_end(&mut contents).map_err(say)?;
-    if found[..] == header(key, &contents)[..] {
-        Ok(contents)
-    } else {
-        Err("it is damaged, or of another key".to_owned())
-    }
+    file.take(length.saturating_sub(HEADER)).read_to_end(&mut contents)?;
+    if found[..] == header(key, &contents)[..] { Ok(contents) } else { Err(EntryError::Damaged) }
 }
 
 fn remove(path: &Path) {

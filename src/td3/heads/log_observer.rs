@@ -12,7 +12,7 @@ use super::{CacheKey, DiskCache, FrameRef, HiddenFormat, ObservationSource, Obse
 use crate::TrainError;
 use planner_tuner_core::frame::Frame;
 use planner_tuner_log::transition::TransitionError;
-use planner_tuner_log::transition::log::LoggedFrames;
+use planner_tuner_log::transition::log::{LoggedFrameError, LoggedFrames};
 use planner_tuner_model::feature::HistoryImageProcessor;
 use planner_tuner_model::tuner::{Tuner, TunerError};
 use planner_tuner_model::vision_language::HiddenStates;
@@ -184,7 +184,7 @@ impl LogObserver {
 
     fn log(&self, of: FrameRef) -> Result<&LoggedFrames, TrainError> {
         self.episodes.get(of.episode).ok_or_else(|| {
-            let problem = "its episode was not read".to_owned();
+            let problem = LoggedFrameError::NoEpisode;
             TransitionError::Frame { number: of.number.0, episode: of.episode.to_string(), problem }.into()
         })
     }

@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{LearningHeads, ObservationSource, ObservationTable, Observed, Seen};
-use crate::learner::Heads;
 use crate::n_step::Observation;
 use crate::optimizer::{AdamStep, Moments, square_sum};
-use crate::{Batch, NamedTensor, ReplayBuffer, TrainError};
+use crate::{Batch, Heads, NamedTensor, ReplayBuffer, TrainError};
 use planner_tuner_core::identity::{ExtractorId, PolicyId};
 
 /// Observations that are compared at the end of a training, at most.

@@ -15,11 +15,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::spoken_velocity::spoken_velocity;
+use super::spoken_velocity::{Unspoken, spoken_velocity};
 use super::table::{check_length, stamp_of_row};
 use super::{Row, Usable};
 use crate::recording::{RecordingError, SkipReason, Skipped};
-use planner_tuner_core::frame::{BodyVelocity, HistoryRing};
+use planner_tuner_core::frame::{BodyVelocity, FrameError, HistoryRing};
 
 /// One entry. What is not named here is ignored.
 #[derive(Debug, Deserialize)]
@@ -43,6 +43,17 @@ struct Turn {
     value: String,
 }
 
+/// Why an entry has no velocity.
+#[derive(Debug, thiserror::Error)]
+enum EntryVelocityError {
+    #[error("only one of linear_vel and angular_vel is there, expected both")]
+    OnlyOne,
+    #[error(transparent)]
+    Unspoken(#[from] Unspoken),
+    #[error(transparent)]
+    Impossible(#[from] FrameError),
+}
+
 /// Whether a file is named as such a list.
 pub(in crate::recording) fn is_list(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "json" || extension == "jsonl")
@@ -61,10 +72,11 @@ pub(super) fn read_rows(folder: &Path, list: &Path) -> Result<Vec<Row>, Recordin
             episode += 1;
         }
         let stamp = stamp_of_row(number);
-        let skip = |reason, problem: String| {
-            Skipped::new(reason, Some(stamp), format!("{}: entry {}: {problem}", list.display(), number + 1))
+        let skip = |error: EntryVelocityError| {
+            let message = format!("{}: entry {}: {error}", list.display(), number + 1);
+            Skipped::new(SkipReason::InvalidVelocity, Some(stamp), message)
         };
-        let usable = entry.velocity().map_err(|problem| skip(SkipReason::InvalidVelocity, problem)).map(|velocity| {
+        let usable = entry.velocity().map_err(skip).map(|velocity| {
             let history = entry.newest_first().map(|history| history.iter().map(|path| find(folder, path)).collect());
             Usable { stamp, velocity, picture: find(folder, &entry.image), history }
         });
@@ -94,7 +106,7 @@ fn read_entries(list: &Path) -> Result<Vec<Entry>, RecordingError> {
 }
 
 impl Entry {
-    fn velocity(&self) -> Result<BodyVelocity, String> {
+    fn velocity(&self) -> Result<BodyVelocity, EntryVelocityError> {
         let (linear, angular) = match (self.linear_vel, self.angular_vel) {
             (Some(linear), Some(angular)) => (linear, angular),
             (None, None) => {
@@ -104,9 +116,9 @@ impl Entry {
                 let asked: Vec<_> = asked.map(|turn| turn.value.as_str()).collect();
                 spoken_velocity(&asked.join("\n"))?
             }
-            _ => return Err("only one of linear_vel and angular_vel is there, expected both".to_owned()),
+            _ => return Err(EntryVelocityError::OnlyOne),
         };
-        BodyVelocity::new(linear, angular).map_err(|error| error.to_string())
+        Ok(BodyVelocity::new(linear, angular)?)
     }
 
     /// The pictures before this one, where the entry names any.

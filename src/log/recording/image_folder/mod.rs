@@ -103,12 +103,21 @@ fn read_picture(path: &Path, stamp: Stamp) -> Result<Arc<Frame>, Skipped> {
     Ok(Arc::new(frame))
 }
 
-fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
+/// Why the file of a picture is not read.
+#[derive(Debug, thiserror::Error)]
+enum PictureError {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error("more than {MAX_MESSAGE_LEN} bytes, which no image is")]
+    TooLong,
+}
+
+fn read_bounded(path: &Path) -> Result<Vec<u8>, PictureError> {
+    let file = File::open(path)?;
     let mut bytes = Vec::new();
-    file.take(MAX_MESSAGE_LEN + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    file.take(MAX_MESSAGE_LEN + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_MESSAGE_LEN {
-        return Err(format!("more than {MAX_MESSAGE_LEN} bytes, which no image is"));
+        return Err(PictureError::TooLong);
     }
     Ok(bytes)
 }
@@ -121,11 +130,11 @@ fn read_rows(folder: &Path, table: &Path) -> Result<Vec<Row>, RecordingError> {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RowOutline {
     /// When.
-    pub(super) stamp: Stamp,
+    pub(crate) stamp: Stamp,
     /// The run that it belongs to.
-    pub(super) run: Option<String>,
+    pub(crate) run: Option<String>,
     /// By how much the step brought the goal nearer, metres.
-    pub(super) progress_m: Option<f64>,
+    pub(crate) progress_m: Option<f64>,
 }
 
 /// What the table says of each row whose time can be read, in its order.

@@ -87,7 +87,7 @@ pub(super) fn read_rows(
             Ok(row) => row,
             Err(error) => {
                 before = None;
-                read.push(Row::unreadable(episode, skip_row(table, number, None, &error.to_string())));
+                read.push(Row::unreadable(episode, skip_row(table, number, None, &error)));
                 continue;
             }
         };

@@ -7,16 +7,23 @@ const NAMES: [[&str; 2]; 4] =
 /// Letters between a name and its number.
 const MAX_DISTANCE: usize = 40;
 
-/// The linear and the angular velocity that a text tells, m/s and rad/s; a sentence where it tells none, or several.
-pub(super) fn spoken_velocity(text: &str) -> Result<(f64, f64), String> {
+/// Why a text tells no velocity.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub(super) enum Unspoken {
+    #[error(
+        "it has no fields linear_vel and angular_vel, and its text tells no linear and angular velocity; add the two fields"
+    )]
+    Nothing,
+    #[error("its text tells several values of '{name}' ({values:?}); add linear_vel and angular_vel")]
+    Several { name: &'static str, values: Vec<f64> },
+}
+
+/// The linear and the angular velocity that a text tells, m/s and rad/s.
+pub(super) fn spoken_velocity(text: &str) -> Result<(f64, f64), Unspoken> {
     let text = text.to_lowercase();
     let spoken = NAMES.iter().find(|names| names.iter().all(|name| text.contains(name)));
-    let unknown = || {
-        "it has no fields linear_vel and angular_vel, and its text tells no linear and angular velocity; add the two fields"
-            .to_owned()
-    };
-    let [linear, angular] = spoken.ok_or_else(unknown)?;
-    let numbers = |name: &str, other: &str| {
+    let [linear, angular] = *spoken.ok_or(Unspoken::Nothing)?;
+    let numbers = |name: &'static str, other: &str| {
         let mut numbers: Vec<f64> = text
             .match_indices(name)
             .filter_map(|(at, _)| {
@@ -28,11 +35,9 @@ pub(super) fn spoken_velocity(text: &str) -> Result<(f64, f64), String> {
             .collect();
         numbers.dedup();
         match numbers.as_slice() {
-            [] => Err(unknown()),
+            [] => Err(Unspoken::Nothing),
             [only] => Ok(*only),
-            several => {
-                Err(format!("its text tells several values of '{name}' ({several:?}); add linear_vel and angular_vel"))
-            }
+            several => Err(Unspoken::Several { name, values: several.to_vec() }),
         }
     };
     Ok((numbers(linear, angular)?, numbers(angular, linear)?))

@@ -53,7 +53,7 @@ pub(super) fn read_rows(folder: &Path, table: &Path) -> Result<Vec<Row>, Recordi
         let row = match row {
             Ok(row) => row,
             Err(error) => {
-                read.push(Row::unreadable(episode, skip_row(table, number, None, &error.to_string())));
+                read.push(Row::unreadable(episode, skip_row(table, number, None, &error)));
                 continue;
             }
         };
@@ -75,7 +75,12 @@ pub(super) fn read_rows(folder: &Path, table: &Path) -> Result<Vec<Row>, Recordi
 }
 
 /// What is lost of a row that cannot be read.
-pub(super) fn skip_row(table: &Path, number: usize, row: Option<&StringRecord>, problem: &str) -> Skipped {
+pub(super) fn skip_row(
+    table: &Path,
+    number: usize,
+    row: Option<&StringRecord>,
+    problem: &dyn std::fmt::Display,
+) -> Skipped {
     Skipped::new(SkipReason::UnreadableRow, None, format!("{}: {problem}", place(table, number, row)))
 }
 
@@ -143,6 +148,15 @@ impl Columns {
     }
 }
 
+/// Why a row's time cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum TimeError {
+    #[error("stamp_ns is '{found}', expected whole nanoseconds from zero")]
+    Nanoseconds { found: String },
+    #[error("time_s is '{found}', expected seconds from zero")]
+    Seconds { found: String },
+}
+
 /// Where the time is.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum TimeColumn {
@@ -166,18 +180,18 @@ impl TimeColumn {
     }
 
     /// When the row of this number was.
-    pub(super) fn stamp(self, number: usize, row: &StringRecord) -> Result<Stamp, String> {
+    pub(super) fn stamp(self, number: usize, row: &StringRecord) -> Result<Stamp, TimeError> {
         let cell = |column: usize| row.get(column).unwrap_or_default();
         match self {
             Self::Absent => Ok(stamp_of_row(number)),
             Self::Nanoseconds(column) => {
                 let nanos = cell(column).parse::<u64>().ok().and_then(|nanos| i64::try_from(nanos).ok());
-                let problem = || format!("stamp_ns is '{}', expected whole nanoseconds from zero", cell(column));
+                let problem = || TimeError::Nanoseconds { found: cell(column).to_owned() };
                 nanos.map(Stamp::from_nanos).ok_or_else(problem)
             }
             Self::Seconds(column) => {
                 let seconds = cell(column).parse::<f64>().ok().filter(|seconds| (0.0..9e9).contains(seconds));
-                let problem = || format!("time_s is '{}', expected seconds from zero", cell(column));
+                let problem = || TimeError::Seconds { found: cell(column).to_owned() };
                 Ok(Stamp::from_nanos((seconds.ok_or_else(problem)? * 1e9).round() as i64))
             }
         }

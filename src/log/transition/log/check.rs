@@ -1,5 +1,6 @@
 //! What a step must be to be written, and to be read.
 
+use super::step_fault::StepFault;
 use crate::transition::{LogHead, Session, Step};
 
 /// Why a record was not taken. The names are stable: summaries and scripts count by them.
@@ -55,51 +56,45 @@ impl std::fmt::Display for StepRefusal {
     }
 }
 
-/// Whether a step fits its log; otherwise what is wrong, with the field, what was expected and what was found.
-pub(super) fn check(step: &Step, head: &LogHead) -> Result<(), (StepRefusal, String)> {
+/// Whether a step fits its log.
+pub(super) fn check(step: &Step, head: &LogHead) -> Result<(), StepFault> {
     let Session { parameters, feature_length, .. } = &head.session;
     if step.stamp.nanos() < 0 {
-        return Err((StepRefusal::Stamp, format!("stamp_ns is {}, expected none below 0", step.stamp.nanos())));
+        return Err(StepFault::Stamp { nanos: step.stamp.nanos() });
     }
     for (name, length) in [("action", step.action.values().len()), ("explored", step.explored.values().len())] {
         if length != parameters.len() {
-            let problem = format!("{name} has {length} numbers, expected {}", parameters.len());
-            return Err((StepRefusal::Action, problem));
+            return Err(StepFault::ActionLength { field: name, found: length, expected: parameters.len() });
         }
     }
     if step.noise.len() != parameters.len() || step.noise.iter().any(|noise| !noise.is_finite()) {
-        let problem = format!("noise is {:?}, expected {} finite numbers", step.noise, parameters.len());
-        return Err((StepRefusal::Noise, problem));
+        return Err(StepFault::Noise { found: step.noise.clone(), expected: parameters.len() });
     }
     for (name, feature) in [("feature", Some(&step.feature)), ("next_feature", step.next_feature.as_ref())] {
         if let Some(length) = feature.map(|feature| feature.values().len()).filter(|length| length != feature_length) {
-            return Err((StepRefusal::Feature, format!("{name} has {length} numbers, expected {feature_length}")));
+            return Err(StepFault::FeatureLength { field: name, found: length, expected: *feature_length });
         }
     }
     let names = step.parameters.iter().map(|parameter| &parameter.name);
     if !names.clone().eq(parameters) {
         let found = names.map(String::as_str).collect::<Vec<_>>().join(", ");
-        let problem = format!("parameters are {found}, expected {}", parameters.join(", "));
-        return Err((StepRefusal::Parameters, problem));
+        return Err(StepFault::ParameterNames { found, expected: parameters.join(", ") });
     }
     if let Some(wrong) = step.parameters.iter().find(|parameter| !parameter.value.is_finite()) {
-        return Err((StepRefusal::Parameters, format!("{} is {}, expected a finite number", wrong.name, wrong.value)));
+        return Err(StepFault::ParameterValue { name: wrong.name.clone(), value: wrong.value });
     }
     let pose = step.pose.map(|pose| [pose.position.x, pose.position.y, pose.yaw]);
     let goal = step.goal.map(|goal| [goal.x, goal.y]);
     if pose.iter().flatten().chain(goal.iter().flatten()).any(|number| !number.is_finite()) {
-        return Err((StepRefusal::Pose, format!("pose {pose:?} or goal {goal:?} is not finite")));
+        return Err(StepFault::Pose { pose, goal });
     }
     let terms = [step.terms.progress_m, step.terms.nearest_laser_m];
     if terms.into_iter().flatten().any(|number| !number.is_finite()) {
-        return Err((
-            StepRefusal::Terms,
-            format!("progress and laser distance are {terms:?}, expected finite numbers"),
-        ));
+        return Err(StepFault::Terms(terms));
     }
     let bound = head.weights.bound();
     if !(-bound..=bound).contains(&f64::from(step.reward)) {
-        return Err((StepRefusal::Reward, format!("reward is {}, expected a number within ±{bound}", step.reward)));
+        return Err(StepFault::Reward { reward: step.reward, bound });
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::check::StepRefusal;
+use super::step_fault::StepFault;
 
 /// How much of an episode's log could not be used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,11 +36,12 @@ impl Damage {
     }
 
     /// Counts a record that is not taken, and logs the first few of each reason.
-    pub(super) fn refuse(&mut self, path: &Path, refusal: StepRefusal, problem: &str) {
+    pub(super) fn refuse(&mut self, path: &Path, fault: &StepFault) {
+        let refusal = fault.refusal();
         let count = self.refused.entry(refusal).or_default();
         *count += 1;
         if *count <= Self::LOGGED_IN_FULL {
-            log::error!("{}: a record is refused: {problem} ({refusal})", path.display());
+            log::error!("{}: a record is refused: {fault} ({refusal})", path.display());
         } else if *count == Self::LOGGED_IN_FULL + 1 {
             log::error!("{}: more of {refusal}, from here on only counted", path.display());
         }

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::check::StepRefusal;
 use super::damage::Damage;
 use super::file_reader::{ReadFile, read_file, read_head};
 use super::frames::LoggedFrames;
 use super::head::LogHead;
+use super::step_fault::StepFault;
 use crate::transition::{Ending, FrameNumber, RewardWeights, Session, Step, TransitionError};
 use planner_tuner_core::frame::Frame;
 
@@ -108,17 +108,15 @@ impl LoggedEpisode {
     fn take_steps(&mut self, path: &Path, steps: Vec<Step>) {
         for step in steps {
             let ended = |last: &Step| last.ending != Ending::Continues;
-            let problem = match self.steps.last() {
-                Some(last) if step.index <= last.index => {
-                    format!("step {} comes behind step {}", step.index, last.index)
-                }
-                Some(last) if ended(last) => format!("step {} comes behind the end of the episode", step.index),
+            let fault = match self.steps.last() {
+                Some(last) if step.index <= last.index => StepFault::Order { index: step.index, last: last.index },
+                Some(last) if ended(last) => StepFault::BehindEnd { index: step.index },
                 _ => {
                     self.steps.push(step);
                     continue;
                 }
             };
-            self.damage.refuse(path, StepRefusal::Order, &problem);
+            self.damage.refuse(path, &fault);
         }
     }
 

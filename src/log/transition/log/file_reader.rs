@@ -5,10 +5,12 @@ use std::path::Path;
 
 use mcap::records::op;
 
-use super::check::{StepRefusal, check};
+use super::check::check;
 use super::damage::Damage;
 use super::head::{LogHead, SESSION_METADATA};
+use super::step_fault::StepFault;
 use super::{FRAME_TOPIC, STEP_TOPIC, step_record};
+use crate::recording::McapDamage;
 use crate::recording::bag_file::Place;
 use crate::recording::mcap_record::{ChannelRecord, MessageRecord, MetadataRecord};
 use crate::recording::mcap_walk::{Extent, McapWalk};
@@ -20,10 +22,10 @@ const MAX_STEP_LEN: usize = 4 << 20;
 /// What is in a file.
 #[derive(Debug)]
 pub(super) struct ReadFile {
-    pub(super) head: LogHead,
-    pub(super) steps: Vec<Step>,
-    pub(super) frames: BTreeMap<FrameNumber, Place>,
-    pub(super) damage: Damage,
+    pub(crate) head: LogHead,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) frames: BTreeMap<FrameNumber, Place>,
+    pub(crate) damage: Damage,
 }
 
 /// The head of a file and the number of its part, without anything else.
@@ -114,7 +116,7 @@ enum Channel {
 /// A message of interest. Nothing is made of it before its chunk has proved whole.
 enum Found {
     Frame(FrameNumber, Option<Place>),
-    Step(Result<Box<Step>, (StepRefusal, String)>),
+    Step(Result<Box<Step>, StepFault>),
 }
 
 impl Reader {
@@ -129,7 +131,7 @@ impl Reader {
     }
 
     /// Takes a chunk or a loose message. Tells how many bytes at its end were of no use.
-    fn take(&mut self, walk: &mut McapWalk, extent: Extent, damage: &mut Damage) -> Result<u64, String> {
+    fn take(&mut self, walk: &mut McapWalk, extent: Extent, damage: &mut Damage) -> Result<u64, McapDamage> {
         let mut found = Vec::new();
         let lost = if extent.opcode == op::MESSAGE {
             if !extent.is_complete() {
@@ -148,7 +150,7 @@ impl Reader {
             match found {
                 Found::Frame(number, place) => self.frames.extend(place.map(|place| (number, place))),
                 Found::Step(Ok(step)) => self.steps.push(*step),
-                Found::Step(Err((refusal, problem))) => damage.refuse(walk.path(), refusal, &problem),
+                Found::Step(Err(fault)) => damage.refuse(walk.path(), &fault),
             }
         }
         Ok(lost)
@@ -159,8 +161,7 @@ impl Reader {
         Some(match self.channels.get(&record.channel_id)? {
             Channel::Frames => Found::Frame(FrameNumber(record.sequence.into()), extent.place(ordinal)),
             Channel::Steps if record.data.len() > MAX_STEP_LEN => {
-                let problem = format!("a step of {} bytes, at most {MAX_STEP_LEN} are read", record.data.len());
-                Found::Step(Err((StepRefusal::Unreadable, problem)))
+                Found::Step(Err(StepFault::TooLong { length: record.data.len(), most: MAX_STEP_LEN }))
             }
             Channel::Steps => Found::Step(step_record::from_json(record.data, &self.head).and_then(|step| {
                 check(&step, &self.head)?;

@@ -3,11 +3,57 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::recording::McapDamage;
 use crate::recording::bag_file::Place;
+use crate::recording::cdr::CdrError;
 use crate::recording::mcap_walk::McapWalk;
 use crate::recording::message::ImageMessage;
 use crate::transition::{FrameNumber, TransitionError};
-use planner_tuner_core::frame::Frame;
+use planner_tuner_core::frame::{Frame, FrameError};
+
+/// Why a logged frame cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoggedFrameError {
+    /// No message has its number.
+    #[error("the log does not have it")]
+    Absent,
+    /// The file cannot be opened.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file has changed since it was read, or is damaged.
+    #[error("{path}: {source}")]
+    Damage {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: McapDamage,
+    },
+    /// The message is not that of a picture.
+    #[error("{path}: {source}")]
+    Message {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: CdrError,
+    },
+    /// The picture does not decode.
+    #[error("{path}: {source}")]
+    Picture {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: FrameError,
+    },
+    /// Its episode is not among those that were read.
+    #[error("its episode was not read")]
+    NoEpisode,
+}
 
 /// The frames of one episode: their places in memory, the pictures left in the files.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +90,9 @@ impl LoggedFrames {
     /// # Errors
     /// [`TransitionError::Frame`] when it is not in the log, or not readable any more.
     pub fn read(&self, number: FrameNumber) -> Result<Frame, TransitionError> {
-        self.with_message(number, |message| message.decode().map_err(|error| error.to_string()))
+        self.with_message(number, |path, message| {
+            message.decode().map_err(|source| LoggedFrameError::Picture { path: path.to_owned(), source })
+        })
     }
 
     /// A frame's picture as it was logged, not decoded: the same bytes are the same frame.
@@ -52,22 +100,29 @@ impl LoggedFrames {
     /// # Errors
     /// As [`Self::read`].
     pub fn encoded(&self, number: FrameNumber) -> Result<Vec<u8>, TransitionError> {
-        self.with_message(number, |message| Ok(message.encoded().to_vec()))
+        self.with_message(number, |_, message| Ok(message.encoded().to_vec()))
     }
 
     fn with_message<T>(
         &self,
         number: FrameNumber,
-        take: impl FnOnce(&ImageMessage<'_>) -> Result<T, String>,
+        take: impl FnOnce(&Path, &ImageMessage<'_>) -> Result<T, LoggedFrameError>,
     ) -> Result<T, TransitionError> {
-        let refuse =
-            |problem: String| TransitionError::Frame { number: number.0, episode: self.episode.clone(), problem };
-        let place = self.places.get(&number).and_then(|(file, place)| Some((self.files.get(*file)?, *place)));
-        let (path, place) = place.ok_or_else(|| refuse("the log does not have it".to_owned()))?;
-        let at = |problem: String| refuse(format!("{}: {problem}", path.display()));
-        let mut walk = McapWalk::open(path).map_err(|error| at(error.to_string()))?;
-        let payload = walk.payload(place).map_err(at)?;
-        let message = ImageMessage::compressed(&payload).map_err(|error| at(error.to_string()))?;
-        take(&message).map_err(at)
+        let read = || {
+            let place = self.places.get(&number).and_then(|(file, place)| Some((self.files.get(*file)?, *place)));
+            let (path, place) = place.ok_or(LoggedFrameError::Absent)?;
+            let payload = payload(path, place)?;
+            let message = ImageMessage::compressed(&payload)
+                .map_err(|source| LoggedFrameError::Message { path: path.to_owned(), source })?;
+            take(path, &message)
+        };
+        read().map_err(|problem| TransitionError::Frame { number: number.0, episode: self.episode.clone(), problem })
     }
+}
+
+/// The bytes of the message at a place.
+fn payload(path: &Path, place: Place) -> Result<Vec<u8>, LoggedFrameError> {
+    let io = |source| LoggedFrameError::Io { path: path.to_owned(), source };
+    let mut walk = McapWalk::open(path).map_err(io)?;
+    walk.payload(place).map_err(|source| LoggedFrameError::Damage { path: path.to_owned(), source })
 }

@@ -27,27 +27,53 @@ pub struct LogHead {
 /// Longest name of an episode: file systems take 255 bytes with what is added to it.
 const MAX_NAME: usize = 128;
 
+/// Why a session cannot be that of a log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The episode's name would not do for a file's.
+    #[error(
+        "the episode is called '{}', expected letters, digits, '_', '-' and '.', at most {MAX_NAME}",
+        episode.escape_debug()
+    )]
+    Name {
+        /// Its beginning.
+        episode: String,
+    },
+    /// There is nothing to learn from, or nothing to learn.
+    #[error("a feature of {feature} numbers and {parameters} parameters cannot be learned from")]
+    NothingToLearn {
+        /// Numbers of a feature.
+        feature: usize,
+        /// Parameters of the planner.
+        parameters: usize,
+    },
+    /// Two parameters could not be told apart.
+    #[error("two parameters are called '{name}'")]
+    SameName {
+        /// Their name.
+        name: String,
+    },
+}
+
 impl LogHead {
     /// Refuses a session that could not be written or told apart.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), SessionError> {
         let Session { episode, parameters, feature_length, .. } = &self.session;
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if episode.is_empty() || episode.len() > MAX_NAME || episode.starts_with('.') || !episode.chars().all(is_plain)
         {
             let episode: String = episode.chars().take(MAX_NAME).collect();
-            return Err(format!(
-                "the episode is called '{}', expected letters, digits, '_', '-' and '.', at most {MAX_NAME}",
-                episode.escape_debug()
-            ));
+            return Err(SessionError::Name { episode });
         }
         if *feature_length == 0 || parameters.is_empty() {
-            let found = parameters.len();
-            return Err(format!("a feature of {feature_length} numbers and {found} parameters cannot be learned from"));
+            let (feature, parameters) = (*feature_length, parameters.len());
+            return Err(SessionError::NothingToLearn { feature, parameters });
         }
         if let Some(twice) =
             parameters.iter().enumerate().find(|(at, name)| parameters.iter().take(*at).any(|n| n == *name))
         {
-            return Err(format!("two parameters are called '{}'", twice.1));
+            return Err(SessionError::SameName { name: twice.1.clone() });
         }
         Ok(())
     }
@@ -101,7 +127,7 @@ impl LogHead {
         };
         let weights = serde_json::from_str(entry("reward_weights")?).map_err(|error| json("reward_weights", error))?;
         let head = Self { session, weights };
-        head.check().map_err(refuse)?;
+        head.check().map_err(|error| refuse(error.to_string()))?;
         Ok((head, number("part")?))
     }
 }

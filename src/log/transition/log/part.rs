@@ -1,7 +1,6 @@
 //! One file of a log, as it is written.
 
-use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mcap::records::MessageHeader;
@@ -10,10 +9,44 @@ use mcap::write::NoSeek;
 use super::head::LogHead;
 use super::store::LogFile;
 use super::{FRAME_TOPIC, STEP_TOPIC, step_record};
+use crate::recording::channel_form::ChannelForm;
 use crate::recording::compressed_image::{COMPRESSED_IMAGE_DEFINITION, compressed_image};
 use crate::recording::message::COMPRESSED_IMAGE;
 use crate::transition::{FrameNumber, Step};
-use planner_tuner_core::frame::{Frame, PngEffort, Stamp};
+use planner_tuner_core::frame::{EncodeError, Frame, PngEffort, Stamp};
+
+/// Why a file of a log cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PartError {
+    /// The disk refused.
+    #[error(transparent)]
+    Disk(Arc<io::Error>),
+    /// The MCAP writer refused.
+    #[error(transparent)]
+    Mcap(#[from] mcap::McapError),
+    /// A step or a head cannot be said in JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// A frame cannot be encoded.
+    #[error(transparent)]
+    Picture(#[from] EncodeError),
+    /// MCAP counts from the clock's zero.
+    #[error("a stamp lies before the clock's zero")]
+    Stamp,
+    /// A `sensor_msgs/msg/CompressedImage` cannot hold it.
+    #[error("a frame's stamp or size is beyond its message")]
+    Frame,
+    /// The file was closed or given up before.
+    #[error("the file is closed")]
+    Closed,
+}
+
+impl From<io::Error> for PartError {
+    fn from(error: io::Error) -> Self {
+        Self::Disk(Arc::new(error))
+    }
+}
 
 /// The channels of a file.
 #[derive(Debug, Clone, Copy)]
@@ -36,61 +69,47 @@ pub(super) struct Part {
 
 impl Part {
     /// Begins a file: its head is written and flushed at once.
-    pub(super) fn begin(file: Box<dyn LogFile>, head: &LogHead, number: u64) -> Result<Self, String> {
+    pub(super) fn begin(file: Box<dyn LogFile>, head: &LogHead, number: u64) -> Result<Self, PartError> {
         let file = SharedFile::new(file);
         let library = concat!("vlm_planner_tuner ", env!("CARGO_PKG_VERSION"));
         // Chunks are closed by `flush` alone, so that what it has returned for is whole. They are not compressed:
         // pictures are already, a cut chunk reads up to the cut, and nothing waits for a compressor.
         let options =
             mcap::WriteOptions::new().library(library).disable_seeking(true).chunk_size(None).compression(None);
-        let writer = options.create(NoSeek::new(file.clone())).map_err(|error| error.to_string())?;
+        let writer = options.create(NoSeek::new(file.clone()))?;
         let mut part = Self { writer, file, channels: None, first_stamp: None, last_frame: None, pending: 0 };
         part.write_head(head, number).map_err(|problem| part.file.explain(problem))?;
         Ok(part)
     }
 
-    fn write_head(&mut self, head: &LogHead, number: u64) -> Result<(), String> {
-        let metadata = head.to_metadata(number).map_err(|error| error.to_string())?;
-        self.writer.write_metadata(&metadata).map_err(|error| error.to_string())?;
+    fn write_head(&mut self, head: &LogHead, number: u64) -> Result<(), PartError> {
+        let metadata = head.to_metadata(number)?;
+        self.writer.write_metadata(&metadata)?;
         self.flush()
     }
 
-    fn channels(&mut self, head: &LogHead) -> Result<Channels, String> {
+    fn channels(&mut self, head: &LogHead) -> Result<Channels, PartError> {
         if let Some(channels) = self.channels {
             return Ok(channels);
         }
         let schema = step_record::schema(&head.session).to_string();
-        let definition = COMPRESSED_IMAGE_DEFINITION;
-        let frames = self.add_channel(FRAME_TOPIC, COMPRESSED_IMAGE, "ros2msg", definition, "cdr")?;
-        let steps = self.add_channel(STEP_TOPIC, "planner_tuner.Step", "jsonschema", &schema, "json")?;
+        let frames = ChannelForm::ros2(FRAME_TOPIC, COMPRESSED_IMAGE, COMPRESSED_IMAGE_DEFINITION);
+        let steps = ChannelForm::json(STEP_TOPIC, "planner_tuner.Step", &schema);
+        let (frames, steps) = (frames.add_to(&mut self.writer)?, steps.add_to(&mut self.writer)?);
         Ok(*self.channels.insert(Channels { frames, steps }))
     }
 
-    fn add_channel(
-        &mut self,
-        topic: &str,
-        type_name: &str,
-        schema_encoding: &str,
-        schema: &str,
-        message_encoding: &str,
-    ) -> Result<u16, String> {
-        let schema = self.writer.add_schema(type_name, schema_encoding, schema.as_bytes());
-        let channel = schema.and_then(|id| self.writer.add_channel(id, topic, message_encoding, &BTreeMap::new()));
-        channel.map_err(|error| error.to_string())
-    }
-
     /// Adds a step, and its frame where the file does not have it yet.
-    pub(super) fn write(&mut self, head: &LogHead, step: &Step, frame: &Frame) -> Result<(), String> {
-        let nanos = u64::try_from(step.stamp.nanos()).map_err(|_| "a stamp lies before the clock's zero".to_owned())?;
+    pub(super) fn write(&mut self, head: &LogHead, step: &Step, frame: &Frame) -> Result<(), PartError> {
+        let nanos = u64::try_from(step.stamp.nanos()).map_err(|_| PartError::Stamp)?;
         let picture = match self.last_frame == Some(step.frame) {
             true => None,
             false => {
-                let message =
-                    compressed_image(nanos, &frame.to_png(PngEffort::Quick).map_err(|error| error.to_string())?);
-                Some(message.ok_or("a frame's stamp or size is beyond its message")?)
+                let message = compressed_image(nanos, &frame.to_png(PngEffort::Quick)?);
+                Some(message.ok_or(PartError::Frame)?)
             }
         };
-        let json = step_record::to_json(step, &head.session).map_err(|error| error.to_string())?;
+        let json = step_record::to_json(step, &head.session)?;
         let channels = self.channels(head).map_err(|problem| self.file.explain(problem))?;
         if let Some(message) = picture {
             self.write_message(channels.frames, step.frame.0, nanos, &message)?;
@@ -101,30 +120,30 @@ impl Part {
         Ok(())
     }
 
-    fn write_message(&mut self, channel_id: u16, number: u64, nanos: u64, data: &[u8]) -> Result<(), String> {
+    fn write_message(&mut self, channel_id: u16, number: u64, nanos: u64, data: &[u8]) -> Result<(), PartError> {
         // The record carries 32 bits of the number; a step holds all of it.
         let header = MessageHeader { channel_id, sequence: number as u32, log_time: nanos, publish_time: nanos };
         let written = self.writer.write_to_known_channel(&header, data);
-        written.map_err(|error| self.file.explain(error.to_string()))?;
+        written.map_err(|error| self.file.explain(error.into()))?;
         self.pending += data.len() as u64;
         Ok(())
     }
 
     /// Hands all that was written to the system: a kill of this process does not take it any more.
-    pub(super) fn flush(&mut self) -> Result<(), String> {
-        self.writer.flush().map_err(|error| self.file.explain(error.to_string()))?;
+    pub(super) fn flush(&mut self) -> Result<(), PartError> {
+        self.writer.flush().map_err(|error| self.file.explain(error.into()))?;
         self.pending = 0;
         Ok(())
     }
 
     /// Puts all that was flushed on the disk: a power cut does not take it any more.
-    pub(super) fn sync(&mut self) -> Result<(), String> {
+    pub(super) fn sync(&mut self) -> Result<(), PartError> {
         self.file.lock().sync()
     }
 
     /// Completes the file with its index.
-    pub(super) fn finish(mut self) -> Result<(), String> {
-        self.writer.finish().map_err(|error| self.file.explain(error.to_string()))?;
+    pub(super) fn finish(mut self) -> Result<(), PartError> {
+        self.writer.finish().map_err(|error| self.file.explain(error.into()))?;
         self.file.lock().close()
     }
 
@@ -154,8 +173,8 @@ struct OpenFile {
     /// `None` once it is closed or given up.
     file: Option<Box<dyn LogFile>>,
     length: u64,
-    /// What went wrong first, in the system's words.
-    problem: Option<String>,
+    /// What went wrong first.
+    problem: Option<Arc<io::Error>>,
 }
 
 impl SharedFile {
@@ -167,32 +186,34 @@ impl SharedFile {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The system's words where there are any, which say more than the MCAP writer's.
-    fn explain(&self, problem: String) -> String {
-        self.lock().problem.clone().unwrap_or(problem)
+    /// What the system said, where it said anything: that says more than the MCAP writer's error.
+    fn explain(&self, problem: PartError) -> PartError {
+        self.lock().problem.clone().map_or(problem, PartError::Disk)
     }
 }
 
 impl OpenFile {
-    fn open(&mut self) -> std::io::Result<&mut Box<dyn LogFile>> {
-        self.file.as_mut().ok_or_else(|| std::io::Error::other("the file is closed"))
+    fn open(&mut self) -> io::Result<&mut Box<dyn LogFile>> {
+        self.file.as_mut().ok_or_else(|| io::Error::other(PartError::Closed))
     }
 
-    fn note<T>(&mut self, result: std::io::Result<T>) -> std::io::Result<T> {
-        if let Err(error) = &result {
-            self.problem.get_or_insert_with(|| error.to_string());
-        }
-        result
+    /// Keeps an error, and passes on one of the same words.
+    fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        result.map_err(|error| {
+            let (kind, error) = (error.kind(), Arc::new(error));
+            self.problem.get_or_insert_with(|| Arc::clone(&error));
+            io::Error::new(kind, error)
+        })
     }
 
-    fn sync(&mut self) -> Result<(), String> {
+    fn sync(&mut self) -> Result<(), PartError> {
         let synced = self.open().and_then(|file| file.sync());
-        self.note(synced).map_err(|error| error.to_string())
+        Ok(self.note(synced)?)
     }
 
-    fn close(&mut self) -> Result<(), String> {
-        let file = self.file.take().ok_or("the file is closed")?;
-        file.close().map_err(|error| error.to_string())
+    fn close(&mut self) -> Result<(), PartError> {
+        let file = self.file.take().ok_or(PartError::Closed)?;
+        Ok(file.close()?)
     }
 
     fn give_up(&mut self) {
@@ -201,7 +222,7 @@ impl OpenFile {
 }
 
 impl Write for SharedFile {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut shared = self.lock();
         let written = shared.open().and_then(|file| file.write(bytes));
         let written = shared.note(written)?;
@@ -209,7 +230,7 @@ impl Write for SharedFile {
         Ok(written)
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         let mut shared = self.lock();
         let flushed = shared.open().and_then(|file| file.flush());
         shared.note(flushed)

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::check::StepRefusal;
+use super::step_fault::{StepFault, UnknownName};
 use crate::drive::{Pose, Position};
 use crate::transition::{
     ChosenController, Ending, FrameNumber, LogHead, ParameterOutcome, RewardTerms, SentParameter, Session, Step,
@@ -112,10 +112,9 @@ fn name_of<T: Copy + PartialEq>(names: &[(T, &'static str)], value: T) -> &'stat
     names.iter().find(|(known, _)| *known == value).map_or("", |(_, name)| name)
 }
 
-fn named<T: Copy>(names: &[(T, &'static str)], field: &str, name: &str) -> Result<T, String> {
-    let known = || names.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", ");
+fn named<T: Copy>(names: &[(T, &'static str)], field: &str, name: &str) -> Result<T, UnknownName> {
     let found = names.iter().find(|(_, known)| *known == name).map(|(value, _)| *value);
-    found.ok_or_else(|| format!("{field} is '{}', expected one of {}", name.escape_debug(), known()))
+    found.ok_or_else(|| UnknownName::new(field, name, names.iter().map(|(_, known)| *known).collect()))
 }
 
 /// The object of a step that has been checked.
@@ -159,9 +158,8 @@ pub(super) fn to_json(step: &Step, session: &Session) -> Result<Vec<u8>, serde_j
 }
 
 /// The step that an object holds, not yet checked against the session's sizes.
-pub(super) fn from_json(json: &[u8], head: &LogHead) -> Result<Step, (StepRefusal, String)> {
-    let unreadable = |problem: String| (StepRefusal::Unreadable, problem);
-    let record: StepRecord = serde_json::from_slice(json).map_err(|error| unreadable(error.to_string()))?;
+pub(super) fn from_json(json: &[u8], head: &LogHead) -> Result<Step, StepFault> {
+    let record: StepRecord = serde_json::from_slice(json)?;
     let session = &head.session;
     for (field, found, expected) in [
         ("episode", &record.episode, &session.episode),
@@ -169,38 +167,31 @@ pub(super) fn from_json(json: &[u8], head: &LogHead) -> Result<Step, (StepRefusa
         ("extractor", &record.extractor, &session.extractor.0),
     ] {
         if found != expected {
-            let problem = format!("{field} is '{}', the file says '{expected}'", found.escape_debug());
-            return Err((StepRefusal::Session, problem));
+            return Err(StepFault::Session { field, found: found.clone(), expected: expected.clone() });
         }
     }
-    let ending = named(&ENDINGS, "ending", &record.ending).map_err(unreadable)?;
+    let ending = named(&ENDINGS, "ending", &record.ending).map_err(StepFault::EndingName)?;
     if (record.terminated, record.truncated) != (ending.terminated(), ending.truncated()) {
         let (terminated, truncated) = (record.terminated, record.truncated);
-        let problem = format!("ending is {}, terminated {terminated} and truncated {truncated}", record.ending);
-        return Err(unreadable(problem));
+        return Err(StepFault::Ending { ending: record.ending, terminated, truncated });
     }
-    let action = |values| Action::from_values(values).map_err(|error| (StepRefusal::Action, error.to_string()));
-    let feature = |values| Feature::from_values(values).map_err(|error| (StepRefusal::Feature, error.to_string()));
+    let action = |values| Action::from_values(values).map_err(StepFault::Action);
+    let feature = |values| Feature::from_values(values).map_err(StepFault::Feature);
     let velocity = BodyVelocity::new(record.linear_vel, record.angular_vel);
     let TermsRecord { progress_m, nearest_laser_m, collision, success, time_out } = record.terms;
     Ok(Step {
         stamp: Stamp::from_nanos(record.stamp_ns),
         index: record.index,
         frame: FrameNumber(record.frame),
-        velocity: velocity.map_err(|error| unreadable(error.to_string()))?,
+        velocity: velocity.map_err(StepFault::Velocity)?,
         pose: record.pose.map(|PoseRecord { x, y, yaw }| Pose { position: Position { x, y }, yaw }),
         goal: record.goal.map(|GoalRecord { x, y }| Position { x, y }),
         feature: feature(record.feature)?,
         action: action(record.action)?,
         noise: record.noise,
         explored: action(record.explored)?,
-        parameters: parameters(&record.parameters, &record.outcomes)
-            .map_err(|problem| (StepRefusal::Parameters, problem))?,
-        controller: record
-            .controller
-            .map(controller)
-            .transpose()
-            .map_err(|problem| (StepRefusal::Parameters, problem))?,
+        parameters: parameters(&record.parameters, &record.outcomes)?,
+        controller: record.controller.map(controller).transpose()?,
         terms: RewardTerms { progress_m, nearest_laser_m, collision, success, time_out },
         reward: record.reward,
         ending,
@@ -208,10 +199,10 @@ pub(super) fn from_json(json: &[u8], head: &LogHead) -> Result<Step, (StepRefusa
     })
 }
 
-fn controller(record: ControllerRecord) -> Result<ChosenController, String> {
+fn controller(record: ControllerRecord) -> Result<ChosenController, StepFault> {
     let number = |(name, value): (String, Value)| match value.as_f64() {
         Some(number) => Ok((name, number)),
-        None => Err(format!("controller {}: {} is not a number", record.id.escape_debug(), name.escape_debug())),
+        None => Err(StepFault::ControllerNotANumber { id: record.id.clone(), name }),
     };
     Ok(ChosenController {
         values: record.values.into_iter().map(number).collect::<Result<_, _>>()?,
@@ -219,13 +210,14 @@ fn controller(record: ControllerRecord) -> Result<ChosenController, String> {
     })
 }
 
-fn parameters(values: &Map<String, Value>, outcomes: &Map<String, Value>) -> Result<Vec<SentParameter>, String> {
+fn parameters(values: &Map<String, Value>, outcomes: &Map<String, Value>) -> Result<Vec<SentParameter>, StepFault> {
     if !values.keys().eq(outcomes.keys()) {
-        return Err("parameters and outcomes have different names".to_owned());
+        return Err(StepFault::OutcomeNames);
     }
     let sent = values.iter().zip(outcomes.values()).map(|((name, value), outcome)| {
-        let value = value.as_f64().ok_or_else(|| format!("{} is not a number", name.escape_debug()))?;
-        let outcome = named(&OUTCOMES, name, outcome.as_str().unwrap_or_default())?;
+        let value = value.as_f64().ok_or_else(|| StepFault::ParameterNotANumber { name: name.clone() })?;
+        let outcome = named(&OUTCOMES, name, outcome.as_str().unwrap_or_default());
+        let outcome = outcome.map_err(StepFault::OutcomeName)?;
         Ok(SentParameter { name: name.clone(), value, outcome })
     });
     sent.collect()

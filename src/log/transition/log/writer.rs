@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::check::check;
 use super::head::LogHead;
-use super::part::Part;
+use super::part::{Part, PartError};
 use super::store::LogStore;
 use crate::transition::{Step, TransitionError};
 use planner_tuner_core::frame::Frame;
@@ -68,10 +68,7 @@ impl EpisodeWriter {
     /// [`TransitionError::Step`] for a step that no reader would accept, after which the log goes on as before;
     /// [`TransitionError::Write`] when the disk refuses.
     pub fn write(&mut self, step: &Step, frame: &Frame) -> Result<(), TransitionError> {
-        check(step, &self.head).map_err(|(refusal, problem)| {
-            let index = step.index;
-            TransitionError::Step { index, refusal, problem }
-        })?;
+        check(step, &self.head).map_err(|fault| TransitionError::Step { index: step.index, fault })?;
         let is_full =
             |part: &Part| part.len() >= self.rotation.bytes || part.seconds_until(step.stamp) > self.rotation.seconds;
         if self.part.as_ref().is_some_and(is_full) {
@@ -121,7 +118,7 @@ impl EpisodeWriter {
     fn with(
         &mut self,
         mut part: Part,
-        work: impl FnOnce(&mut Part) -> Result<(), String>,
+        work: impl FnOnce(&mut Part) -> Result<(), PartError>,
     ) -> Result<(), TransitionError> {
         work(&mut part).map_err(|problem| self.refused(problem))?;
         self.part = Some(part);
@@ -139,7 +136,7 @@ impl EpisodeWriter {
         Part::begin(file, &self.head, number).map_err(|problem| self.refused(problem))
     }
 
-    fn refused(&self, problem: String) -> TransitionError {
+    fn refused(&self, problem: PartError) -> TransitionError {
         let path = self.path.clone().unwrap_or_else(|| self.store.folder().to_owned());
         TransitionError::Write { path, problem }
     }

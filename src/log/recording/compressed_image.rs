@@ -49,7 +49,7 @@ mod tests {
         for length in 0..9 {
             let payload = compressed_image(STAMP as u64, &vec![7; length]).unwrap();
             let message = ImageMessage::compressed(&payload).unwrap();
-            assert_eq!(message.stamp, Some(Stamp::from_nanos(STAMP)));
+            assert_eq!(message.stamp(), Some(Stamp::from_nanos(STAMP)));
         }
         assert_eq!(compressed_image(u64::MAX, &[]), None, "seconds are 32 bits");
     }

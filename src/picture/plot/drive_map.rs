@@ -4,7 +4,9 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use super::style::{self, CENTRE, DEFAULT, DrawError, FINE, GRID, GROUND, LEFT, MUTED, RIGHT, TEXT, fill, place, text};
+use super::style::{
+    self, CENTRE, DEFAULT, DrawError, FINE, GRID, GROUND, LEFT, MUTED, RIGHT, TEXT, fill, letters, place, text,
+};
 use super::time_axis::TimeAxis;
 use super::{GAP, HEADER, Line, PANEL, PLOT, Page, PlottedDecision, TIME_LABELS, WIDTH, finished, panel};
 use crate::frame::Frame;
@@ -87,8 +89,8 @@ fn draw_drive(map: &DriveMap, decisions: &[PlottedDecision]) -> Result<Frame, Pi
     let height = map_bottom + panels_height + if panels > 0 { TIME_LABELS + GAP } else { GAP };
     finished((WIDTH, height), |page| {
         style::register_fonts()?;
-        text(page, &map.title, (24, 24), 27, TEXT, LEFT)?;
-        text(page, &map.subtitle, (24, 59), 16, MUTED, LEFT)?;
+        text(page, &map.title, (24, 24), letters(27, TEXT), LEFT)?;
+        text(page, &map.subtitle, (24, 59), letters(16, MUTED), LEFT)?;
         draw_map(page, map)?;
         draw_legend(page, map, HEADER + MAP_HEIGHT)?;
         draw_parameters(page, decisions, map_bottom)
@@ -167,7 +169,7 @@ fn draw_legend(page: &Page<'_>, map: &DriveMap, top: i32) -> Result<(), DrawErro
     for (index, track) in map.tracks.iter().enumerate() {
         let colour = if index == last { map.scale.colour(map.scale.high) } else { DEFAULT };
         fill(page, [(place(24), place(row - 2)), (place(60), place(row + 2))], colour.filled())?;
-        text(page, &track.name, (72, row), 16, TEXT, LEFT)?;
+        text(page, &track.name, (72, row), letters(16, TEXT), LEFT)?;
         row += LEGEND;
     }
     const STEPS: i32 = 60;
@@ -180,9 +182,9 @@ fn draw_legend(page: &Page<'_>, map: &DriveMap, top: i32) -> Result<(), DrawErro
         let corners = [(place(x), place(row - 6)), (place(x + (to - from) / STEPS), place(row + 6))];
         fill(page, corners, colour.filled())?;
     }
-    text(page, &format!("{:.1}", map.scale.low), (from - 8, row), 14, MUTED, RIGHT)?;
-    text(page, &format!("{:.1}", map.scale.high), (to + 8, row), 14, MUTED, LEFT)?;
-    text(page, &map.scale.name, ((from + to) / 2, row + 20), 14, MUTED, CENTRE)
+    text(page, &format!("{:.1}", map.scale.low), (from - 8, row), letters(14, MUTED), RIGHT)?;
+    text(page, &format!("{:.1}", map.scale.high), (to + 8, row), letters(14, MUTED), LEFT)?;
+    text(page, &map.scale.name, ((from + to) / 2, row + 20), letters(14, MUTED), CENTRE)
 }
 
 fn draw_parameters(page: &Page<'_>, decisions: &[PlottedDecision], mut top: i32) -> Result<(), DrawError> {

@@ -21,14 +21,29 @@ pub struct FrameArrival {
 /// Leave to start inference on a frame. Goes with the job and comes back with its result.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ticket {
-    pub(super) epoch: u64,
-    pub(super) stamp: Stamp,
-    pub(super) age: Duration,
-    pub(super) velocity: BodyVelocity,
-    pub(super) started: Moment,
+    epoch: u64,
+    stamp: Stamp,
+    age: Duration,
+    velocity: BodyVelocity,
+    started: Moment,
 }
 
 impl Ticket {
+    /// Leave for a frame of this stamp, of this age and with this velocity, given now.
+    pub(super) fn new(epoch: u64, stamp: Stamp, (age, velocity): (Duration, BodyVelocity), started: Moment) -> Self {
+        Self { epoch, stamp, age, velocity, started }
+    }
+
+    /// Raised since, the decision is void.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// How long inference took.
+    pub(super) fn took(&self, now: Moment) -> Duration {
+        now.since(self.started)
+    }
+
     /// The frame's stamp.
     pub fn stamp(&self) -> Stamp {
         self.stamp

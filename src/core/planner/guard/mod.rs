@@ -16,15 +16,19 @@
 mod frame_watch;
 #[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
 mod guard;
+mod health;
 mod image_hash;
 mod inputs;
+mod intake;
 mod limits;
+mod machine;
 mod moment;
+mod outgoing;
+mod permission;
 mod policy_watch;
 mod reaction;
 mod reason;
 mod status;
-mod transitions;
 mod velocity_watch;
 
 pub use frame_watch::FrameVerdict;

@@ -14,6 +14,21 @@ pub struct Reaction {
     pub transition: Option<Transition>,
 }
 
+impl Reaction {
+    /// Two reactions to one event: the later instruction and transition count, unless there is none.
+    #[must_use]
+    pub(super) fn then(self, then: Self) -> Self {
+        let from = self.transition.as_ref().map(|transition| transition.from);
+        let transition =
+            then.transition.or(self.transition).map(|later| Transition { from: from.unwrap_or(later.from), ..later });
+        Self {
+            instruction: if then.instruction == Instruction::Nothing { self.instruction } else { then.instruction },
+            reset_history: then.reset_history.or(self.reset_history),
+            transition,
+        }
+    }
+}
+
 /// What to do about the planner.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Instruction {

@@ -2,7 +2,7 @@
 
 use super::NodeError;
 use super::control::{Control, Model};
-use super::services::{Outcome, Request};
+use super::services::{NotDone, Outcome, Request};
 use tokio::sync::oneshot;
 use vlm_planner_tuner::live::inference::{Order, Report};
 use vlm_planner_tuner::live::{LoadError, Settings};
@@ -59,10 +59,12 @@ impl Control {
                 if let (Some(log), Ok(policy)) = (&mut self.log, &reloaded) {
                     log.model_is_there(Some(policy.clone()));
                 }
-                let outcome = reloaded
-                    .map(|path| format!("{} is in use", path.display()))
-                    .map_err(|error| format!("the policy in use stays: {error}"));
-                log::info!("{}", outcome.as_ref().unwrap_or_else(|kept| kept));
+                let outcome: Outcome =
+                    reloaded.map(|path| format!("{} is in use", path.display())).map_err(NotDone::from);
+                match &outcome {
+                    Ok(done) => log::info!("{done}"),
+                    Err(kept) => log::info!("{kept}"),
+                }
                 if outcome.is_ok() {
                     self.policy_refused = None;
                 }
@@ -86,7 +88,7 @@ impl Control {
         log::info!("the operator asks: {request:?}");
         let outcome = match request {
             Request::Enable(true) if self.costmaps.blind.is_some() => {
-                Err(self.costmaps.blind.clone().unwrap_or_default() + "; nothing is set until it sees")
+                Err(NotDone::Blind { costmap: self.costmaps.blind.clone().unwrap_or_default() })
             }
             Request::Enable(enable) => {
                 self.waits_for_sight = false;
@@ -102,11 +104,9 @@ impl Control {
                 Ok("past frames are forgotten".into())
             }
             Request::ReloadPolicy if self.settings.policy.is_empty() && self.settings.policy_folder.is_empty() => {
-                Err("no policy is in use; set the parameter policy and restart".into())
+                Err(NotDone::NoPolicy)
             }
-            Request::ReloadPolicy if self.model != Model::Ready || self.reload.is_some() => {
-                Err("a model or policy is being loaded; try again".into())
-            }
+            Request::ReloadPolicy if self.model != Model::Ready || self.reload.is_some() => Err(NotDone::Loading),
             Request::ReloadPolicy => {
                 let followed = Some(&self.settings.policy_folder).filter(|folder| !folder.is_empty());
                 self.order(Order::ReloadPolicy(followed.unwrap_or(&self.settings.policy).into()));

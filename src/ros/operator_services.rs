@@ -42,7 +42,7 @@ async fn ask(inputs: &Sender<Input>, request: Request) -> (bool, String) {
     let sent = inputs.send(Input::Request(request, answer)).await;
     match (sent, outcome.await) {
         (Ok(()), Ok(Ok(done))) => (true, done),
-        (Ok(()), Ok(Err(refused))) => (false, refused),
+        (Ok(()), Ok(Err(refused))) => (false, refused.to_string()),
         _ => (false, "the node is shutting down".into()),
     }
 }

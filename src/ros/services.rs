@@ -1,5 +1,7 @@
 //! What an operator can ask for.
 
+use vlm_planner_tuner::live::PolicyRefusal;
+
 /// A request of the operator's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Request {
@@ -13,5 +15,25 @@ pub(super) enum Request {
     ReloadPolicy,
 }
 
-/// What became of a request, in words; `Err` when it was not done.
-pub(super) type Outcome = Result<String, String>;
+/// Why a request was not done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotDone {
+    /// A costmap sees nothing.
+    #[error("{costmap}; nothing is set until it sees")]
+    Blind {
+        /// Which one, and why.
+        costmap: String,
+    },
+    /// There is no policy to reload.
+    #[error("no policy is in use; set the parameter policy and restart")]
+    NoPolicy,
+    /// One thing after the other.
+    #[error("a model or policy is being loaded; try again")]
+    Loading,
+    /// The policy that was found is not taken.
+    #[error("the policy in use stays: {0}")]
+    Refused(#[from] PolicyRefusal),
+}
+
+/// What was done about a request, in words.
+pub(super) type Outcome = Result<String, NotDone>;

@@ -25,7 +25,7 @@ fn one_worker_and_two_give_the_same_bytes() {
         let output = planner_tuner(&[
             "evaluate",
             "--worlds",
-            "generated:0-5",
+            "generated:0-3",
             "--policy",
             "default",
             "--policy",
@@ -37,7 +37,7 @@ fn one_worker_and_two_give_the_same_bytes() {
             "--odometry-noise",
             "0.01",
             "--time-limit",
-            "40",
+            "20",
             "--workers",
             workers,
             "--csv",
@@ -52,7 +52,7 @@ fn one_worker_and_two_give_the_same_bytes() {
     for part in ["all worlds", "easy worlds", "against the first", "fixed:max_vel_x=1"] {
         assert!(table.contains(part), "{part} is missing in\n{table}");
     }
-    assert_eq!(csv.iter().filter(|byte| **byte == b'\n').count(), 1 + 2 * 6 * 2);
+    assert_eq!(csv.iter().filter(|byte| **byte == b'\n').count(), 1 + 2 * 4 * 2);
 }
 
 #[test]

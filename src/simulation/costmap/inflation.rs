@@ -201,3 +201,42 @@ impl Inflation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::{Cell, GridGeometry};
+
+    const GEOMETRY: GridGeometry =
+        GridGeometry { width: 21, height: 21, resolution: 0.1, origin_x: 0.0, origin_y: 0.0 };
+
+    fn inflated(radius: f64) -> CostGrid {
+        let settings = InflationSettings { radius, cost_scaling: 5.0, inflates_unknown: false };
+        let mut grid = CostGrid::filled(GEOMETRY, FREE);
+        grid.set(Cell { x: 10, y: 10 }, LETHAL);
+        Inflation::new(settings, 0.265, 0.1).inflate(&mut grid, [0, 21], [0, 21]);
+        grid
+    }
+
+    #[test]
+    fn the_reach_is_whole_cells() {
+        assert_eq!(inflated(0.31), inflated(0.4));
+        assert_ne!(inflated(0.41), inflated(0.4));
+    }
+
+    #[test]
+    fn costs_fall_from_the_inscribed_radius_on() {
+        let grid = inflated(0.5);
+        let along: Vec<u8> = (10..17).map(|x| grid.cost(Cell { x, y: 10 })).collect();
+        let cost = |distance: f64| (252.0 * (-5.0 * (distance - 0.265)).exp()) as u8;
+        assert_eq!(along, [LETHAL, INSCRIBED, INSCRIBED, cost(0.3), cost(0.4), cost(0.5), FREE]);
+    }
+
+    #[test]
+    fn a_small_radius_cuts_the_inscribed_zone_short() {
+        let grid = inflated(0.1);
+        assert_eq!(grid.cost(Cell { x: 11, y: 10 }), INSCRIBED);
+        assert_eq!(grid.cost(Cell { x: 12, y: 10 }), FREE);
+        assert_eq!(inflated(0.0).cost(Cell { x: 11, y: 10 }), FREE);
+    }
+}

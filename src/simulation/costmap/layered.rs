@@ -134,3 +134,85 @@ fn cells(geometry: &GridGeometry, bounds: Bounds) -> CellWindow {
     };
     CellWindow { x: range(0, origin_x, width), y: range(1, origin_y, height) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::{FREE, INSCRIBED, LETHAL};
+    use planner_tuner_core::pose::Position;
+
+    const ROBOT: Pose = Pose { position: Position { x: 0.0, y: 0.0 }, yaw: 0.0 };
+
+    /// One beam ahead.
+    fn scan(range: f32) -> LaserScan {
+        LaserScan { angle_min: 0.0, angle_increment: 0.1, range_min: 0.1, range_max: 30.0, ranges: vec![range] }
+    }
+
+    fn costmap() -> Costmap {
+        Costmap::new(CostmapSettings::local(), Footprint::jackal(), LaserMount::JACKAL)
+    }
+
+    fn ahead(costmap: &Costmap, x: f64) -> Option<u8> {
+        costmap.grid().cost_at(x, 0.02)
+    }
+
+    #[test]
+    fn a_beam_marks_where_it_ends_and_clears_on_its_way() {
+        let mut costmap = costmap();
+        costmap.see(&scan(1.0), ROBOT);
+        costmap.update(ROBOT);
+        assert_eq!((ahead(&costmap, 1.12), ahead(&costmap, 1.32)), (Some(LETHAL), Some(INSCRIBED)));
+        costmap.see(&scan(2.0), ROBOT);
+        costmap.update(ROBOT);
+        assert_eq!((ahead(&costmap, 1.12), ahead(&costmap, 2.12)), (Some(FREE), Some(LETHAL)));
+        // A beam that hits nothing clears nothing.
+        costmap.see(&scan(f32::INFINITY), ROBOT);
+        costmap.update(ROBOT);
+        assert_eq!(ahead(&costmap, 2.12), Some(LETHAL));
+    }
+
+    #[test]
+    fn what_is_too_far_is_no_obstacle_but_its_ray_is_clear() {
+        let mut costmap = costmap();
+        costmap.see(&scan(1.0), ROBOT);
+        costmap.update(ROBOT);
+        costmap.see(&scan(2.6), ROBOT);
+        costmap.update(ROBOT);
+        assert_eq!((ahead(&costmap, 1.12), ahead(&costmap, 2.72)), (Some(FREE), Some(FREE)));
+    }
+
+    #[test]
+    fn a_cleared_costmap_sees_the_last_scan_again_at_the_next_update() {
+        let mut costmap = costmap();
+        costmap.see(&scan(1.0), ROBOT);
+        costmap.update(ROBOT);
+        costmap.clear();
+        assert_eq!(ahead(&costmap, 1.12), Some(FREE));
+        costmap.update(ROBOT);
+        assert_eq!(ahead(&costmap, 1.12), Some(LETHAL));
+    }
+
+    #[test]
+    fn an_obstacle_under_the_robot_is_gone_for_good() {
+        let mut costmap = costmap();
+        costmap.see(&scan(0.5), ROBOT);
+        costmap.update(ROBOT);
+        assert_eq!(ahead(&costmap, 0.62), Some(LETHAL));
+        let there = Pose { position: Position { x: 0.6, y: 0.0 }, yaw: 0.0 };
+        costmap.see(&scan(f32::INFINITY), there);
+        costmap.update(there);
+        costmap.update(ROBOT);
+        assert_eq!(ahead(&costmap, 0.62), Some(FREE));
+    }
+
+    #[test]
+    fn another_radius_counts_from_the_next_update_on() {
+        let mut costmap = costmap();
+        costmap.see(&scan(1.0), ROBOT);
+        costmap.update(ROBOT);
+        costmap.set_inflation_radius(0.6);
+        assert_eq!((costmap.inflation_radius(), ahead(&costmap, 1.72)), (0.6, Some(FREE)));
+        costmap.update(ROBOT);
+        assert!(ahead(&costmap, 1.72).is_some_and(|cost| cost > FREE));
+    }
+}

@@ -167,7 +167,9 @@ fn draw_legend(page: &Page<'_>, map: &DriveMap, top: i32) -> Result<(), DrawErro
     let mut row = top + LEGEND / 2 + 4;
     let last = map.tracks.len().saturating_sub(1);
     for (index, track) in map.tracks.iter().enumerate() {
-        let colour = if index == last { map.scale.colour(map.scale.high) } else { DEFAULT };
+        // Of the coloured track, the colour that it has on average.
+        let mean = track.points.iter().map(|point| point.value).sum::<f64>() / track.points.len().max(1) as f64;
+        let colour = if index == last { map.scale.colour(mean) } else { DEFAULT };
         fill(page, [(place(24), place(row - 2)), (place(60), place(row + 2))], colour.filled())?;
         text(page, &track.name, (72, row), letters(16, TEXT), LEFT)?;
         row += LEGEND;

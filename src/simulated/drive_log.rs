@@ -49,11 +49,13 @@ impl<'a> DriveLog<'a> {
             true => chosen,
             false => planner.from_action(made.explored.values())?,
         };
-        let outcomes = vec![ParameterOutcome::Applied; made.parameters.len()];
         self.output.put(self.recorder.decided(made))?;
-        // The simulated planner takes what it is given.
-        self.recorder.outcomes(outcomes);
         Ok(explored)
+    }
+
+    /// The guard let the last decision's parameters pass: the simulated planner takes what it is given.
+    pub(super) fn applied(&mut self, parameters: usize) {
+        self.recorder.outcomes(vec![ParameterOutcome::Applied; parameters]);
     }
 
     /// Ends the episode as the drive ended.
@@ -61,9 +63,7 @@ impl<'a> DriveLog<'a> {
     /// # Errors
     /// When the log cannot be written.
     pub fn end(mut self, report: &DriveReport) -> Result<(), SimulatedError> {
-        if let Some(last) = report.track().last() {
-            self.recorder.pose(last.pose);
-        }
+        self.recorder.pose(report.believed_end());
         let event = match report.ending() {
             Ending::Success => EpisodeEvent::Success,
             Ending::Collision => EpisodeEvent::Collision,

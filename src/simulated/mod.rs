@@ -15,7 +15,7 @@ mod vision_tuner;
 
 pub use drive_log::DriveLog;
 pub use laser_tuner::LaserTuner;
-pub use parameters::{OtherPlanner, parameters_of, tuning_of};
+pub use parameters::{OtherPlanner, parameters_of, tuning_of, tuning_with, value_of};
 pub use vision_tuner::{Latency, VisionTuner};
 
 use crate::frame::FrameError;

@@ -19,17 +19,21 @@ pub struct OtherPlanner {
 /// # Errors
 /// [`OtherPlanner`].
 pub fn tuning_of(parameters: &PlannerParameters) -> Result<Tuning, OtherPlanner> {
-    let value = |parameter: &'static str| {
-        let planner = || parameters.spec().name().to_owned();
-        parameters.get(parameter).ok_or_else(|| OtherPlanner { planner: planner(), parameter })
-    };
+    let planner = || parameters.spec().name().to_owned();
+    tuning_with(|parameter| parameters.get(parameter).ok_or_else(|| OtherPlanner { planner: planner(), parameter }))
+}
+
+/// The simulated planner's parameters with these values by name. Counts are rounded.
+///
+/// # Errors
+/// The first that `value` gives.
+pub fn tuning_with<E>(value: impl Fn(&'static str) -> Result<f64, E>) -> Result<Tuning, E> {
     Ok(Tuning {
         planner: TunedParameters {
             max_vel_x: value("max_vel_x")?,
             max_vel_theta: value("max_vel_theta")?,
-            // Whole and in range by construction.
-            vx_samples: value("vx_samples")? as u32,
-            vtheta_samples: value("vtheta_samples")? as u32,
+            vx_samples: value("vx_samples")?.round() as u32,
+            vtheta_samples: value("vtheta_samples")?.round() as u32,
             path_distance_bias: value("path_distance_bias")?,
             goal_distance_bias: value("goal_distance_bias")?,
         },
@@ -39,8 +43,13 @@ pub fn tuning_of(parameters: &PlannerParameters) -> Result<Tuning, OtherPlanner>
 
 /// Values by the planner's names, in the order of its action; `None` for a name that the simulated planner does not have.
 pub fn parameters_of(tuning: &Tuning, planner: &PlannerSpec) -> Option<Vec<f64>> {
+    planner.parameters().iter().map(|parameter| value_of(tuning, parameter.name())).collect()
+}
+
+/// The value of a parameter; `None` for a name that the simulated planner does not have.
+pub fn value_of(tuning: &Tuning, name: &str) -> Option<f64> {
     let Tuning { planner: tuned, inflation_radius } = tuning;
-    let value = |name: &str| match name {
+    match name {
         "max_vel_x" => Some(tuned.max_vel_x),
         "max_vel_theta" => Some(tuned.max_vel_theta),
         "vx_samples" => Some(f64::from(tuned.vx_samples)),
@@ -49,8 +58,7 @@ pub fn parameters_of(tuning: &Tuning, planner: &PlannerSpec) -> Option<Vec<f64>>
         "goal_distance_bias" => Some(tuned.goal_distance_bias),
         "inflation_radius" => Some(*inflation_radius),
         _ => None,
-    };
-    planner.parameters().iter().map(|parameter| value(parameter.name())).collect()
+    }
 }
 
 #[cfg(test)]

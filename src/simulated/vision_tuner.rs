@@ -129,7 +129,11 @@ impl<'a> VisionTuner<'a> {
                         log.decided(&StampedFrame { stamp, frame: Arc::new(frame) }, velocity, choice)?
                     }
                 };
-                self.guard.decided(then, ticket, &parameters, action.as_deref())
+                let reaction = self.guard.decided(then, ticket, &parameters, action.as_deref());
+                if let (Some(log), Instruction::Decision { set: true, .. }) = (&mut self.log, &reaction.instruction) {
+                    log.applied(parameters.iter().len());
+                }
+                reaction
             }
             Err(error) => {
                 self.failures += 1;

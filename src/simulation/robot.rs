@@ -69,7 +69,7 @@ impl Robot {
         self.pose
     }
 
-    /// Where it believes to be.
+    /// Where it believes it is.
     pub fn odometry(&self) -> Pose {
         self.odometry
     }

@@ -122,6 +122,8 @@ fn wrong_worlds_and_policies_are_refused_by_name() {
         (vec!["evaluate", "--policy", "policy/"], 2, "--base <DIR|ID>"),
         (vec!["drive", "--world", "generated:0-5"], 1, "names 6 worlds, expected one"),
         (vec!["drive", "--plot", "nowhere/drive.png"], 1, "--plot"),
+        (vec!["evaluate", "--csv", "nowhere/drives.csv"], 1, "--csv"),
+        (vec!["collect", "--noise", "0.1", "--log", "nowhere"], 2, "--noise"),
     ] {
         let said = expect(code, &planner_tuner(&args));
         assert!(said.contains(part), "{args:?}: {said}");

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::policies::{PolicyArg, PolicyModelArgs};
+use super::repeats::RepeatArgs;
 use super::robot::RobotArgs;
 use super::worlds::{WorldsArg, WorldsFrom};
 use crate::cli::Outcome;
@@ -50,12 +51,8 @@ pub struct CollectArgs {
     model: PolicyModelArgs,
     #[command(flatten)]
     robot: RobotArgs,
-    /// Drives in each world
-    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    repeats: u32,
-    /// Seed of everything that is random
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    #[command(flatten)]
+    repeats: RepeatArgs,
     /// Standard deviation of the noise on actions
     #[arg(long, value_name = "STD", default_value_t = 0.1, value_parser = standard_deviation)]
     exploration: f64,
@@ -97,12 +94,11 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Outcome> {
     let mut output = EpisodeFolder::new(Arc::new(store));
     let settings = args.robot.settings();
 
-    let drives = worlds.len() as u64 * u64::from(args.repeats);
+    let drives = worlds.len() as u64 * u64::from(args.repeats.count());
     let bar = counting_bar(drives, "drives");
     let interrupt = Interrupt::listen()?;
     let mut successes = 0_u64;
-    let seeds = (0..args.repeats).map(|repeat| args.seed.wrapping_mul(1_000_003).wrapping_add(repeat.into()));
-    let jobs = seeds.flat_map(|seed| worlds.iter().map(move |chosen| (seed, &chosen.world)));
+    let jobs = args.repeats.seeds().flat_map(|seed| worlds.iter().map(move |chosen| (seed, &chosen.world)));
     for (seed, world) in jobs {
         if interrupt.asked().is_some() {
             break;

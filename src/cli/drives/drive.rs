@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::policies::{Policy, PolicyArg, PolicyModelArgs};
+use super::policies::{ComparedArgs, Policy, PolicyArg};
 use super::robot::RobotArgs;
 use super::worlds::{ChosenWorld, WorldsArg, WorldsFrom};
 use crate::cli::destination::check_file;
@@ -14,7 +14,7 @@ use crate::frame::{BodyVelocity, Stamp};
 use crate::picture::{ColourScale, DriveMap, MapPoint, MapTrack, PlottedDecision, plot_drive};
 use crate::planner::PlannerSpec;
 use crate::simulated::parameters_of;
-use crate::simulation::drive::{DriveReport, TrackPoint};
+use crate::simulation::drive::{DriveReport, TrackPoint, TunedPoint};
 use crate::simulation::world::{Cylinder, World};
 use planner_tuner_core::pose::Position;
 
@@ -39,7 +39,7 @@ pub struct DriveArgs {
     #[arg(long, value_name = "POLICY")]
     policy: Vec<PolicyArg>,
     #[command(flatten)]
-    model: PolicyModelArgs,
+    compared: ComparedArgs,
     #[command(flatten)]
     robot: RobotArgs,
     /// Seed of everything that is random
@@ -69,7 +69,7 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<()> {
     let policies =
         std::iter::once(&PolicyArg::Default).chain(args.policy.iter().filter(|arg| **arg != PolicyArg::Default));
     for arg in policies {
-        let policy = Policy::open(arg, &args.model)?;
+        let policy = Policy::open(arg, &args.compared)?;
         let report = policy.drive(world, &args.robot.settings(), args.robot.latency, args.seed)?;
         if !args.json {
             stdout::write(&format!("{}\n", in_words(policy.name(), &report)))?;
@@ -77,7 +77,8 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<()> {
         drives.push((policy.name().to_owned(), report));
     }
     if args.json {
-        let drives: Vec<Value> = drives.iter().map(|(name, report)| json_of(name, report)).collect();
+        let dwa = PlannerSpec::builtin("dwa")?;
+        let drives: Vec<Value> = drives.iter().map(|(name, report)| json_of(name, report, &dwa)).collect();
         stdout::write(&format!("{}\n", json!({ "world": world.name(), "drives": drives })))?;
     }
     if let Some(path) = &args.plot {
@@ -98,7 +99,7 @@ fn in_words(name: &str, report: &DriveReport) -> String {
     )
 }
 
-fn json_of(name: &str, report: &DriveReport) -> Value {
+fn json_of(name: &str, report: &DriveReport, planner: &PlannerSpec) -> Value {
     let track: Vec<Value> = report
         .track()
         .iter()
@@ -113,23 +114,13 @@ fn json_of(name: &str, report: &DriveReport) -> Value {
             })
         })
         .collect();
-    let tunings: Vec<Value> = report
-        .tunings()
-        .iter()
-        .map(|point| {
-            let tuned = &point.tuning.planner;
-            json!({
-                "time_s": point.time_s,
-                "max_vel_x": tuned.max_vel_x,
-                "max_vel_theta": tuned.max_vel_theta,
-                "vx_samples": tuned.vx_samples,
-                "vtheta_samples": tuned.vtheta_samples,
-                "path_distance_bias": tuned.path_distance_bias,
-                "goal_distance_bias": tuned.goal_distance_bias,
-                "inflation_radius": point.tuning.inflation_radius,
-            })
-        })
-        .collect();
+    let parameters = |point: &TunedPoint| {
+        let values = parameters_of(&point.tuning, planner).unwrap_or_default();
+        let named = planner.parameters().iter().map(|parameter| parameter.name().to_owned());
+        let time = std::iter::once(("time_s".to_owned(), json!(point.time_s)));
+        time.chain(named.zip(values.into_iter().map(Value::from))).collect::<serde_json::Map<_, _>>()
+    };
+    let tunings: Vec<Value> = report.tunings().iter().map(|point| Value::Object(parameters(point))).collect();
     json!({
         "policy": name,
         "ending": report.ending().name(),
@@ -189,7 +180,7 @@ fn track(name: &str, report: &DriveReport) -> MapTrack {
 /// The parameters over time, for the panels.
 fn decisions(report: &DriveReport, planner: &PlannerSpec) -> anyhow::Result<Vec<PlottedDecision>> {
     let velocity = BodyVelocity::new(0.0, 0.0)?;
-    let plotted = |point: &crate::simulation::drive::TunedPoint| {
+    let plotted = |point: &TunedPoint| {
         let values = parameters_of(&point.tuning, planner).unwrap_or_default();
         let values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();
         let parameters = planner.from_regression(&values)?.parameters;

@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::Context as _;
 use clap::Args;
 
-use super::policies::{Policy, PolicyArg, PolicyModelArgs};
+use super::policies::{ComparedArgs, Policy, PolicyArg};
+use super::repeats::RepeatArgs;
 use super::robot::RobotArgs;
 use super::table::{Column, csv_of, json_of, table};
 use super::worlds::{ChosenWorld, WorldsArg, WorldsFrom};
+use crate::cli::destination::check_file;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::progress::counting_bar;
 use crate::cli::{Outcome, stdout};
@@ -43,15 +45,11 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "POLICY", default_value = "default")]
     policy: Vec<PolicyArg>,
     #[command(flatten)]
-    model: PolicyModelArgs,
+    compared: ComparedArgs,
     #[command(flatten)]
     robot: RobotArgs,
-    /// Drives of each policy in each world
-    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    repeats: u32,
-    /// Seed of everything that is random
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    #[command(flatten)]
+    repeats: RepeatArgs,
     /// Drives at a time [default: one per core]
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
@@ -68,9 +66,12 @@ pub struct EvaluateArgs {
 /// # Errors
 /// Worlds and policies that cannot be read, and a file that cannot be written. A drive that fails is counted instead.
 pub fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
+    if let Some(path) = &args.csv {
+        check_file("--csv", path)?;
+    }
     let worlds = args.from.open(&args.worlds)?;
     let policies =
-        args.policy.iter().map(|policy| Policy::open(policy, &args.model)).collect::<anyhow::Result<Vec<_>>>()?;
+        args.policy.iter().map(|policy| Policy::open(policy, &args.compared)).collect::<anyhow::Result<Vec<_>>>()?;
     let interrupt = Interrupt::listen()?;
     let evaluation = Evaluation { args, worlds: &worlds, policies: &policies };
     let (trials, lost) = evaluation.drive(&interrupt)?;
@@ -113,14 +114,13 @@ struct Job<'a> {
 
 impl Evaluation<'_> {
     fn drives(&self) -> usize {
-        self.policies.len() * self.worlds.len() * self.args.repeats as usize
+        self.policies.len() * self.worlds.len() * self.args.repeats.count() as usize
     }
 
     /// Repeats first, then worlds: an early end has the same worlds of every policy. Seeds are the same for every policy.
     fn jobs(&self) -> Vec<Job<'_>> {
-        let seeds =
-            (0..self.args.repeats).map(|repeat| self.args.seed.wrapping_mul(1_000_003).wrapping_add(repeat.into()));
-        let drives = seeds.flat_map(|seed| self.worlds.iter().enumerate().map(move |world| (seed, world)));
+        let drives =
+            self.args.repeats.seeds().flat_map(|seed| self.worlds.iter().enumerate().map(move |world| (seed, world)));
         let with = |(seed, world)| self.policies.iter().enumerate().map(move |policy| Job { policy, world, seed });
         drives.flat_map(with).collect()
     }

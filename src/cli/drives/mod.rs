@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `worlds` | `--world generated:7`, `barn:3` |
 //! | `policies` | `--policy default`, `fixed:…`, `laser:…`, a policy checkpoint |
+//! | `repeats` | how often, and from which seed |
 //! | `robot` | what disturbs the robot |
 //! | `collect` | the subcommand `collect` |
 //! | `drive` | the subcommand `drive` |
@@ -13,6 +14,7 @@ pub mod collect;
 pub mod drive;
 pub mod evaluate;
 mod policies;
+mod repeats;
 mod robot;
 mod table;
 mod worlds;

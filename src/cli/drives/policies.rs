@@ -10,7 +10,7 @@ use crate::cli::model_args::{ComputeArgs, ModelArgs, missing};
 use crate::planner::envelope::EnvelopeLimits;
 use crate::planner::{PlannerSpec, did_you_mean};
 use crate::policy::LaserNetwork;
-use crate::simulated::{LaserTuner, Latency, SimulatedError, VisionTuner};
+use crate::simulated::{LaserTuner, Latency, SimulatedError, VisionTuner, tuning_with, value_of};
 use crate::simulation::drive::{DriveReport, DriveSettings, Fixed, drive};
 use crate::simulation::move_base::Tuning;
 use crate::simulation::world::World;
@@ -42,7 +42,7 @@ impl FromStr for PolicyArg {
             (_, Some(("fixed", values))) => {
                 let value = |pair: &str| {
                     let (name, value) = pair.split_once('=').ok_or_else(|| format!("'{pair}' is not NAME=VALUE"))?;
-                    let number = value.parse::<f64>().map_err(|_| format!("{name}: '{value}' is no number"))?;
+                    let number = value.parse::<f64>().map_err(|_| format!("{name}: '{value}' is not a number"))?;
                     Ok((name.trim().to_owned(), number))
                 };
                 values.split(',').map(value).collect::<Result<_, String>>().map(Self::Fixed)
@@ -79,11 +79,19 @@ pub struct PolicyModelArgs {
     checkpoint: Option<PathBuf>,
     #[command(flatten)]
     compute: ComputeArgs,
+}
+
+/// How policies drive that are compared.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Policies")]
+pub struct ComparedArgs {
+    #[command(flatten)]
+    model: PolicyModelArgs,
     /// Let the model's parameters pass as they are decided, without the envelope that a robot has
-    #[arg(long)]
+    #[arg(long, help_heading = "Policies")]
     no_envelope: bool,
     /// Standard deviation of the noise on a laser policy's actions, as when its training data was collected
-    #[arg(long, value_name = "SD", default_value_t = 0.0, value_parser = noise)]
+    #[arg(long, value_name = "STD", default_value_t = 0.0, value_parser = noise, help_heading = "Policies")]
     noise: f64,
 }
 
@@ -145,18 +153,18 @@ impl Policy {
     ///
     /// # Errors
     /// A usage error when an option is missing; otherwise what cannot be read.
-    pub fn open(arg: &PolicyArg, model: &PolicyModelArgs) -> anyhow::Result<Self> {
+    pub fn open(arg: &PolicyArg, compared: &ComparedArgs) -> anyhow::Result<Self> {
         let planner = PlannerSpec::builtin("dwa")?;
-        let with_model = || model.of(arg)?.load().map(|tuner| Kind::Model(Box::new(Mutex::new(tuner))));
+        let with_model = || compared.model.of(arg)?.load().map(|tuner| Kind::Model(Box::new(Mutex::new(tuner))));
         let kind = match arg {
             PolicyArg::Default => Kind::Fixed(Tuning::default()),
             PolicyArg::Fixed(values) => Kind::Fixed(fixed(values, &planner)?),
             PolicyArg::Laser(path) => {
-                Kind::Laser { network: LaserNetwork::open(path, planner.parameters().len())?, noise: model.noise }
+                Kind::Laser { network: LaserNetwork::open(path, planner.parameters().len())?, noise: compared.noise }
             }
             PolicyArg::Supervised | PolicyArg::Policy(_) => with_model()?,
         };
-        let limits = if model.no_envelope { EnvelopeLimits::off() } else { EnvelopeLimits::default() };
+        let limits = if compared.no_envelope { EnvelopeLimits::off() } else { EnvelopeLimits::default() };
         Ok(Self { name: arg.to_string(), kind, planner, limits })
     }
 
@@ -199,7 +207,6 @@ impl Policy {
 
 /// The default parameters with some of them replaced.
 fn fixed(values: &[(String, f64)], planner: &PlannerSpec) -> anyhow::Result<Tuning> {
-    let mut tuning = Tuning::default();
     for (name, value) in values {
         let known = || planner.parameters().iter();
         let Some(parameter) = known().find(|parameter| parameter.name() == name) else {
@@ -213,18 +220,13 @@ fn fixed(values: &[(String, f64)], planner: &PlannerSpec) -> anyhow::Result<Tuni
             parameter.max(),
             parameter.unit().symbol()
         );
-        let planner = &mut tuning.planner;
-        match name.as_str() {
-            "max_vel_x" => planner.max_vel_x = *value,
-            "max_vel_theta" => planner.max_vel_theta = *value,
-            "vx_samples" => planner.vx_samples = value.round() as u32,
-            "vtheta_samples" => planner.vtheta_samples = value.round() as u32,
-            "path_distance_bias" => planner.path_distance_bias = *value,
-            "goal_distance_bias" => planner.goal_distance_bias = *value,
-            _ => tuning.inflation_radius = *value,
-        }
     }
-    Ok(tuning)
+    let default = Tuning::default();
+    tuning_with(|name| {
+        // Of a name that is given twice, the last value counts, as of any option.
+        let given = values.iter().rev().find(|(given, _)| given == name).map(|(_, value)| *value);
+        given.or_else(|| value_of(&default, name)).ok_or_else(|| anyhow::anyhow!("{name} has no default"))
+    })
 }
 
 #[cfg(test)]

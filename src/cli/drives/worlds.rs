@@ -35,7 +35,7 @@ impl FromStr for WorldsArg {
 
 /// `7`, or `0-49` with both ends.
 fn range(text: &str) -> Result<std::ops::RangeInclusive<u64>, String> {
-    let number = |text: &str| text.parse::<u64>().map_err(|_| format!("'{text}' is no whole number"));
+    let number = |text: &str| text.parse::<u64>().map_err(|_| format!("'{text}' is not a whole number"));
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (number(first)?, number(last)?);
     match last.checked_sub(first) {
@@ -110,7 +110,7 @@ impl WorldsFrom {
         if worlds.len() < all {
             log::warn!("{} worlds were named more than once and count once", all - worlds.len());
         }
-        anyhow::ensure!(!worlds.is_empty(), "no world of the given numbers is there");
+        anyhow::ensure!(!worlds.is_empty(), "there is no world with the given numbers");
         Ok(worlds)
     }
 }

@@ -29,7 +29,7 @@ pub struct Moment<'a> {
     pub scan: &'a LaserScan,
     /// The newest global plan.
     pub plan: &'a [PlanPose],
-    /// Where the robot believes to be.
+    /// Where the robot believes it is.
     pub pose: Pose,
     /// How fast it moves.
     pub velocity: Velocity,
@@ -217,7 +217,7 @@ impl<'a> Running<'a> {
     fn finish(mut self, ending: Ending) -> DriveReport {
         let last = TrackPoint { time_s: self.now(), pose: self.robot.pose(), velocity: self.robot.velocity() };
         self.report.passed(last);
-        self.report.end(ending, self.contacts.contacts());
+        self.report.end(ending, self.contacts.contacts(), self.robot.odometry());
         self.report
     }
 }

@@ -61,6 +61,7 @@ pub struct DriveReport {
     contacts: usize,
     optimal_time_s: f64,
     track: Vec<TrackPoint>,
+    believed_end: Pose,
     tunings: Vec<TunedPoint>,
 }
 
@@ -71,6 +72,7 @@ impl DriveReport {
             contacts: 0,
             optimal_time_s: optimal_time(world.reference_length()),
             track: Vec::new(),
+            believed_end: world.start(),
             tunings: Vec::new(),
         }
     }
@@ -83,8 +85,13 @@ impl DriveReport {
         self.tunings.push(point);
     }
 
-    pub(super) fn end(&mut self, ending: Ending, contacts: usize) {
-        (self.ending, self.contacts) = (ending, contacts);
+    pub(super) fn end(&mut self, ending: Ending, contacts: usize, believed: Pose) {
+        (self.ending, self.contacts, self.believed_end) = (ending, contacts, believed);
+    }
+
+    /// Where the robot's odometry had it at the end: what goals and logs are measured by.
+    pub fn believed_end(&self) -> Pose {
+        self.believed_end
     }
 
     /// How it ended.

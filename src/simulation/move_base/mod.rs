@@ -16,9 +16,9 @@ use crate::trajectory_planner::{LocalPlanner, Outcome, PlanPose, Settings, Start
 use crate::velocity::Velocity;
 use recovery::{FullTurn, Recoveries};
 
-/// A drive without a plan is given up after this, s (`planner_patience`).
+/// Recovery begins after so long without a plan, s (`planner_patience`).
 const PLANNER_PATIENCE_S: f64 = 5.0;
-/// One without a command after this, s (`controller_patience`).
+/// And after so long without a command, s (`controller_patience`).
 const CONTROLLER_PATIENCE_S: f64 = 15.0;
 
 /// Values for all seven parameters that are tuned.
@@ -37,7 +37,7 @@ impl Default for Tuning {
     }
 }
 
-/// What `move_base` is at.
+/// What `move_base` is doing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Phase {
     /// It waits for a plan.
@@ -119,7 +119,7 @@ impl MoveBase {
         self.global.clear();
     }
 
-    /// What it is at.
+    /// What it is doing.
     pub fn phase(&self) -> Phase {
         self.phase
     }
@@ -176,7 +176,7 @@ impl MoveBase {
                 self.phase = Phase::Controlling;
             }
             Err(_) if self.phase == Phase::Planning && now - self.last_plan > PLANNER_PATIENCE_S => {
-                self.recover(recovery::Cause::NoPlan);
+                self.recover(now, recovery::Cause::NoPlan);
             }
             Err(_) => {}
         }
@@ -196,7 +196,7 @@ impl MoveBase {
                 }
                 None => {
                     if now - self.last_command > CONTROLLER_PATIENCE_S {
-                        self.recover(recovery::Cause::NoCommand);
+                        self.recover(now, recovery::Cause::NoCommand);
                     } else {
                         self.last_plan = now;
                         self.phase = Phase::Planning;
@@ -207,11 +207,66 @@ impl MoveBase {
         }
     }
 
-    fn recover(&mut self, cause: recovery::Cause) {
+    fn recover(&mut self, now: f64, cause: recovery::Cause) {
+        // Whatever is tried, planning has its whole patience again after it.
+        self.last_plan = now;
         self.phase = match self.recoveries.next(cause) {
             Some(recovery::Behaviour::Clear) => Phase::Planning,
             Some(recovery::Behaviour::Turn) => Phase::Recovering,
             None => Phase::GaveUp,
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::costmap::LaserMount;
+    use planner_tuner_core::pose::Position;
+
+    /// Nothing is near.
+    fn scan() -> LaserScan {
+        LaserScan { angle_min: 0.0, angle_increment: 0.1, range_min: 0.1, range_max: 30.0, ranges: vec![f32::INFINITY] }
+    }
+
+    #[test]
+    fn without_a_way_it_waits_clears_turns_waits_clears_turns_and_gives_up() {
+        let off_the_map = Pose { position: Position { x: 0.0, y: 99.0 }, yaw: 0.0 };
+        let mut move_base = MoveBase::new(Settings::default(), LaserMount::JACKAL, off_the_map);
+        let mut robot =
+            Start { pose: Pose { position: Position { x: 0.0, y: 0.0 }, yaw: 0.0 }, velocity: Velocity::ZERO };
+        let mut phases: Vec<(Phase, f64)> = Vec::new();
+        for cycle in 0..2000 {
+            let now = f64::from(cycle) * MoveBase::CYCLE_S;
+            let command = move_base.step(now, &scan(), robot);
+            robot.pose.yaw += command.angular * MoveBase::CYCLE_S;
+            if phases.last().is_none_or(|(phase, _)| *phase != move_base.phase()) {
+                phases.push((move_base.phase(), now));
+            }
+        }
+        let [
+            (Phase::Planning, _),
+            (Phase::Recovering, first),
+            (Phase::Planning, between),
+            (Phase::Recovering, second),
+            (Phase::Planning, _),
+            (Phase::GaveUp, end),
+        ] = phases[..]
+        else {
+            panic!("{phases:?}")
+        };
+        // Five seconds of patience before and after what clears, and again after each turn, which takes about four.
+        assert!((first - 10.1).abs() < 0.2 && (second - between - 10.1).abs() < 0.2, "{phases:?}");
+        assert!((between - first - 4.0).abs() < 0.4 && (end - 33.2).abs() < 1.0, "{phases:?}");
+    }
+
+    #[test]
+    fn an_open_way_is_driven_at_once() {
+        let goal = Pose { position: Position { x: 0.0, y: 3.0 }, yaw: 1.57 };
+        let mut move_base = MoveBase::new(Settings::default(), LaserMount::JACKAL, goal);
+        let robot = Start { pose: Pose { position: Position { x: 0.0, y: 0.0 }, yaw: 1.57 }, velocity: Velocity::ZERO };
+        let command = move_base.step(0.0, &scan(), robot);
+        assert_eq!(move_base.phase(), Phase::Controlling);
+        assert!(command.linear > 0.1, "{command:?}");
     }
 }

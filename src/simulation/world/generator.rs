@@ -69,7 +69,7 @@ pub struct GeneratedWorld {
 
 /// No field of a thousand could be crossed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no field of {MOST_TRIES} that seed {seed} leads to can be crossed; use another seed")]
+#[error("none of the {MOST_TRIES} fields made from seed {seed} can be crossed; use another seed")]
 pub struct NoWorld {
     /// The seed.
     pub seed: u64,

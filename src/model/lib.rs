@@ -9,6 +9,7 @@
 //! | [`feature`] | DPT head and history encoder: hidden states become 256 numbers |
 //! | [`policy`] | the actor, and what has to be true before another policy takes over |
 //! | [`tuner`] | all of it in order, from a frame to a decision |
+//! | [`learning`] | a LoRA beside the frozen matrices, gradients through the whole model, AdamW |
 //! | [`origin`] | which files a decision came from, as checksums |
 //!
 //! Nothing here knows a command line, a progress bar, ROS or logs.
@@ -16,6 +17,7 @@
 pub mod checkpoint;
 pub mod device;
 pub mod feature;
+pub mod learning;
 pub mod origin;
 pub mod policy;
 pub mod thread_count;

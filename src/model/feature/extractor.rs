@@ -162,6 +162,14 @@ impl FeatureExtractor {
         Ok(self.dpt_head.fuse_history(&pooled.feature, vector.as_ref())?)
     }
 
+    /// The supervised regression `[1, outputs]`, normalised, of a feature `[1, feature]`. A gradient leads back to both.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    pub fn forward_regression(&self, feature: &Tensor) -> Result<Tensor, FeatureError> {
+        Ok(self.dpt_head.regress(feature)?)
+    }
+
     fn history_vector(&self, newest_first: &[EncodedFrame]) -> Result<Option<Tensor>, FeatureError> {
         let Some(history) = &self.history else { return Ok(None) };
         history.expect_frames(newest_first.len())?;

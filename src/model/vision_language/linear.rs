@@ -5,16 +5,24 @@ use std::sync::Arc;
 use candle_core::{DType, Module, Result, Tensor};
 use candle_nn::VarBuilder;
 
-use super::Precision;
-use super::kernels::{LinearWeights, PanelMatmul};
+use super::kernels::{FrozenProduct, LinearWeights, PanelMatmul};
 use super::nf4_on_device::Nf4OnDevice;
+use super::{LoraPair, Precision};
 use crate::vectors::Vectors;
 use crate::weights::nf4::{AbsmaxFormat, Nf4Matrix, Nf4Panels};
 use crate::weights::{Bf16Matrix, F32Matrix, PanelSource};
 
-/// `y = x W^T + b` on rows.
+/// `y = x W^T + b` on rows, and `+ scale * B A x` while a LoRA learns beside it.
+///
+/// Where a gradient leads to `x`, one leads through `y`, too; the matrix itself never learns.
 #[derive(Clone)]
-pub struct Linear(Form);
+pub struct Linear {
+    form: Form,
+    lora: Option<LoraPair>,
+}
+
+/// Sees linear layers one by one, each with the name of its matrix without `.weight`.
+pub type LinearVisitor<'v> = dyn FnMut(String, &mut Linear) -> Result<()> + 'v;
 
 #[derive(Clone)]
 enum Form {
@@ -23,7 +31,7 @@ enum Form {
     /// On a GPU in 4 bits, with the bias in the activations' format.
     Nf4 { weight: Nf4OnDevice, bias: Option<Tensor> },
     /// On a CPU, in whatever format, widened to f32 by panels.
-    Panels { weights: Arc<dyn PanelSource>, bias: Option<Vec<f32>> },
+    Panels { weights: Arc<dyn PanelSource>, bias: Option<Arc<[f32]>> },
 }
 
 impl Linear {
@@ -59,14 +67,14 @@ impl Linear {
     fn from_parts(weight: Tensor, bias: Option<Tensor>, nf4: Option<AbsmaxFormat>) -> Result<Self> {
         // While tensors are surveyed, they have stride 0 and no contents.
         if !weight.is_contiguous() {
-            return Ok(Self(Form::Dense { weight, bias }));
+            return Ok(Form::Dense { weight, bias }.into());
         }
         let shape: [usize; 2] = weight.dims2()?.into();
         if !weight.device().is_cpu() {
-            let Some(format) = nf4 else { return Ok(Self(Form::Dense { weight, bias })) };
+            let Some(format) = nf4 else { return Ok(Form::Dense { weight, bias }.into()) };
             let values = weight.flatten_all()?.to_vec1::<f32>()?;
             let quantised = Nf4Matrix::quantise(&values, shape, format).map_err(candle_core::Error::wrap)?;
-            return Ok(Self(Form::Nf4 { weight: Nf4OnDevice::new(&quantised, weight.device())?, bias }));
+            return Ok(Form::Nf4 { weight: Nf4OnDevice::new(&quantised, weight.device())?, bias }.into());
         }
         let misfit = || candle_core::Error::Msg(format!("a matrix of shape {shape:?} has another number of values"));
         let flat = weight.flatten_all()?;
@@ -78,8 +86,31 @@ impl Linear {
             (None, DType::BF16) => Arc::new(Bf16Matrix::new(&flat.to_vec1()?, shape).ok_or_else(misfit)?),
             (None, _) => Arc::new(F32Matrix::new(&flat.to_vec1()?, shape).ok_or_else(misfit)?),
         };
-        let bias = bias.map(|bias| bias.to_vec1::<f32>()).transpose()?;
-        Ok(Self(Form::Panels { weights, bias }))
+        let bias = bias.map(|bias| bias.to_vec1::<f32>()).transpose()?.map(Into::into);
+        Ok(Form::Panels { weights, bias }.into())
+    }
+
+    /// Outputs and inputs of the matrix, without what was added for the sake of alignment.
+    ///
+    /// # Errors
+    /// When it is no matrix.
+    pub fn shape(&self) -> Result<[usize; 2]> {
+        Ok(match &self.form {
+            Form::Dense { weight, .. } => weight.dims2()?.into(),
+            Form::Nf4 { weight, .. } => weight.shape(),
+            Form::Panels { weights, .. } => [weights.rows(), weights.cols()],
+        })
+    }
+
+    /// Lets a LoRA learn beside the matrix, in place of one that is there.
+    pub fn set_lora(&mut self, lora: Option<LoraPair>) {
+        self.lora = lora;
+    }
+}
+
+impl From<Form> for Linear {
+    fn from(form: Form) -> Self {
+        Self { form, lora: None }
     }
 }
 
@@ -105,7 +136,7 @@ impl Linear {
     }
 
     fn aligned(self, dim: usize) -> Result<Self> {
-        Ok(Self(match self.0 {
+        let form = match self.form {
             // While tensors are surveyed, they have no contents.
             Form::Dense { weight, bias } if weight.is_contiguous() => {
                 let more = weight.dim(dim)?.next_multiple_of(ALIGNED) - weight.dim(dim)?;
@@ -127,13 +158,16 @@ impl Linear {
                 Form::Nf4 { weight: weight.padded(rows, cols), bias }
             }
             other => other,
-        }))
+        };
+        Ok(Self { form, lora: self.lora })
     }
 
-    /// The layer for the CPU's kernels, where it is kept for them.
+    /// The layer for the CPU's kernels, where it is kept for them and nothing learns beside it.
     pub fn for_kernels(&self) -> Option<LinearWeights<'_>> {
-        match &self.0 {
-            Form::Panels { weights, bias } => Some(LinearWeights { weights: weights.as_ref(), bias: bias.as_deref() }),
+        match &self.form {
+            Form::Panels { weights, bias } if self.lora.is_none() => {
+                Some(LinearWeights { weights: weights.as_ref(), bias: bias.as_deref() })
+            }
             _ => None,
         }
     }
@@ -141,10 +175,24 @@ impl Linear {
     /// `residual + x W^T + b`: `[rows, in]` and `[rows, out]` to `[rows, out]`.
     pub fn forward_onto(&self, xs: &Tensor, residual: &Tensor) -> Result<Tensor> {
         match self.for_kernels() {
-            Some(layer) => xs
+            Some(layer) if !xs.track_op() && !residual.track_op() => xs
                 .contiguous()?
                 .apply_op2_no_bwd(&residual.contiguous()?, &PanelMatmul { layer, vectors: Vectors::in_use() }),
-            None => residual + self.forward(xs)?,
+            _ => residual + self.forward(xs)?,
+        }
+    }
+
+    fn forward_frozen(&self, xs: &Tensor) -> Result<Tensor> {
+        match &self.form {
+            Form::Panels { weights, bias } if xs.track_op() => {
+                xs.contiguous()?.apply_op1(FrozenProduct { weights: Arc::clone(weights), bias: bias.clone() })
+            }
+            Form::Panels { weights, bias } => {
+                let layer = LinearWeights { weights: weights.as_ref(), bias: bias.as_deref() };
+                xs.contiguous()?.apply_op1_no_bwd(&PanelMatmul { layer, vectors: Vectors::in_use() })
+            }
+            Form::Dense { weight, bias } => dense(xs, weight, bias.as_ref()),
+            Form::Nf4 { weight, bias } => dense(xs, &weight.dequantise(xs.dtype())?, bias.as_ref()),
         }
     }
 }
@@ -152,13 +200,10 @@ impl Linear {
 impl Module for Linear {
     /// `[rows, in] -> [rows, out]`
     fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        match &self.0 {
-            Form::Panels { weights, bias } => {
-                let layer = LinearWeights { weights: weights.as_ref(), bias: bias.as_deref() };
-                xs.contiguous()?.apply_op1_no_bwd(&PanelMatmul { layer, vectors: Vectors::in_use() })
-            }
-            Form::Dense { weight, bias } => dense(xs, weight, bias.as_ref()),
-            Form::Nf4 { weight, bias } => dense(xs, &weight.dequantise(xs.dtype())?, bias.as_ref()),
+        let ys = self.forward_frozen(xs)?;
+        match &self.lora {
+            Some(lora) => lora.add_to(&ys, xs),
+            None => Ok(ys),
         }
     }
 }
@@ -173,7 +218,7 @@ fn dense(xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> 
 
 impl std::fmt::Debug for Linear {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.0 {
+        match &self.form {
             Form::Dense { weight, .. } => write!(f, "Linear({:?} {:?})", weight.dims(), weight.dtype()),
             Form::Nf4 { weight, .. } => write!(f, "Linear({:?} nf4)", weight.shape()),
             Form::Panels { weights, .. } => {

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
+use candle_core::{Device, Tensor, Var};
 use candle_nn::VarBuilder;
 
+use super::block_gradient::GradientSink;
 use super::embed_tokens::EmbedTokens;
 use super::geometry_cache::GeometryCache;
+use super::linear::LinearVisitor;
 use super::prefix_cache::PrefixCache;
 use super::processor::{GridThw, MropePositions, ProcessedImage, TokenizedPrompt};
-use super::text::{PrefixState, SequenceGeometry, TextModel};
-use super::vision::{VisionGeometry, VisionTower};
+use super::text::{LayerInputs, PrefixState, SequenceGeometry, TextModel};
+use super::vision::{BlockInputs, VisionGeometry, VisionTower};
 use super::{HiddenStates, ModelConfig, ModelError, Precision};
 use crate::weights::{LoadPlan, WeightSource, load_checked};
 
@@ -38,6 +40,17 @@ struct Geometries {
 struct Parts {
     visual: VisionTower,
     model: TextModel,
+}
+
+/// What a forward pass leaves for the way back: the inputs of all blocks.
+#[derive(Debug)]
+pub struct ForwardPass {
+    vision: BlockInputs,
+    vision_geometry: Arc<VisionGeometry>,
+    text: LayerInputs,
+    geometries: Arc<Geometries>,
+    /// Where the image's tokens begin in the sequence, and how many there are.
+    image_rows: (usize, usize),
 }
 
 /// The lengths on which positions and mask depend.
@@ -98,15 +111,22 @@ impl VisionLanguageModel {
         &self.config
     }
 
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The formats that it computes in.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// The image's tokens `[tokens, hidden]`, in image order.
     ///
     /// # Errors
     /// [`ModelError::Grid`] when the patches do not fit the model.
     pub fn image_tokens(&mut self, image: &ProcessedImage) -> Result<Tensor, ModelError> {
-        let grid = image.grid();
-        let geometry = self
-            .vision_geometries
-            .get_or_make(grid, || VisionGeometry::new(grid.h, grid.w, &self.config.vision, &self.device))?;
+        let geometry = self.vision_geometry(image.grid())?;
         let patches = image.to_tensor(&self.device)?.to_dtype(self.precision.activations())?;
         self.parts.visual.forward(&patches, &geometry)
     }
@@ -150,10 +170,90 @@ impl VisionLanguageModel {
         image_tokens: &Tensor,
         grid: GridThw,
     ) -> Result<HiddenStates, ModelError> {
-        let (before, after) = text_around(prompt, image_tokens)?;
         let geometries = self.geometries(prompt, grid)?;
-        let embeddings = Tensor::cat(&[&self.embed(before)?, image_tokens, &self.embed(after)?], 0)?; // [seq, hidden]
+        let embeddings = self.embeddings(prompt, image_tokens)?;
         Ok(self.parts.model.forward(embeddings, &geometries.whole)?)
+    }
+
+    /// The last four hidden states of a prompt with an image, computed anew throughout, and what [`Self::backward`] needs.
+    /// The numbers are those of [`Self::hidden_states`] up to rounding.
+    ///
+    /// # Errors
+    /// [`ModelError::Grid`], [`ModelError::Sequence`].
+    pub fn forward_for_learning(
+        &mut self,
+        prompt: &TokenizedPrompt,
+        image: &ProcessedImage,
+    ) -> Result<(HiddenStates, ForwardPass), ModelError> {
+        let grid = image.grid();
+        let vision_geometry = self.vision_geometry(grid)?;
+        let patches = image.to_tensor(&self.device)?.to_dtype(self.precision.activations())?;
+        let (image_tokens, vision) = self.parts.visual.forward_for_learning(&patches, &vision_geometry)?;
+        let geometries = self.geometries(prompt, grid)?;
+        let embeddings = self.embeddings(prompt, &image_tokens)?;
+        let (states, text) = self.parts.model.forward_for_learning(embeddings, &geometries.whole)?;
+        let image_rows = (prompt.image_start, prompt.image_tokens);
+        Ok((states, ForwardPass { vision, vision_geometry, text, geometries, image_rows }))
+    }
+
+    /// As [`Self::forward_for_learning`], in one graph of operations that have a gradient: the blockwise way's oracle. All
+    /// intermediate results are held, which a large model has no memory for.
+    ///
+    /// # Errors
+    /// As [`Self::forward_for_learning`].
+    pub fn forward_as_one_graph(
+        &mut self,
+        prompt: &TokenizedPrompt,
+        image: &ProcessedImage,
+    ) -> Result<HiddenStates, ModelError> {
+        let grid = image.grid();
+        let vision_geometry = self.vision_geometry(grid)?;
+        let patches = image.to_tensor(&self.device)?.to_dtype(self.precision.activations())?;
+        // What is tracked is computed in operations that have a gradient.
+        let patches = Var::from_tensor(&patches)?;
+        let image_tokens = self.parts.visual.forward(&patches, &vision_geometry)?;
+        let geometries = self.geometries(prompt, grid)?;
+        let embeddings = self.embeddings(prompt, &image_tokens)?;
+        Ok(self.parts.model.forward(embeddings, &geometries.whole)?)
+    }
+
+    /// Takes the gradients of the last four hidden states `[seq, hidden]` back through the whole model, block by block. What
+    /// it finds for the variables of [`LoraPair`]s goes to `sink`.
+    ///
+    /// # Errors
+    /// When an operation fails.
+    pub fn backward(
+        &self,
+        passed: &ForwardPass,
+        of_states: &[Tensor; 4],
+        sink: &mut GradientSink<'_>,
+    ) -> Result<(), ModelError> {
+        let ForwardPass { vision, vision_geometry, text, geometries, image_rows: (start, len) } = passed;
+        let of_embeddings = self.parts.model.backward(text, of_states, &geometries.whole, sink)?;
+        let of_tokens = of_embeddings.narrow(0, *start, *len)?; // [tokens, hidden]
+        Ok(self.parts.visual.backward(vision, &of_tokens, vision_geometry, sink)?)
+    }
+
+    /// Calls `visit` with each linear layer that a LoRA can learn beside, and its published name (`visual.*`, `model.*`)
+    /// without `.weight`. What was computed with other LoRAs is forgotten.
+    ///
+    /// # Errors
+    /// The first error of `visit`.
+    pub fn visit_linears(&mut self, visit: &mut LinearVisitor<'_>) -> candle_core::Result<()> {
+        self.prefix_cache = PrefixCache::default();
+        self.parts.visual.visit_linears("visual", visit)?;
+        self.parts.model.visit_linears("model", visit)
+    }
+
+    /// Text and image as `[seq, hidden]`.
+    fn embeddings(&mut self, prompt: &TokenizedPrompt, image_tokens: &Tensor) -> Result<Tensor, ModelError> {
+        let (before, after) = text_around(prompt, image_tokens)?;
+        Ok(Tensor::cat(&[&self.embed(before)?, image_tokens, &self.embed(after)?], 0)?)
+    }
+
+    fn vision_geometry(&mut self, grid: GridThw) -> Result<Arc<VisionGeometry>, ModelError> {
+        let make = || VisionGeometry::new(grid.h, grid.w, &self.config.vision, &self.device);
+        self.vision_geometries.get_or_make(grid, make)
     }
 
     fn embed(&mut self, ids: &[u32]) -> Result<Tensor, ModelError> {

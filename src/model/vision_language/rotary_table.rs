@@ -1,7 +1,7 @@
 //! Rotary position embedding, shared by both towers: only the angles differ.
 
 use candle_core::{DType, Device, Result, Tensor};
-use candle_nn::rotary_emb::rope;
+use candle_nn::rotary_emb::{rope, rope_slow};
 
 use super::kernels::{Heads, SplitHeads, is_cpu_f32};
 use crate::vectors::Vectors;
@@ -46,7 +46,7 @@ impl RotaryTable {
     /// # Errors
     /// When there are no such heads, or another number of rows.
     pub fn split_and_rotate(&self, xs: &Tensor, heads: Heads) -> Result<Tensor> {
-        if is_cpu_f32(xs) {
+        if is_cpu_f32(xs) && !xs.track_op() {
             let (cos, sin) = (self.cos.contiguous()?, self.sin.contiguous()?);
             return xs.contiguous()?.apply_op3_no_bwd(&cos, &sin, &on_cpu(heads));
         }
@@ -54,7 +54,10 @@ impl RotaryTable {
     }
 
     fn rotate(&self, xs: &Tensor) -> Result<Tensor> {
-        rope(&xs.to_dtype(DType::F32)?.unsqueeze(0)?, &self.cos, &self.sin)?.squeeze(0)
+        let xs = xs.to_dtype(DType::F32)?.unsqueeze(0)?;
+        // candle's kernel has no gradient.
+        let rotate = if xs.track_op() { rope_slow } else { rope };
+        rotate(&xs, &self.cos, &self.sin)?.squeeze(0)
     }
 }
 
@@ -63,7 +66,7 @@ impl RotaryTable {
 /// # Errors
 /// When there are no such heads.
 pub fn split_heads(xs: &Tensor, heads: Heads) -> Result<Tensor> {
-    match is_cpu_f32(xs) {
+    match is_cpu_f32(xs) && !xs.track_op() {
         true => xs.contiguous()?.apply_op1_no_bwd(&on_cpu(heads)),
         false => split_plainly(xs, heads),
     }

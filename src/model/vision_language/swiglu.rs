@@ -4,6 +4,7 @@ use candle_core::{Module, Result, Tensor};
 use candle_nn::VarBuilder;
 
 use super::kernels::GatedMlp;
+use super::linear::LinearVisitor;
 use super::{Linear, Precision};
 use crate::vectors::Vectors;
 
@@ -34,12 +35,19 @@ impl SwiGlu {
     pub fn forward_onto(&self, xs: &Tensor, residual: &Tensor) -> Result<Tensor> {
         let [gate, up, down] = [&self.gate_proj, &self.up_proj, &self.down_proj];
         match (gate.for_kernels(), up.for_kernels(), down.for_kernels()) {
-            (Some(gate), Some(up), Some(down)) => {
+            (Some(gate), Some(up), Some(down)) if !xs.track_op() => {
                 let mlp = GatedMlp { gate, up, down, vectors: Vectors::in_use() };
                 xs.contiguous()?.apply_op2_no_bwd(&residual.contiguous()?, &mlp)
             }
             _ => self.forward_plainly(xs, residual),
         }
+    }
+
+    /// Calls `visit` with each linear layer and its name below `path`.
+    pub fn visit_linears(&mut self, path: &str, visit: &mut LinearVisitor<'_>) -> Result<()> {
+        visit(format!("{path}.gate_proj"), &mut self.gate_proj)?;
+        visit(format!("{path}.up_proj"), &mut self.up_proj)?;
+        visit(format!("{path}.down_proj"), &mut self.down_proj)
     }
 
     fn forward_plainly(&self, xs: &Tensor, residual: &Tensor) -> Result<Tensor> {

@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::names::{canonical, is_language_head, without_wrappers};
 use super::shortened_list;
-use super::{WeightError, WeightSource};
+use super::{LoraTargets, WeightError, WeightSource};
 use crate::checkpoint::{LoraConfig, TensorTable};
 
 /// Pairs of low-rank matrices by the canonical name of the weight they change.
@@ -122,15 +122,41 @@ impl LoraAdapter {
         self.pairs.contains_key(name)
     }
 
+    /// Which parts of the model it changes.
+    pub fn targets(&self) -> LoraTargets {
+        let any = |targets: LoraTargets| self.pairs.keys().any(|name| targets.include(name));
+        let none = LoraTargets { text: false, vision: false, merger: false };
+        LoraTargets {
+            text: any(LoraTargets { text: true, ..none }),
+            vision: any(LoraTargets { vision: true, ..none }),
+            merger: any(LoraTargets { merger: true, ..none }),
+        }
+    }
+
+    /// `A [rank, in]` and `B [out, rank]` beside a weight, in f32.
+    ///
+    /// # Errors
+    /// [`WeightError::Adapter`] when there are none; when the adapter's file cannot be read.
+    pub fn read_pair(&self, name: &str, device: &Device) -> Result<[Tensor; 2], WeightError> {
+        let pair = self.pairs.get(name).ok_or_else(|| WeightError::Adapter {
+            adapter: self.table.describe(),
+            reason: format!("it has no pair of matrices for {name}"),
+        })?;
+        Ok([self.read_half(&pair.a, device)?, self.read_half(&pair.b, device)?])
+    }
+
+    fn read_half(&self, name: &str, device: &Device) -> Result<Tensor, WeightError> {
+        Ok(self.table.read(name, device)?.to_dtype(DType::F32)?)
+    }
+
     /// `weight + scale * B A` in f32; `None` when the adapter leaves this weight alone.
     ///
     /// # Errors
     /// When the adapter's file cannot be read.
     pub fn merge(&self, name: &str, weight: &Tensor, device: &Device) -> Result<Option<Tensor>, WeightError> {
         let Some(pair) = self.pairs.get(name) else { return Ok(None) };
-        let half =
-            |name: &str| -> Result<Tensor, WeightError> { Ok(self.table.read(name, device)?.to_dtype(DType::F32)?) };
-        let delta = (half(&pair.b)?.matmul(&half(&pair.a)?)? * pair.scale)?; // [out, in]
+        let (a, b) = (self.read_half(&pair.a, device)?, self.read_half(&pair.b, device)?);
+        let delta = (b.matmul(&a)? * pair.scale)?; // [out, in]
         Ok(Some((weight.to_dtype(DType::F32)? + delta)?))
     }
 }

@@ -4,6 +4,7 @@
 mod budget;
 mod error;
 mod lora;
+mod lora_targets;
 mod merged;
 mod names;
 pub mod nf4;
@@ -18,6 +19,7 @@ pub use budget::MemoryBudget;
 pub use error::WeightError;
 pub(crate) use error::shortened_list;
 pub use lora::LoraAdapter;
+pub use lora_targets::LoraTargets;
 pub use merged::MergedWeights;
 pub use panel_source::{Bf16Matrix, DenseMatrix, F32Matrix, PANEL, PanelRow, PanelSource, Widen};
 pub use random::RandomWeights;

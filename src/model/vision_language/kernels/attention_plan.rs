@@ -39,6 +39,9 @@ impl AttentionPlan {
     /// # Errors
     /// When the shapes do not fit, or the device refuses.
     pub fn attend(&self, query: &Tensor, key: &Tensor, value: &Tensor, scale: f64) -> Result<Option<Tensor>> {
+        if query.track_op() || value.track_op() {
+            return Ok(None);
+        }
         if is_cpu_f32(query) {
             return attention(query, key, value, scale, &self.spans).map(Some);
         }

@@ -1,11 +1,13 @@
 //! Causal attention with grouped key and value heads (HF `Qwen2_5_VLAttention`).
 
 use candle_core::{DType, Module, Result, Tensor};
-use candle_nn::{VarBuilder, ops::softmax_last_dim};
+use candle_nn::VarBuilder;
 
 use super::mrope::SequenceGeometry;
 use crate::vision_language::kernels::Heads;
+use crate::vision_language::linear::LinearVisitor;
 use crate::vision_language::rotary_table::split_heads;
+use crate::vision_language::softmax::softmax_last_dim;
 use crate::vision_language::{Linear, Precision, TextConfig};
 
 /// Rotated keys in f32, and values, of the tokens so far: `[kv_heads, seq, head_dim]` each.
@@ -48,6 +50,14 @@ impl TextAttention {
             num_kv_heads: config.num_key_value_heads,
             head_dim: config.head_dim,
         })
+    }
+
+    /// Calls `visit` with each linear layer and its name below `path`.
+    pub fn visit_linears(&mut self, path: &str, visit: &mut LinearVisitor<'_>) -> Result<()> {
+        visit(format!("{path}.q_proj"), &mut self.q_proj)?;
+        visit(format!("{path}.k_proj"), &mut self.k_proj)?;
+        visit(format!("{path}.v_proj"), &mut self.v_proj)?;
+        visit(format!("{path}.o_proj"), &mut self.o_proj)
     }
 
     /// `residual + attention(xs)`, all `[rows, hidden]`, with the keys and values of the whole sequence: those of the

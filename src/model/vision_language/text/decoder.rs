@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use candle_core::{Module, Result, Tensor};
 use candle_nn::VarBuilder;
-use candle_transformers::models::with_tracing::RmsNorm;
 
 use super::attention::KeyValues;
 use super::layer::DecoderLayer;
 use super::mrope::SequenceGeometry;
+use crate::vision_language::block_gradient::{GradientSink, back_through};
+use crate::vision_language::linear::LinearVisitor;
+use crate::vision_language::rms_norm::RmsNorm;
 use crate::vision_language::{HiddenStates, Precision, Prefix, TextConfig};
 
 /// HF `Qwen2_5_VLTextModel` from the embeddings on, without `lm_head`.
@@ -57,6 +59,50 @@ impl TextModel {
         Ok(HiddenStates::after(Arc::clone(&prefix.states), states))
     }
 
+    /// As [`Self::forward`], with what [`Self::backward`] needs.
+    pub fn forward_for_learning(
+        &self,
+        embeddings: Tensor,
+        geometry: &SequenceGeometry,
+    ) -> Result<(HiddenStates, LayerInputs)> {
+        let mut inputs = Vec::with_capacity(self.layers.len());
+        let mut xs = embeddings;
+        for layer in &self.layers {
+            let (ys, _) = layer.forward(&xs, geometry, None)?;
+            inputs.push(std::mem::replace(&mut xs, ys));
+        }
+        let first = inputs.len().checked_sub(STATES - 1).ok_or_else(|| too_few(inputs.len() + 1))?;
+        let states = inputs.iter().skip(first).cloned().chain([self.norm.forward(&xs)?]);
+        Ok((HiddenStates::new(four(states.collect())?), LayerInputs { inputs, last_output: xs }))
+    }
+
+    /// The gradient of the embeddings `[seq, hidden]`, f32, from those of the last four hidden states. What it finds for
+    /// variables in the layers goes to `sink`.
+    pub fn backward(
+        &self,
+        passed: &LayerInputs,
+        of_states: &[Tensor; 4],
+        geometry: &SequenceGeometry,
+        sink: &mut GradientSink<'_>,
+    ) -> Result<Tensor> {
+        let [earlier @ .., last] = of_states;
+        let mut gradient = back_through(&passed.last_output, last, sink, |xs| self.norm.forward(xs))?;
+        let mut earlier = earlier.iter().rev();
+        for (layer, input) in self.layers.iter().zip(&passed.inputs).rev() {
+            gradient = back_through(input, &gradient, sink, |xs| Ok(layer.forward(xs, geometry, None)?.0))?;
+            if let Some(of_state) = earlier.next() {
+                gradient = (gradient + of_state)?;
+            }
+        }
+        Ok(gradient)
+    }
+
+    /// Calls `visit` with each linear layer and its name below `path`.
+    pub fn visit_linears(&mut self, path: &str, visit: &mut LinearVisitor<'_>) -> Result<()> {
+        let layers = self.layers.iter_mut().enumerate();
+        layers.map(|(index, layer)| layer.visit_linears(&format!("{path}.layers.{index}"), visit)).collect()
+    }
+
     fn run(
         &self,
         embeddings: Tensor,
@@ -73,20 +119,33 @@ impl TextModel {
             xs = ys;
             key_values.push(own);
             recent.push_back(xs.clone());
-            if recent.len() > 4 {
+            if recent.len() > STATES {
                 recent.pop_front();
             }
         }
         // HF's last entry is taken after the final norm, and the raw output of the last layer is not among them.
         recent.pop_back();
         recent.push_back(self.norm.forward(&xs)?);
-        let states: Vec<Tensor> = recent.into();
-        let count = states.len();
-        let states = states
-            .try_into()
-            .map_err(|_| candle_core::Error::Msg(format!("the model has {count} hidden states, four are needed")))?;
-        Ok((states, key_values))
+        Ok((four(recent.into())?, key_values))
     }
+}
+
+/// Hidden states that leave the model.
+const STATES: usize = 4;
+
+fn four(states: Vec<Tensor>) -> Result<[Tensor; STATES]> {
+    states.try_into().map_err(|states: Vec<Tensor>| too_few(states.len()))
+}
+
+fn too_few(count: usize) -> candle_core::Error {
+    candle_core::Error::Msg(format!("the model has {count} hidden states, four are needed"))
+}
+
+/// What a forward pass leaves for the way back: the input of each layer, and what the final norm was given.
+#[derive(Debug)]
+pub struct LayerInputs {
+    inputs: Vec<Tensor>,
+    last_output: Tensor,
 }
 
 /// What the first tokens of every sequence leave behind: keys and values of each layer, and their hidden states.

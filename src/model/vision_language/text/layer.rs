@@ -2,10 +2,11 @@
 
 use candle_core::{Module, Result, Tensor};
 use candle_nn::VarBuilder;
-use candle_transformers::models::with_tracing::RmsNorm;
 
 use super::attention::{KeyValues, TextAttention};
 use super::mrope::SequenceGeometry;
+use crate::vision_language::linear::LinearVisitor;
+use crate::vision_language::rms_norm::RmsNorm;
 use crate::vision_language::swiglu::SwiGlu;
 use crate::vision_language::{Linear, Precision, TextConfig};
 
@@ -30,6 +31,12 @@ impl DecoderLayer {
             post_attention_layernorm: norm("post_attention_layernorm")?,
             mlp: SwiGlu::new(width, config.intermediate_size, Linear::no_bias, precision, vb.pp("mlp"))?,
         })
+    }
+
+    /// Calls `visit` with each linear layer and its name below `path`.
+    pub fn visit_linears(&mut self, path: &str, visit: &mut LinearVisitor<'_>) -> Result<()> {
+        self.self_attn.visit_linears(&format!("{path}.self_attn"), visit)?;
+        self.mlp.visit_linears(&format!("{path}.mlp"), visit)
     }
 
     /// `[rows, hidden]` in and out, with the keys and values of the whole sequence; see [`TextAttention::forward_onto`].

@@ -5,5 +5,5 @@ mod decoder;
 mod layer;
 mod mrope;
 
-pub use decoder::{PrefixState, TextModel};
+pub use decoder::{LayerInputs, PrefixState, TextModel};
 pub use mrope::SequenceGeometry;

@@ -1,11 +1,13 @@
 //! Attention of a vision block, over windows or over the whole image (HF `Qwen2_5_VLVisionAttention`).
 
 use candle_core::{Module, Result, Tensor};
-use candle_nn::{VarBuilder, ops::softmax_last_dim};
+use candle_nn::VarBuilder;
 
 use super::window::{AttentionPattern, WindowGroup};
 use crate::vision_language::kernels::Heads;
+use crate::vision_language::linear::LinearVisitor;
 use crate::vision_language::rotary_table::{RotaryTable, split_heads};
+use crate::vision_language::softmax::softmax_last_dim;
 use crate::vision_language::{Linear, Precision, VisionConfig};
 
 /// One block's attention.
@@ -27,6 +29,12 @@ impl VisionAttention {
             num_heads: config.num_heads,
             head_dim: config.head_dim(),
         })
+    }
+
+    /// Calls `visit` with each linear layer and its name below `path`.
+    pub fn visit_linears(&mut self, path: &str, visit: &mut LinearVisitor<'_>) -> Result<()> {
+        visit(format!("{path}.qkv"), &mut self.qkv)?;
+        visit(format!("{path}.proj"), &mut self.proj)
     }
 
     /// `residual + attention(xs)`, all `[patches, hidden]`; patches attend within their window.

@@ -2,10 +2,11 @@
 
 use candle_core::{Module, Result, Tensor};
 use candle_nn::VarBuilder;
-use candle_transformers::models::with_tracing::RmsNorm;
 
 use super::attention::VisionAttention;
 use super::window::AttentionPattern;
+use crate::vision_language::linear::LinearVisitor;
+use crate::vision_language::rms_norm::RmsNorm;
 use crate::vision_language::rotary_table::RotaryTable;
 use crate::vision_language::swiglu::SwiGlu;
 use crate::vision_language::{Linear, Precision, VisionConfig};
@@ -33,6 +34,12 @@ impl VisionBlock {
             norm2: norm("norm2")?,
             mlp: SwiGlu::new(width, config.intermediate_size, Linear::new, precision, vb.pp("mlp"))?,
         })
+    }
+
+    /// Calls `visit` with each linear layer and its name below `path`.
+    pub fn visit_linears(&mut self, path: &str, visit: &mut LinearVisitor<'_>) -> Result<()> {
+        self.attn.visit_linears(&format!("{path}.attn"), visit)?;
+        self.mlp.visit_linears(&format!("{path}.mlp"), visit)
     }
 
     /// `[patches, hidden]` in and out.

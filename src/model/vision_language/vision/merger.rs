@@ -2,9 +2,10 @@
 
 use candle_core::{Module, Result, Tensor};
 use candle_nn::VarBuilder;
-use candle_transformers::models::with_tracing::RmsNorm;
 
 use super::block::RMS_NORM_EPS;
+use crate::vision_language::linear::LinearVisitor;
+use crate::vision_language::rms_norm::RmsNorm;
 use crate::vision_language::{Linear, Precision, VisionConfig};
 
 /// Norm, concatenation of a block of patches, and an MLP.
@@ -29,6 +30,12 @@ impl PatchMerger {
             mlp_2: Linear::new(merged_width, config.out_hidden_size, precision, vb.pp("mlp.2"))?,
             merged_width,
         })
+    }
+
+    /// Calls `visit` with each linear layer and its name below `path`.
+    pub fn visit_linears(&mut self, path: &str, visit: &mut LinearVisitor<'_>) -> Result<()> {
+        visit(format!("{path}.mlp.0"), &mut self.mlp_0)?;
+        visit(format!("{path}.mlp.2"), &mut self.mlp_2)
     }
 }
 

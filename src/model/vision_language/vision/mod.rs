@@ -8,4 +8,4 @@ mod rotary;
 mod tower;
 mod window;
 
-pub use tower::{VisionGeometry, VisionTower};
+pub use tower::{BlockInputs, VisionGeometry, VisionTower};

@@ -8,6 +8,8 @@ use super::merger::PatchMerger;
 use super::patch_embed::PatchEmbed;
 use super::rotary::patch_rotary;
 use super::window::{AttentionPattern, WindowGroup, WindowPartition};
+use crate::vision_language::block_gradient::{GradientSink, back_through};
+use crate::vision_language::linear::LinearVisitor;
 use crate::vision_language::rotary_table::RotaryTable;
 use crate::vision_language::{ModelError, Precision, VisionConfig};
 
@@ -92,6 +94,64 @@ impl VisionTower {
     /// # Errors
     /// [`ModelError::Grid`] when there are not `rows * cols` patches.
     pub fn forward(&self, patches: &Tensor, geometry: &VisionGeometry) -> Result<Tensor, ModelError> {
+        let mut xs = self.embed(patches, geometry)?;
+        for (index, block) in self.blocks.iter().enumerate() {
+            xs = block.forward(&xs, &geometry.rotary, self.pattern(index, geometry))?;
+        }
+        Ok(self.merger.forward(&xs)?.index_select(&geometry.token_inverse, 0)?)
+    }
+
+    /// As [`Self::forward`], with what [`Self::backward`] needs.
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub fn forward_for_learning(
+        &self,
+        patches: &Tensor,
+        geometry: &VisionGeometry,
+    ) -> Result<(Tensor, BlockInputs), ModelError> {
+        let mut xs = self.embed(patches, geometry)?;
+        let mut inputs = Vec::with_capacity(self.blocks.len());
+        for (index, block) in self.blocks.iter().enumerate() {
+            let ys = block.forward(&xs, &geometry.rotary, self.pattern(index, geometry))?;
+            inputs.push(std::mem::replace(&mut xs, ys));
+        }
+        let tokens = self.merger.forward(&xs)?.index_select(&geometry.token_inverse, 0)?;
+        Ok((tokens, BlockInputs { inputs, last_output: xs }))
+    }
+
+    /// Takes the gradient of the image tokens `[tokens, out_hidden]` back; what it finds for variables goes to `sink`.
+    ///
+    /// # Errors
+    /// When an operation fails.
+    pub fn backward(
+        &self,
+        passed: &BlockInputs,
+        of_tokens: &Tensor,
+        geometry: &VisionGeometry,
+        sink: &mut GradientSink<'_>,
+    ) -> candle_core::Result<()> {
+        // A permutation's gradient is the permutation the other way round.
+        let of_tokens = of_tokens.contiguous()?.index_select(&geometry.token_order, 0)?;
+        let mut gradient = back_through(&passed.last_output, &of_tokens, sink, |xs| self.merger.forward(xs))?;
+        for (index, (block, input)) in self.blocks.iter().zip(&passed.inputs).enumerate().rev() {
+            let pattern = self.pattern(index, geometry);
+            gradient = back_through(input, &gradient, sink, |xs| block.forward(xs, &geometry.rotary, pattern))?;
+        }
+        Ok(())
+    }
+
+    /// Calls `visit` with each linear layer that PEFT can adapt, and its name below `path`. The patch embedding is a
+    /// convolution, which the original leaves alone.
+    pub fn visit_linears(&mut self, path: &str, visit: &mut LinearVisitor<'_>) -> candle_core::Result<()> {
+        for (index, block) in self.blocks.iter_mut().enumerate() {
+            block.visit_linears(&format!("{path}.blocks.{index}"), visit)?;
+        }
+        self.merger.visit_linears(&format!("{path}.merger"), visit)
+    }
+
+    /// Patches `[rows * cols, channel * y * x]` in merge order become `[rows * cols, hidden]` in window order.
+    fn embed(&self, patches: &Tensor, geometry: &VisionGeometry) -> Result<Tensor, ModelError> {
         let (rows, cols) = geometry.grid();
         let count = patches.dim(0)?;
         if count != rows * cols {
@@ -100,15 +160,20 @@ impl VisionTower {
         }
         let unit = self.config.merge_unit();
         let embedded = self.patch_embed.forward(patches)?; // [patches, hidden]
-        let mut xs = embedded
-            .reshape((count / unit, unit * self.config.hidden_size))?
-            .index_select(&geometry.token_order, 0)?
-            .reshape((count, self.config.hidden_size))?;
-        for (index, block) in self.blocks.iter().enumerate() {
-            let whole = self.config.fullatt_block_indexes.contains(&index);
-            let pattern = if whole { &geometry.whole_image } else { &geometry.windows };
-            xs = block.forward(&xs, &geometry.rotary, pattern)?;
-        }
-        Ok(self.merger.forward(&xs)?.index_select(&geometry.token_inverse, 0)?)
+        let by_token = embedded.reshape((count / unit, unit * self.config.hidden_size))?;
+        let in_windows = by_token.index_select(&geometry.token_order, 0)?;
+        Ok(in_windows.reshape((count, self.config.hidden_size))?)
     }
+
+    fn pattern<'g>(&self, index: usize, geometry: &'g VisionGeometry) -> &'g AttentionPattern {
+        let whole = self.config.fullatt_block_indexes.contains(&index);
+        if whole { &geometry.whole_image } else { &geometry.windows }
+    }
+}
+
+/// What a forward pass leaves for the way back: the input of each block, and what the merger was given.
+#[derive(Debug)]
+pub struct BlockInputs {
+    inputs: Vec<Tensor>,
+    last_output: Tensor,
 }

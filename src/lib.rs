@@ -21,10 +21,11 @@ pub mod live;
 pub mod picture;
 pub mod simulated;
 
-pub use planner_tuner_core::{frame, identity, nav2, numbers, planner, random, scene};
+pub use planner_tuner_core::{durable, frame, identity, nav2, numbers, planner, random, scene};
+pub use planner_tuner_finetune as finetune;
 pub use planner_tuner_log::{drive, export, recording, transition};
 pub use planner_tuner_model::{
-    checkpoint, device, feature, origin, policy, thread_count, tuner, vectors, vision_language, weights,
+    checkpoint, device, feature, learning, origin, policy, thread_count, tuner, vectors, vision_language, weights,
 };
 pub use planner_tuner_simulation as simulation;
 pub use planner_tuner_td3 as td3;

@@ -9,6 +9,7 @@ pub mod doctor;
 mod drawing_args;
 pub mod drives;
 pub mod export;
+pub mod finetune;
 pub mod infer;
 pub mod inspect;
 mod interrupt;
@@ -58,6 +59,7 @@ enum Command {
     Relabel(relabel::RelabelArgs),
     Export(export::ExportArgs),
     Render(render::RenderArgs),
+    Finetune(Box<finetune::FinetuneArgs>),
     Train(train::TrainArgs),
     Bank(bank::BankArgs),
     Drive(Box<drives::drive::DriveArgs>),
@@ -99,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Convert(args) => convert::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Render(args) => render::run(&args),
+        Command::Finetune(args) => finetune::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Bank(args) => bank::run(&args),
         Command::Drive(args) => drives::drive::run(&args).map(|()| Outcome::Complete),

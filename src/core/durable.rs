@@ -33,6 +33,46 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.sync_all()
 }
 
+/// Puts a new folder in place of what lies at `path`: `fill` writes it beside, and one exchange of names makes it the folder.
+/// Where nothing was, it is a rename.
+///
+/// # Errors
+/// What `fill` or the system says; what lay there before is then still there.
+pub fn replace_folder(path: &Path, fill: impl FnOnce(&Path) -> std::io::Result<()>) -> std::io::Result<()> {
+    let parent = folder_of(path);
+    std::fs::create_dir_all(parent)?;
+    let new = tempfile::Builder::new().prefix(".new").tempdir_in(parent)?;
+    #[cfg(unix)]
+    {
+        // Temporary folders are private by default; this one gets the permissions of any other folder.
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(new.path(), std::fs::Permissions::from_mode(0o755))?;
+    }
+    fill(new.path())?;
+    sync_folder(new.path())?;
+    match path.try_exists()? {
+        // What was there before goes with the temporary folder.
+        true => exchange(new.path(), path)?,
+        false => std::fs::rename(new.keep(), path)?,
+    }
+    sync_folder(parent)
+}
+
+#[cfg(target_os = "linux")]
+fn exchange(new: &Path, old: &Path) -> std::io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE)?)
+}
+
+/// Other systems have no exchange: for a moment neither of the two is there.
+#[cfg(not(target_os = "linux"))]
+fn exchange(new: &Path, old: &Path) -> std::io::Result<()> {
+    let aside = old.with_extension("old");
+    std::fs::rename(old, &aside)?;
+    std::fs::rename(new, old)?;
+    std::fs::rename(&aside, new)
+}
+
 /// Makes the names in a folder durable: a file that was created or renamed is found again after a power cut.
 ///
 /// # Errors
@@ -58,6 +98,20 @@ fn folder_of(path: &Path) -> &Path {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_folder_is_replaced_as_a_whole_or_not_at_all() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("made/here");
+        let put = |name: &'static str| move |new: &Path| write_new(&new.join(name), b"1");
+        replace_folder(&folder, put("a")).unwrap();
+        replace_folder(&folder, put("b")).unwrap();
+        assert!(!folder.join("a").exists() && folder.join("b").is_file());
+        let refused = replace_folder(&folder, |_| Err(std::io::Error::other("no space")));
+        assert_eq!(refused.unwrap_err().to_string(), "no space");
+        assert!(folder.join("b").is_file());
+        assert_eq!(std::fs::read_dir(folder.parent().unwrap()).unwrap().count(), 1);
+    }
 
     #[test]
     fn a_file_is_replaced_and_nothing_is_left_beside_it() {

@@ -25,6 +25,26 @@ pub enum FinetuneError {
         /// What does not fit.
         problem: String,
     },
+    /// Step after step without numbers.
+    #[error(
+        "{skipped} steps in a row up to step {step} gave a loss or gradient that is not finite; what was saved last is still \
+         good: go on from it with a lower --learning-rate"
+    )]
+    Diverged {
+        /// Steps in a row.
+        skipped: u32,
+        /// The last of them.
+        step: u64,
+    },
+    /// A training is not gone on with under other conditions.
+    #[error(
+        "{path}: this training was begun with other data, another model or other options; leave out --resume, or give those \
+         of the beginning (epochs and patience may differ)"
+    )]
+    OtherTraining {
+        /// What was saved.
+        path: PathBuf,
+    },
     /// A checkpoint file.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

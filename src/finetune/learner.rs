@@ -53,6 +53,15 @@ pub struct Step {
     pub moved: bool,
 }
 
+/// What an example was learned with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Learned {
+    /// Its share of the loss.
+    pub loss: f64,
+    /// What the heads said of it before the step, normalised.
+    pub outputs: Vec<f32>,
+}
+
 /// The model with its LoRA, the heads and their optimiser.
 #[derive(Debug)]
 pub struct Learner {
@@ -98,6 +107,11 @@ impl Learner {
         &mut self.model
     }
 
+    /// Where all of it is.
+    pub fn device(&self) -> &Device {
+        self.model.device()
+    }
+
     /// The LoRA.
     pub fn lora(&self) -> &LoraLayers {
         &self.lora
@@ -106,6 +120,26 @@ impl Learner {
     /// The heads.
     pub fn heads(&self) -> &SupervisedHeads {
         &self.heads
+    }
+
+    /// The weight of each output in the loss.
+    pub fn output_weights(&self) -> &[f32] {
+        &self.output_weights
+    }
+
+    /// Puts saved numbers in place of those that learn, and goes on behind `steps` steps that left these averages.
+    ///
+    /// # Errors
+    /// When they are those of other variables.
+    pub fn resume(&mut self, values: &[Tensor], steps: u64, moments: [Vec<Tensor>; 2]) -> Result<(), FinetuneError> {
+        if values.len() != self.names.len() {
+            let problem = format!("{} tensors were saved, {} learn", values.len(), self.names.len());
+            return Err(FinetuneError::Heads { problem });
+        }
+        for (variable, value) in self.gradients.variables().iter().zip(values) {
+            variable.set(value)?;
+        }
+        Ok(self.adam.resume(steps, moments)?)
     }
 
     /// The optimiser of what learns.
@@ -134,15 +168,20 @@ impl Learner {
         Ok(outputs.flatten_all()?.to_vec1()?)
     }
 
-    /// Adds the gradient of an example's share of a loss to the sums, and returns the loss: mean over `examples` examples and
-    /// all outputs of weight x (output - target)². `seed` chooses what dropout leaves out.
+    /// Adds the gradient of an example's share of a loss to the sums, and returns that share: of the mean over `examples`
+    /// examples and all outputs of weight x (output - target)². `seed` chooses what dropout leaves out.
     ///
     /// # Errors
     /// When an operation fails, or the target has another number of values than there are outputs.
-    pub fn add_example(&mut self, example: &Example, examples: usize, seed: Option<u64>) -> Result<f64, FinetuneError> {
+    pub fn add_example(
+        &mut self,
+        example: &Example,
+        examples: usize,
+        seed: Option<u64>,
+    ) -> Result<Learned, FinetuneError> {
         self.lora.set_dropout(seed);
         let (states, passed) = self.model.forward(&example.sight)?;
-        let states = Learned::of(&states)?;
+        let states = StateVariables::of(&states)?;
         let (_, outputs) = self.heads.forward(&states.hidden_states()?, &example.newest_first)?; // [1, outputs]
         let loss = self.loss(&outputs, &example.target, examples)?;
         let found = loss.backward()?;
@@ -152,7 +191,7 @@ impl Learner {
             let gradients = &mut self.gradients;
             self.model.backward(&passed, &of_states, &mut |found| gradients.add(found))?;
         }
-        Ok(f64::from(loss.to_scalar::<f32>()?))
+        Ok(Learned { loss: f64::from(loss.to_scalar::<f32>()?), outputs: outputs.flatten_all()?.to_vec1()? })
     }
 
     fn loss(&self, outputs: &Tensor, target: &[f32], examples: usize) -> Result<Tensor, FinetuneError> {
@@ -187,9 +226,9 @@ impl Learner {
 }
 
 /// Hidden states as variables, so that a gradient can be asked for.
-struct Learned([Var; 4]);
+struct StateVariables([Var; 4]);
 
-impl Learned {
+impl StateVariables {
     fn of(states: &HiddenStates) -> candle_core::Result<Self> {
         let [a, b, c, d] = states.whole()?;
         let variable = |state: Tensor| Var::from_tensor(&state.to_dtype(DType::F32)?);

@@ -31,7 +31,14 @@ impl CurveFiles {
     /// # Errors
     /// [`TrainError::Curves`] when a file cannot be read or written.
     pub fn open(folder: &Path, space: &ActionSpace, step: u64, now: f64) -> Result<Self, TrainError> {
-        let names = curve_names(space);
+        Self::with_names(folder, curve_names(space), step, now)
+    }
+
+    /// As [`open`](Self::open), for curves of other names: those of another kind of training.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn with_names(folder: &Path, names: Vec<String>, step: u64, now: f64) -> Result<Self, TrainError> {
         let table = folder.join(TABLE);
         let points = if step > 0 && table.exists() { read_table(&table, &names, step)? } else { Vec::new() };
         begin_table(&table, &names, &points)?;

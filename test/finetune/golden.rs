@@ -14,11 +14,12 @@ use crate::golden_set::{GoldenSet, distance, floats, golden_name, norm};
 const WITHOUT_GRADIENT: &str = "spatial_attention.2.bias";
 
 #[test]
-fn the_supervised_loss_and_its_gradients_are_pytorchs() {
+fn fixture_supervised_loss_and_gradients_are_pytorchs() {
     let set = GoldenSet::open();
     let mut learner = set.learner(Learns::ALL);
     let examples = set.examples(learner.model_mut());
-    let loss: f64 = examples.values().map(|example| learner.add_example(example, examples.len(), None).unwrap()).sum();
+    let loss: f64 =
+        examples.values().map(|example| learner.add_example(example, examples.len(), None).unwrap().loss).sum();
     let expected = &set.expected["supervised"];
     let expected_loss = expected["loss"].as_f64().unwrap();
     println!("supervised loss {loss:.7}, PyTorch {expected_loss:.7}");
@@ -51,7 +52,7 @@ fn the_supervised_loss_and_its_gradients_are_pytorchs() {
 
 /// The policy's heads and actor behind the supervised checkpoint's LoRA: what mode 2 of the original starts with.
 #[test]
-fn the_actors_loss_and_its_gradients_are_pytorchs() {
+fn fixture_actor_loss_and_gradients_are_pytorchs() {
     let set = GoldenSet::open();
     let (mut model, lora) = set.model_with_lora();
     let (table, config) = (set.policy(), set.checkpoint().history_config);
@@ -126,14 +127,14 @@ fn name_of_head(name: &str) -> String {
 }
 
 #[test]
-fn three_steps_of_adamw_end_at_pytorchs_weights_and_pefts_adapter() {
+fn fixture_three_steps_of_adamw_end_at_pytorchs_weights_and_pefts_adapter() {
     let set = GoldenSet::open();
     let mut learner = set.learner(Learns::ALL);
     let examples = set.examples(learner.model_mut());
     let rate = set.expected["adamw"]["settings"]["lr"].as_f64().unwrap();
     for expected in set.expected["adamw"]["steps"].as_array().unwrap() {
         let loss: f64 =
-            examples.values().map(|example| learner.add_example(example, examples.len(), None).unwrap()).sum();
+            examples.values().map(|example| learner.add_example(example, examples.len(), None).unwrap().loss).sum();
         let expected_loss = expected["loss"].as_f64().unwrap();
         assert!((loss - expected_loss).abs() <= 1e-4, "{loss} {expected_loss}");
         let Some(expected_norm) = expected["norm_before_clipping"].as_f64() else { continue };

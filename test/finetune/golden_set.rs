@@ -30,6 +30,12 @@ impl GoldenSet {
             Some(list) => std::env::split_paths(&list).chain([own]).collect(),
             None => vec![own],
         };
+        // A path may name the set itself, beside which the other one lies.
+        let beside = |root: &PathBuf| match root.ends_with("lora_training") || root.ends_with("tiny_vlm") {
+            true => root.parent().map_or_else(|| root.clone(), Path::to_owned),
+            false => root.clone(),
+        };
+        let roots: Vec<PathBuf> = roots.iter().map(beside).collect();
         let root = roots.iter().find(|root| root.join("lora_training").is_dir() && root.join("tiny_vlm").is_dir());
         let root = root.expect("the project brings lora_training and tiny_vlm");
         let (vlm, training) = (root.join("tiny_vlm"), root.join("lora_training"));

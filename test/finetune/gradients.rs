@@ -7,7 +7,7 @@ use planner_tuner_model::learning::GradientSums;
 use crate::golden_set::{GoldenSet, distance, norm};
 
 #[test]
-fn going_back_block_by_block_is_going_back_through_one_graph() {
+fn fixture_going_back_block_by_block_is_going_back_through_one_graph() {
     let set = GoldenSet::open();
     let (mut model, lora) = set.model_with_lora();
     let example = set.examples(&mut model).into_values().next().unwrap();
@@ -36,7 +36,7 @@ fn going_back_block_by_block_is_going_back_through_one_graph() {
 
 /// Of the hidden states' random projection: the heads behind them have corners (ReLU) that a difference would step over.
 #[test]
-fn gradients_are_those_of_finite_differences() {
+fn fixture_gradients_are_those_of_finite_differences() {
     let set = GoldenSet::open();
     let (mut model, lora) = set.model_with_lora();
     let example = set.examples(&mut model).into_values().next().unwrap();

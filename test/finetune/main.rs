@@ -5,3 +5,4 @@
 mod golden;
 mod golden_set;
 mod gradients;
+mod training;

@@ -12,7 +12,7 @@ struct Room {
     must_not_know: &'static [&'static str],
 }
 
-const ROOMS: [Room; 5] = [
+const ROOMS: [Room; 6] = [
     Room {
         member: "planner_tuner_core",
         may_use: &[],
@@ -31,6 +31,11 @@ const ROOMS: [Room; 5] = [
     },
     Room {
         member: "planner_tuner_td3",
+        may_use: &["planner_tuner_core", "planner_tuner_log", "planner_tuner_model"],
+        must_not_know: &["clap", "r2r"],
+    },
+    Room {
+        member: "planner_tuner_finetune",
         may_use: &["planner_tuner_core", "planner_tuner_log", "planner_tuner_model"],
         must_not_know: &["clap", "r2r"],
     },

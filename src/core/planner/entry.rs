@@ -45,6 +45,14 @@ pub enum InvalidParameter {
         /// What the file says.
         value: f64,
     },
+    /// A weight that no loss has.
+    #[error("{name}: loss_weight is {value}, expected a number from 0 on")]
+    LossWeight {
+        /// The parameter.
+        name: String,
+        /// What the file says.
+        value: f64,
+    },
     /// The safe default is not a value that could be set.
     #[error("{name}: safe_default {safe_default} is outside its range {min} to {max}")]
     SafeDefault {
@@ -73,6 +81,8 @@ struct ParameterEntry {
     #[serde(default)]
     integer: bool,
     safe_default: f64,
+    #[serde(default = "one")]
+    loss_weight: f64,
     description: String,
 }
 
@@ -84,7 +94,13 @@ struct PredictionEntry {
     unit: Unit,
     min: f64,
     max: f64,
+    #[serde(default = "one")]
+    loss_weight: f64,
     description: String,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 fn check_name(name: &str) -> Result<(), InvalidParameter> {
@@ -110,18 +126,26 @@ fn check_range(name: &str, min: f64, max: f64) -> Result<(), InvalidParameter> {
     if min < max { Ok(()) } else { Err(InvalidParameter::Range { name: name.to_owned(), min, max }) }
 }
 
+fn check_loss_weight(name: &str, loss_weight: f64) -> Result<(), InvalidParameter> {
+    if (0.0..=LARGEST).contains(&loss_weight) {
+        return Ok(());
+    }
+    Err(InvalidParameter::LossWeight { name: name.to_owned(), value: loss_weight })
+}
+
 impl TryFrom<ParameterEntry> for ParameterSpec {
     type Error = InvalidParameter;
 
     fn try_from(entry: ParameterEntry) -> Result<Self, InvalidParameter> {
-        let ParameterEntry { name, unit, min, max, integer, safe_default, description } = entry;
+        let ParameterEntry { name, unit, min, max, integer, safe_default, loss_weight, description } = entry;
         check_name(&name)?;
         check_numbers(&name, &[("min", min), ("max", max), ("safe_default", safe_default)], integer)?;
         check_range(&name, min, max)?;
         if !(min..=max).contains(&safe_default) {
             return Err(InvalidParameter::SafeDefault { name, safe_default, min, max });
         }
-        Ok(Self { name, unit, min, max, integer, safe_default, description })
+        check_loss_weight(&name, loss_weight)?;
+        Ok(Self { name, unit, min, max, integer, safe_default, loss_weight, description })
     }
 }
 
@@ -129,11 +153,12 @@ impl TryFrom<PredictionEntry> for Prediction {
     type Error = InvalidParameter;
 
     fn try_from(entry: PredictionEntry) -> Result<Self, InvalidParameter> {
-        let PredictionEntry { name, unit, min, max, description } = entry;
+        let PredictionEntry { name, unit, min, max, loss_weight, description } = entry;
         check_name(&name)?;
         check_numbers(&name, &[("min", min), ("max", max)], false)?;
         check_range(&name, min, max)?;
-        Ok(Self { name, unit, min, max, description })
+        check_loss_weight(&name, loss_weight)?;
+        Ok(Self { name, unit, min, max, loss_weight, description })
     }
 }
 

@@ -44,6 +44,7 @@ pub struct ParameterSpec {
     pub(super) max: f64,
     pub(super) integer: bool,
     pub(super) safe_default: f64,
+    pub(super) loss_weight: f64,
     pub(super) description: String,
 }
 
@@ -78,6 +79,11 @@ impl ParameterSpec {
         self.safe_default
     }
 
+    /// How much its squared error counts in supervised learning.
+    pub fn loss_weight(&self) -> f64 {
+        self.loss_weight
+    }
+
     /// What the parameter does, one sentence.
     pub fn description(&self) -> &str {
         &self.description
@@ -98,6 +104,7 @@ pub struct Prediction {
     pub(super) unit: Unit,
     pub(super) min: f64,
     pub(super) max: f64,
+    pub(super) loss_weight: f64,
     pub(super) description: String,
 }
 
@@ -120,6 +127,11 @@ impl Prediction {
     /// Largest plausible value.
     pub fn max(&self) -> f64 {
         self.max
+    }
+
+    /// How much its squared error counts in supervised learning.
+    pub fn loss_weight(&self) -> f64 {
+        self.loss_weight
     }
 
     /// What it is, one sentence.

@@ -152,7 +152,7 @@ impl TryFrom<PlannerFile> for Content {
 }
 
 const FILE_KEYS: [&str; 4] = ["name", "description", "parameters", "predictions"];
-const ENTRY_KEYS: [&str; 7] = ["name", "unit", "min", "max", "integer", "safe_default", "description"];
+const ENTRY_KEYS: [&str; 8] = ["name", "unit", "min", "max", "integer", "safe_default", "loss_weight", "description"];
 
 /// A half-sentence naming the known key that is nearest to the unknown one in `problem`, or nothing.
 fn nearest_key(text: &str, problem: &str) -> String {

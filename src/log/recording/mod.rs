@@ -48,6 +48,7 @@ pub use drawing::{Drawing, DrawingOptions};
 pub use drive::{Drive, DriveEvent, DriveTopics, GoalNews, GoalWatch, pose_of};
 pub use drive_message::{GoalStatus, nearest_laser_of};
 pub use error::RecordingError;
+pub use image_folder::{LabelColumn, LabelledPicture, LabelledPictures, RowFilter};
 pub use mcap_damage::McapDamage;
 pub use output::{DECISION_TOPIC, DecisionLog, OVERLAY_TOPIC};
 pub use recording::{RecordedFrame, Recording, RecordingOptions, StampSource};

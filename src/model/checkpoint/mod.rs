@@ -26,9 +26,11 @@ mod sharded;
 mod stand_in;
 mod state_dict;
 mod supervised;
+mod supervised_files;
 mod tensor_source;
 mod tensor_table;
 mod torch_pickle;
+mod torch_save;
 mod torch_zip;
 
 pub use adapter::Adapter;
@@ -45,5 +47,6 @@ pub use policy::{
 pub(crate) use stand_in::stand_in;
 pub use state_dict::StateDict;
 pub use supervised::{AdapterRequirement, Heads, SupervisedCheckpoint};
+pub use supervised_files::SupervisedFiles;
 pub use tensor_source::TensorMeta;
 pub use tensor_table::{TensorFormat, TensorTable};

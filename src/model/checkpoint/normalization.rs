@@ -45,6 +45,23 @@ impl Normalization {
         Ok(Self { mean, std })
     }
 
+    /// From as many means as standard deviations, finite, and the latter above zero; `None` for others.
+    pub fn new(mean: Vec<f32>, std: Vec<f32>) -> Option<Self> {
+        let finite = mean.iter().all(|mean| mean.is_finite()) && std.iter().all(|std| std.is_finite() && *std > 0.0);
+        (finite && mean.len() == std.len() && !mean.is_empty()).then_some(Self { mean, std })
+    }
+
+    /// Values in their own units on the scale of the head's outputs: `(value - mean) / std`. Of unequal lengths the
+    /// shorter counts.
+    pub fn normalise(&self, values: &[f64]) -> Vec<f32> {
+        let scale = self.mean.iter().zip(&self.std);
+        values
+            .iter()
+            .zip(scale)
+            .map(|(value, (mean, std))| ((value - f64::from(*mean)) / f64::from(*std)) as f32)
+            .collect()
+    }
+
     /// Means, one per output of the head.
     pub fn mean(&self) -> &[f32] {
         &self.mean

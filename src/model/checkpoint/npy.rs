@@ -40,6 +40,23 @@ pub fn read_vector(path: impl AsRef<Path>) -> Result<Vec<f32>, CheckpointError> 
     })
 }
 
+/// A one-dimensional array of `f4` as `numpy.save` writes it.
+pub fn vector_bytes(values: &[f32]) -> Vec<u8> {
+    const ALIGNMENT: usize = 64;
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({},), }}", values.len());
+    let unpadded = PREAMBLE.len() + 2 + header.len() + 1;
+    header.extend(std::iter::repeat_n(' ', unpadded.next_multiple_of(ALIGNMENT) - unpadded));
+    header.push('\n');
+    let mut bytes = PREAMBLE.to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.bytes());
+    values.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
+    bytes
+}
+
+/// Magic and version of what is written.
+const PREAMBLE: &[u8] = b"\x93NUMPY\x01\x00";
+
 #[derive(Debug, PartialEq)]
 enum Fault {
     NotNpy(String),

@@ -118,7 +118,7 @@ impl StateDict {
 }
 
 /// The numbers in row-major order, little-endian.
-fn bytes(name: &str, tensor: &Tensor) -> Result<Vec<u8>, CheckpointError> {
+pub(super) fn bytes(name: &str, tensor: &Tensor) -> Result<Vec<u8>, CheckpointError> {
     let mut bytes = Vec::with_capacity(tensor.elem_count() * tensor.dtype().size_in_bytes());
     let written = tensor.write_bytes(&mut bytes);
     written

@@ -57,6 +57,11 @@ impl LearningModel {
         &self.template
     }
 
+    /// Shows it another wording.
+    pub fn set_template(&mut self, template: PromptTemplate) {
+        self.template = template;
+    }
+
     /// Lets `make` put a LoRA into the model.
     ///
     /// # Errors

@@ -38,7 +38,7 @@ impl LearningModelOptions {
     /// What does not fit, with all differences.
     pub fn load(self, progress: Option<LoadProgress>) -> Result<LearningModel, LearningError> {
         let Self { base, wording, planner, pixels, device, precision } = self;
-        let config = ModelConfig::load(&base.join("config.json")).map_err(crate::vision_language::ModelError::from)?;
+        let config = ModelConfig::load(&base.join("config.json"))?;
         let mut weights = MergedWeights::new(TensorTable::open_sharded(&base)?, None)?;
         let precision = if weights.is_quantised() { precision.already_quantised() } else { precision };
         let plan = VisionLanguageModel::plan(&config, precision)?;

@@ -1,6 +1,7 @@
 //! A folder of images, and what says how fast the robot was: a CSV table of this project's own ([`table`]), the original
 //! recorder's `data.csv` ([`recorder`]), or a JSON list as the original is trained on ([`list`]).
 
+mod labelled;
 mod list;
 mod recorder;
 mod spoken_velocity;
@@ -18,6 +19,7 @@ use super::run_table::RUNS;
 use super::{RecordingError, SkipReason, Skipped};
 use planner_tuner_core::frame::{BodyVelocity, Frame, Stamp, StampedFrame};
 
+pub use labelled::{LabelColumn, LabelledPicture, LabelledPictures, RowFilter};
 pub(super) use list::is_list;
 pub(super) use table::read_table;
 

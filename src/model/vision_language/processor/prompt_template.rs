@@ -42,6 +42,18 @@ enum Piece {
     Planner,
 }
 
+impl Piece {
+    /// As it stands in a template.
+    fn template(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::LinearVelocity { decimals } => format!("{{linear_vel:.{decimals}f}}"),
+            Self::AngularVelocity { decimals } => format!("{{angular_vel:.{decimals}f}}"),
+            Self::Planner => "{planner}".to_owned(),
+        }
+    }
+}
+
 impl PromptTemplate {
     /// Name of the file in the supervised checkpoint's folder.
     pub const FILE: &str = "prompt.json";
@@ -108,6 +120,13 @@ impl PromptTemplate {
     /// [`ProcessorError::Placeholder`] for a placeholder that cannot be filled in.
     pub fn new(origin: &str, system: &str, user: &str) -> Result<Self, ProcessorError> {
         Ok(Self { system: parse(origin, "system", system)?, user: parse(origin, "user", user)? })
+    }
+
+    /// The text of a prompt.json that [`Self::from_json`] reads as the same templates.
+    pub fn to_json(&self) -> String {
+        let text = |pieces: &[Piece]| pieces.iter().map(Piece::template).collect::<String>();
+        let fields = serde_json::json!({"system": text(&self.system), "user": text(&self.user)});
+        format!("{fields:#}\n")
     }
 
     /// Fills in the placeholders. The planner's name is put in upper case, velocities are printed as Python does.
@@ -215,6 +234,15 @@ mod tests {
     fn fills_in_and_keeps_white_space() {
         let text = user(" {planner}\n\n{linear_vel:.3f}|{angular_vel:.0f}{linear_vel:.9f}\n", 0.523, -1.7).unwrap();
         assert_eq!(text, " DWA\n\n0.523|-20.523000000\n");
+    }
+
+    #[test]
+    fn a_written_template_is_read_as_the_same() {
+        let user = "a {planner}\n {linear_vel:.3f} {{angular_vel}} {angular_vel:.0f} { } \n";
+        for template in [PromptTemplate::new("x", "{system}}", user), PromptTemplate::built_in()] {
+            let Ok(template) = template else { continue };
+            assert_eq!(PromptTemplate::from_json("y", template.to_json().as_bytes()).unwrap(), template);
+        }
     }
 
     /// Values of Python's `f"{x:.3f}"`.

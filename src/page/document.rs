@@ -74,8 +74,10 @@ impl Page {
                             ul { @for finding in &self.findings { (finding) } }
                         }
                         @for part in &self.parts { (part) }
-                        @if let Some(timeline) = self.timeline.as_ref().filter(|timeline| !timeline.is_empty()) {
-                            (timeline.markup(&marked))
+                        @match &self.timeline {
+                            Some(timeline) if timeline.is_empty() => p { "There is no " (timeline.noun()) " to show." },
+                            Some(timeline) => (timeline.markup(&marked)),
+                            None => {}
                         }
                     }
                     footer { p { "planner_tuner " (env!("CARGO_PKG_VERSION")) ". This file holds all that it shows and loads nothing." } }

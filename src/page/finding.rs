@@ -18,7 +18,7 @@ impl Weight {
         match self {
             Self::Lost => "lost",
             Self::Look => "look",
-            Self::Known => "known",
+            Self::Known => "note",
         }
     }
 }
@@ -63,8 +63,10 @@ impl Render for Finding {
         html! {
             li class=(self.weight.word()) {
                 span.weight { (self.weight.word()) } " "
-                (self.text)
-                @if let Some(moment) = self.moment { " " a href={ "#m" (moment) } { "see " (moment) } }
+                span {
+                    (self.text)
+                    @if let Some(moment) = self.moment { " " a href={ "#m" (moment) } { "see " (moment) } }
+                }
             }
         }
     }

@@ -22,18 +22,25 @@ pub struct IntervalChart {
     heading: String,
     unit: String,
     rows: Vec<IntervalRow>,
+    /// What is shown at least.
+    shown: (f64, f64),
 }
 
 impl IntervalChart {
     /// With its unit, which may be empty.
     pub fn new(heading: impl Into<String>, unit: impl Into<String>, rows: Vec<IntervalRow>) -> Self {
-        Self { heading: heading.into(), unit: unit.into(), rows }
+        Self { heading: heading.into(), unit: unit.into(), rows, shown: (0.0, 0.0) }
+    }
+
+    /// Shown at least up to a value.
+    pub fn up_to(self, most: f64) -> Self {
+        Self { shown: (0.0, most), ..self }
     }
 
     /// Zero is always shown: what is twice as long is twice as much.
     fn axis(&self) -> Axis {
         let there = self.rows.iter().filter(|row| row.mean.is_some());
-        Axis::of(there.flat_map(|row| [row.interval.0, row.interval.1]).chain([0.0]))
+        Axis::of(there.flat_map(|row| [row.interval.0, row.interval.1]).chain([self.shown.0, self.shown.1]))
     }
 
     fn told(&self, row: &IntervalRow) -> String {

@@ -16,7 +16,7 @@ mod timeline;
 pub use document::Page;
 pub use finding::{Finding, Weight};
 pub use interval_chart::{IntervalChart, IntervalRow};
-pub use number::short;
+pub use number::{counted, short};
 pub use picture_strip::Picture;
 pub use table::{Cell, Column, Table};
 pub use timeline::{Quantity, Timeline};

@@ -1,6 +1,6 @@
 //! Numbers as a reader wants them.
 
-/// Four digits are enough to read: `0.61`, `1200`, `1.3e-5`. What is no number says so.
+/// Four digits are enough to read: `0.61`, `561.7`, `1200`, `1.250e-5`. What is no number says so.
 pub fn short(value: f64) -> String {
     if !value.is_finite() {
         return if value.is_nan() { "not a number" } else { "infinite" }.to_owned();
@@ -9,11 +9,22 @@ pub fn short(value: f64) -> String {
     if size != 0.0 && !(1e-3..1e7).contains(&size) {
         return format!("{value:.3e}");
     }
-    let digits = if size >= 1000.0 { 0 } else { 4 };
+    let digits = match size {
+        1000.0.. => 0,
+        100.0.. => 1,
+        10.0.. => 2,
+        1.0.. => 3,
+        _ => 4,
+    };
     let plain = format!("{value:.digits$}");
     let plain = if plain.contains('.') { plain.trim_end_matches('0').trim_end_matches('.') } else { &plain };
     // What is rounded to nothing keeps no sign.
     if plain == "-0" { "0".to_owned() } else { plain.to_owned() }
+}
+
+/// So many of something: `1 step`, `30 steps`.
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A place in a plot, in thousandths of its width or height: finer than any screen.
@@ -34,6 +45,8 @@ mod tests {
             (1.0 / 3.0, "0.3333"),
             (-2.50001, "-2.5"),
             (100.0, "100"),
+            (561.7463, "561.7"),
+            (3.1025, "3.102"),
             (1200.0, "1200"),
             (123_456.7, "123457"),
             (0.000_012_5, "1.250e-5"),

@@ -10,11 +10,11 @@ const OFTEN_AT_AN_END: f64 = 0.2;
 const LARGE_STEP: f64 = 0.5;
 
 impl Timeline {
-    /// The moment with the largest value of a quantity, and the value; `None` where it has none.
+    /// The first moment with the largest value of a quantity, and the value; `None` where it has none.
     pub fn largest(&self, name: &str) -> Option<(usize, f64)> {
         let place = self.quantities().iter().position(|quantity| quantity.name() == name)?;
         let finite = self.values(place).enumerate().filter(|(_, value)| value.is_finite());
-        finite.max_by(|a, b| a.1.total_cmp(&b.1))
+        finite.min_by(|a, b| b.1.total_cmp(&a.1))
     }
 
     /// What stands out in the quantities that were chosen: ends of ranges, values that never change, large steps; and
@@ -65,7 +65,7 @@ impl Timeline {
             let step = to - from;
             (step.is_finite() && !self.begins(before + 1)).then_some((before + 1, step))
         });
-        let (moment, step) = steps.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?;
+        let (moment, step) = steps.min_by(|a, b| b.1.abs().total_cmp(&a.1.abs()))?;
         let share = step.abs() / (high - low);
         let text = format!(
             "{} changes by {} at once, {:.0} % of its range.",

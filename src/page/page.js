@@ -43,6 +43,7 @@ function follow(timeline) {
   const places = rows.map((row) => Number(row.dataset.x));
   const numbers = rows.map((row) => Number(row.dataset.m));
   const plots = [...timeline.querySelectorAll('.panel')];
+  const plot = timeline.querySelector('.plot');
   const panels = timeline.querySelector('.panels');
   const strip = timeline.querySelector('.strip');
   const figures = [...timeline.querySelectorAll('.strip figure')];
@@ -91,7 +92,7 @@ function follow(timeline) {
 
   // The moment that is nearest to a place of the pointer.
   function at(event) {
-    const box = plots[0].querySelector('.plot').getBoundingClientRect();
+    const box = plot.getBoundingClientRect();
     const place = ((event.clientX - box.left) / box.width) * 1000;
     let nearest = 0;
     places.forEach((other, index) => {
@@ -105,7 +106,7 @@ function follow(timeline) {
     const match = /^#[mf](\d+)$/.exec(location.hash);
     if (match) choose(byNumber(match[1]));
   };
-  if (plots.length > 0) {
+  if (plot) {
     panels.addEventListener('pointermove', at);
     panels.addEventListener('pointerdown', at);
   }

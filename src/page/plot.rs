@@ -106,7 +106,7 @@ impl Render for Plot<'_> {
         let points = self.points();
         let missing = self.values.iter().filter(|value| !value.is_finite()).count();
         let curve = curve(&points, self.quantity.is_chosen());
-        let across = |share: f64| format!("M{} 0V1000", place(share));
+        let across = |share: f64| format!("M{} -60V1060", place(share));
         let along = |share: f64| format!("M0 {}H1000", place(share));
         let words = self.summary(missing);
         html! {
@@ -120,8 +120,8 @@ impl Render for Plot<'_> {
                     }
                     output {}
                 }
-                div.plot {
-                    svg viewBox="0 0 1000 1000" preserveAspectRatio="none" role="img" aria-label=(words) {
+                @if missing < self.values.len() { div.plot {
+                    svg viewBox="0 -60 1000 1120" preserveAspectRatio="none" role="img" aria-label=(words) {
                         title { (words) }
                         @for tick in self.axis.ticks() { path.grid d=(across(self.axis.share(tick))) {} }
                         @for beginning in self.beginnings { path.beginning d=(across(self.axis.share(*beginning))) {} }
@@ -134,7 +134,7 @@ impl Render for Plot<'_> {
                     span.high { (short(heights.last)) }
                     span.low { (short(heights.first)) }
                     i.cursor {}
-                }
+                } }
             }
         }
     }

@@ -42,16 +42,21 @@ impl Cell {
         Self { stands_out, ..self }
     }
 
-    /// Leads to an element of this page, by its id.
-    pub(super) fn leading_to(self, id: String) -> Self {
-        Self { target: Some(id), ..self }
+    /// Leads to a moment of the page's timeline with which something begins.
+    pub fn at_moment(self, moment: usize) -> Self {
+        Self { target: Some(format!("m{moment}")), ..self }
+    }
+
+    /// Leads to the picture of a moment.
+    pub(super) fn at_picture(self, moment: usize) -> Self {
+        Self { target: Some(format!("f{moment}")), ..self }
     }
 }
 
 impl Render for Cell {
     fn render(&self) -> Markup {
         html! {
-            td.out[self.stands_out] {
+            td class=[self.stands_out.then_some("out")] {
                 @match &self.target {
                     Some(target) => a href={ "#" (target) } { (self.text) },
                     None => (self.text),

@@ -89,7 +89,7 @@ pub struct Timeline {
     quantities: Vec<Quantity>,
     moments: Vec<Moment>,
     /// Moments with which something new begins.
-    beginnings: Vec<usize>,
+    beginnings: BTreeSet<usize>,
     pictures: PictureStrip,
 }
 
@@ -97,7 +97,7 @@ impl Timeline {
     /// Without a moment yet. `noun` is what one is called, `axis_unit` what the axis counts.
     pub fn new(noun: &'static str, axis_unit: &'static str, quantities: Vec<Quantity>) -> Self {
         let pictures = PictureStrip::default();
-        Self { noun, axis_unit, quantities, moments: Vec::new(), beginnings: Vec::new(), pictures }
+        Self { noun, axis_unit, quantities, moments: Vec::new(), beginnings: BTreeSet::new(), pictures }
     }
 
     /// Adds a moment. A value that is missing or not a number leaves a gap; a remark may be empty.
@@ -107,7 +107,7 @@ impl Timeline {
 
     /// With the next moment something new begins, as an episode does.
     pub fn begin(&mut self) {
-        self.beginnings.push(self.moments.len());
+        self.beginnings.insert(self.moments.len());
     }
 
     /// Whether the newest moment's picture would be kept: others need not be made, and are gone past.
@@ -170,6 +170,7 @@ impl Timeline {
             .step_by(step)
             .chain(last)
             .chain(self.pictures.moments())
+            .chain(self.beginnings.iter().copied().take(Table::MOST_ROWS).filter(there))
             .chain(marked.iter().copied().filter(there))
             .collect()
     }
@@ -237,8 +238,8 @@ impl Timeline {
         let mut table = Table::new(format!("All {}s", self.noun), columns.collect());
         if shown.len() < self.moments.len() {
             table.note(format!(
-                "{} of {} {}s: every {}th, and those that are named above or have a picture. Curves keep the least and the \
-                 largest of what is left out.",
+                "{} of {} {}s, so that the page stays small: every {}th, and those that are named above or have a picture. \
+                 The curves keep the least and the largest value of what is left out.",
                 shown.len(),
                 self.moments.len(),
                 self.noun,
@@ -248,7 +249,7 @@ impl Timeline {
         let pictured: BTreeSet<usize> = self.pictures.moments().collect();
         for (number, moment) in self.moments.iter().enumerate().filter(|(number, _)| shown.contains(number)) {
             let name = Cell::new(number.to_string());
-            let name = if pictured.contains(&number) { name.leading_to(format!("f{number}")) } else { name };
+            let name = if pictured.contains(&number) { name.at_picture(number) } else { name };
             let at = Cell::new(short((moment.at * 1e3).round() / 1e3));
             let remark = remarks.then(|| Cell::new(moment.remark.clone()));
             let values = self.quantities.iter().enumerate().map(|(place, quantity)| {
@@ -268,6 +269,6 @@ impl Quantity {
     pub(super) fn is_at_an_end(&self, value: f64) -> bool {
         let Some((low, high)) = self.range.filter(|_| self.is_chosen) else { return false };
         let near = (high - low) * 0.005;
-        value <= low + near || value >= high - near
+        value.is_finite() && (value <= low + near || value >= high - near)
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::log_page::LogPage;
 use super::report::Report;
 use crate::cli::Outcome;
 use crate::transition::{LoggedEpisode, TransitionError, logs_in};
@@ -18,8 +19,8 @@ pub fn is_log(path: &Path) -> bool {
     is_mcap(path)
 }
 
-/// Sessions, steps, episodes and damage.
-pub fn report(path: &Path) -> anyhow::Result<(Report, Outcome)> {
+/// Sessions, steps, episodes and damage. A page is given all of it, too.
+pub fn report(path: &Path, mut page: Option<&mut LogPage>) -> anyhow::Result<(Report, Outcome)> {
     let found = logs_in(path)?;
     if found.episodes.is_empty() {
         let nothing = TransitionError::NotALog { path: path.to_owned(), problem: "there is none in it".to_owned() };
@@ -40,6 +41,9 @@ pub fn report(path: &Path) -> anyhow::Result<(Report, Outcome)> {
             properties.insert("parameters".into(), json!(session.parameters));
             properties.insert("feature_length".into(), session.feature_length.into());
         }
+        if let Some(page) = &mut page {
+            page.add(&episode)?;
+        }
         listed.push(episode_properties(&episode));
     }
     properties.insert("episodes".into(), found.episodes.len().into());
@@ -53,6 +57,9 @@ pub fn report(path: &Path) -> anyhow::Result<(Report, Outcome)> {
             properties.insert("sessions".into(), sessions.collect());
             properties.insert("logs".into(), Value::Array(listed));
         }
+    }
+    if let Some(page) = page {
+        page.refused(found.refused.iter().map(|(_, error)| error.to_string()));
     }
     if !found.refused.is_empty() {
         let refused = found.refused.iter().map(|(_, error)| Value::from(error.to_string()));

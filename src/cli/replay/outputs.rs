@@ -9,6 +9,7 @@ use serde_json::json;
 use super::page::{Ending, ReplayPage};
 use super::{ReplayArgs, ReplayedDecision};
 use crate::frame::PngEffort;
+use crate::page::counted;
 use crate::picture::{self, DecisionSeries, PlottedDecision};
 use crate::planner::PlannerSpec;
 use crate::recording::DecisionLog;
@@ -98,6 +99,6 @@ impl Outputs {
 fn subtitle(args: &ReplayArgs, decisions: usize) -> anyhow::Result<String> {
     let recording = args.recording()?.file_name().map(|name| name.to_string_lossy().into_owned());
     let weights = if args.demo { "untrained demo weights, the numbers mean nothing" } else { "" };
-    let parts = [recording.unwrap_or_default(), format!("{decisions} decisions"), weights.into()];
+    let parts = [recording.unwrap_or_default(), counted(decisions, "decision"), weights.into()];
     Ok(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · "))
 }

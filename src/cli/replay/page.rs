@@ -56,14 +56,15 @@ impl ReplayPage {
         let mut page = Page::new(title, subtitle);
         page.say(ending.findings());
         page.say(timeline.observations());
-        for (name, words) in [(AGE, "The oldest frame was decided on"), (TOOK, "The slowest decision took")] {
-            let Some((moment, value)) = timeline.largest(name) else { continue };
-            let text = match name {
-                AGE => format!("{words} {value:.0} ms after it was taken."),
-                _ => format!("{words} {value:.0} ms."),
-            };
-            page.say([Finding::new(Weight::Known, text).at(moment)]);
+        if timeline.is_empty() {
+            let text = "No decision was made: there was no frame, or each was skipped.";
+            page.say([Finding::new(Weight::Lost, text)]);
         }
+        let known = |(moment, text): (usize, String)| Finding::new(Weight::Known, text).at(moment);
+        let oldest = timeline.largest(AGE).filter(|(_, age)| *age > 0.0);
+        let oldest = oldest.map(|(at, age)| (at, format!("The oldest frame was {age:.0} ms old when it arrived.")));
+        let slowest = timeline.largest(TOOK).map(|(at, ms)| (at, format!("The slowest decision took {ms:.0} ms.")));
+        page.say(oldest.into_iter().chain(slowest).map(known));
         page.show(timeline);
         page.to_html()
     }

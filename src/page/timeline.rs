@@ -182,7 +182,7 @@ impl Timeline {
         let beginnings: Vec<f64> = beginnings.skip(1).collect();
         let at: Vec<f64> = self.moments.iter().map(|moment| moment.at).collect();
         html! {
-            div.timeline {
+            div.timeline.pictured[!self.pictures.is_empty()] {
                 div.stage hidden {
                     @if !self.pictures.is_empty() { img alt=""; }
                     p.now aria-live="polite" {}

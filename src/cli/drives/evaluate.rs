@@ -99,7 +99,7 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
     let difficulties: Vec<_> = worlds.iter().map(|chosen| chosen.difficulty).collect();
     let text = match args.json {
         true => format!("{:#}\n", json_of(&columns, &named)),
-        false => table(&columns, &difficulties),
+        false => table(&columns, &difficulties, stdout::terminal_width()),
     };
     stdout::write(&text)?;
     let done: usize = trials.iter().map(Vec::len).sum();

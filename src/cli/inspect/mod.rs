@@ -9,6 +9,7 @@ mod transition_log;
 use self::log_page::LogPage;
 use super::Outcome;
 use super::destination::check_file;
+use super::stdout;
 use crate::recording::refuse_recording;
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -54,7 +55,7 @@ pub struct InspectArgs {
 /// # Errors
 /// What cannot be read. A log that has lost something is no error, but [`Outcome::DataLost`].
 pub fn run(args: &InspectArgs) -> Result<Outcome> {
-    let (text, outcome) = inspect(args)?;
+    let (text, outcome) = inspect(args, stdout::terminal_width())?;
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         // The reader has seen enough: `inspect … | head`.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
@@ -68,10 +69,10 @@ pub fn run(args: &InspectArgs) -> Result<Outcome> {
 /// # Errors
 /// What cannot be read.
 pub fn describe(args: &InspectArgs) -> Result<String> {
-    inspect(args).map(|(text, _)| text)
+    inspect(args, None).map(|(text, _)| text)
 }
 
-fn inspect(args: &InspectArgs) -> Result<(String, Outcome)> {
+fn inspect(args: &InspectArgs, terminal: Option<usize>) -> Result<(String, Outcome)> {
     if let Some(path) = &args.html {
         check_file("--html", path)?;
     }
@@ -96,7 +97,7 @@ fn inspect(args: &InspectArgs) -> Result<(String, Outcome)> {
     };
     let text = match args.json {
         true => serde_json::to_string(&report).context("the report cannot be written as JSON")? + "\n",
-        false => table::render(&report, args.brief),
+        false => table::render(&report, args.brief, terminal),
     };
     Ok((text, outcome))
 }

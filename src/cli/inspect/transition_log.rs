@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::log_page::LogPage;
 use super::report::Report;
 use crate::cli::Outcome;
+use crate::cli::progress::counting_bar;
 use crate::transition::{LoggedEpisode, TransitionError, logs_in};
 
 /// Whether a path is a transition log, or a folder of such.
@@ -30,8 +31,9 @@ pub fn report(path: &Path, mut page: Option<&mut LogPage>) -> anyhow::Result<(Re
     let mut properties = Map::new();
     let (mut steps, mut sessions) = (0, BTreeMap::<(String, String, String), u64>::new());
     let mut listed = Vec::new();
+    let bar = counting_bar(found.episodes.len() as u64, "episodes");
     for files in &found.episodes {
-        let episode = files.read()?;
+        let episode = bar.suspend(|| files.read())?;
         let session = &episode.session;
         let key = (session.planner.clone(), session.policy.0.clone(), session.extractor.0.clone());
         *sessions.entry(key).or_default() += 1;
@@ -45,7 +47,9 @@ pub fn report(path: &Path, mut page: Option<&mut LogPage>) -> anyhow::Result<(Re
             page.add(&episode)?;
         }
         listed.push(episode_properties(&episode));
+        bar.inc(1);
     }
+    bar.finish_and_clear();
     properties.insert("episodes".into(), found.episodes.len().into());
     properties.insert("steps".into(), steps.into());
     let sessions = sessions.into_iter().map(|((planner, policy, extractor), episodes)| {

@@ -39,7 +39,7 @@ impl Timeline {
         let at_an_end = |value: &f64| quantity.is_at_an_end(*value);
         let count = values.iter().filter(|value| at_an_end(value)).count();
         let share = count as f64 / values.len() as f64;
-        let first = values.iter().position(|value| at_an_end(value))?;
+        let first = values.iter().position(at_an_end)?;
         let (low, high) = quantity.range()?;
         let text = format!(
             "{} is at an end of its range ({} to {}) in {:.0} % of the {}s: it wants to go farther than it may.",

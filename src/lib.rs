@@ -18,6 +18,7 @@
 
 pub mod cli;
 pub mod live;
+pub mod page;
 pub mod picture;
 pub mod simulated;
 

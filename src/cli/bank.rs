@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::model_args::planner_named;
+use super::progress::counting_bar;
 use super::{Outcome, stdout};
 use crate::nav2::{
     ControllerValues, Mapping, banked_parameters, design, mapping_with_bank, nav2_parameters, quantisation_loss,
@@ -64,8 +65,10 @@ pub fn run(args: &BankArgs) -> anyhow::Result<Outcome> {
         log::error!("{} is left out: {error}", path.display());
     }
     let mut decisions: Vec<ControllerValues> = Vec::new();
+    let bar = counting_bar(found.episodes.len() as u64, "logs");
     for files in &found.episodes {
-        let log = files.read()?;
+        bar.inc(1);
+        let log = bar.suspend(|| files.read())?;
         anyhow::ensure!(
             log.session.planner.eq_ignore_ascii_case(planner.name()),
             "episode {} is of {}, expected {}; give the logs of one planner",
@@ -83,6 +86,7 @@ pub fn run(args: &BankArgs) -> anyhow::Result<Outcome> {
             }
         }
     }
+    bar.finish_and_clear();
     anyhow::ensure!(
         !decisions.is_empty(),
         "{} holds no decision; drive or replay with a log first",

@@ -3,6 +3,7 @@
 pub mod bank;
 pub mod bench;
 pub mod choices;
+pub mod completions;
 pub mod convert;
 mod destination;
 pub mod doctor;
@@ -10,9 +11,11 @@ mod drawing_args;
 pub mod drives;
 pub mod export;
 pub mod finetune;
+mod greeting;
 pub mod infer;
 pub mod inspect;
 mod interrupt;
+pub mod man;
 pub(crate) mod model_args;
 mod progress;
 pub mod relabel;
@@ -67,6 +70,8 @@ enum Command {
     Collect(Box<drives::collect::CollectArgs>),
     Bench(Box<bench::BenchArgs>),
     Doctor(Box<doctor::DoctorArgs>),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 /// How a command ended that did not fail.
@@ -82,6 +87,9 @@ pub enum Outcome {
 
 /// Parses the arguments, runs the command, and says what went wrong.
 pub fn main() -> ExitCode {
+    if greeting::is_due() {
+        return greeting::greet();
+    }
     let cli = Cli::parse();
     env_logger::Builder::from_env(
         env_logger::Env::default().default_filter_or("warn,vlm_planner_tuner=info,planner_tuner=info"),
@@ -109,6 +117,8 @@ pub fn main() -> ExitCode {
         Command::Evaluate(args) => drives::evaluate::run(&args),
         Command::Bench(args) => bench::run(*args).map(|()| Outcome::Complete),
         Command::Doctor(args) => doctor::run(&args).map(|()| Outcome::Complete),
+        Command::Completions(args) => completions::run(&args).map(|()| Outcome::Complete),
+        Command::Man(args) => man::run(&args).map(|()| Outcome::Complete),
     };
     match outcome {
         Ok(Outcome::Complete) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::Outcome;
 use super::destination::check_folder;
+use super::progress::counting_bar;
 use crate::transition::RewardWeights;
 use crate::transition::relabel::relabel;
 
@@ -38,7 +39,13 @@ pub struct RelabelArgs {
 pub fn run(args: &RelabelArgs) -> anyhow::Result<Outcome> {
     check_folder("--output", &args.output)?;
     let weights = RewardWeights::load(&args.reward)?;
-    let summary = relabel(&args.logs, weights, &args.output)?;
+    let bar = counting_bar(0, "episodes");
+    let summary = relabel(&args.logs, weights, &args.output, &mut |done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let summary = summary?;
     let mean = |sum: f64| sum / summary.steps.max(1) as f64;
     log::info!(
         "wrote {} steps of {} episodes to {}; mean reward {:.3} was {:.3}",

@@ -4,6 +4,7 @@ mod attention;
 mod error;
 mod plot;
 mod png;
+mod thumbnail;
 
 pub use attention::attention_overlay;
 pub use error::PictureError;
@@ -12,3 +13,4 @@ pub use plot::{
     StageBar, StageChart, plot_curves, plot_decisions, plot_drive, plot_stages,
 };
 pub use png::save_png;
+pub use thumbnail::{thumbnail, to_jpeg};

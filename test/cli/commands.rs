@@ -242,8 +242,38 @@ fn fixture_what_is_wrong_is_named() {
 }
 
 #[test]
+fn without_arguments_it_says_what_it_is_for() {
+    let output = planner_tuner(&[]);
+    assert_eq!(code(&output), 2, "a script whose command is empty notices");
+    let said = stderr(&output);
+    assert_eq!(said.lines().count(), 10);
+    for command in ["replay", "drive", "evaluate", "train", "inspect", "doctor"] {
+        assert!(said.contains(&format!("planner_tuner {command}")), "{command}");
+    }
+}
+
+#[test]
+fn shells_and_man_know_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man/man1");
+    assert_eq!(code(&planner_tuner(&["man", pages.to_str().unwrap()])), 0);
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = planner_tuner(&["completions", shell]);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        for word in ["replay", "evaluate", "html", "completions"] {
+            assert!(stdout(&output).contains(word), "{shell}: {word}");
+        }
+    }
+    assert_eq!(code(&planner_tuner(&["completions", "csh"])), 2);
+    for command in ["", "-replay", "-inspect", "-man"] {
+        let page = std::fs::read_to_string(pages.join(format!("planner_tuner{command}.1"))).unwrap();
+        assert!(page.contains(&format!("planner_tuner{command}").replace('-', "\\-")), "{page}");
+    }
+}
+
+#[test]
 fn every_subcommand_has_help_with_examples() {
-    for command in ["infer", "replay", "inspect", "render", "bench", "doctor"] {
+    for command in ["infer", "replay", "inspect", "render", "bench", "doctor", "completions", "man"] {
         let output = planner_tuner(&[command, "--help"]);
         assert_eq!(code(&output), 0);
         assert!(stdout(&output).contains("Examples:"), "{command}");

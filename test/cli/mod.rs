@@ -8,5 +8,6 @@ mod drives;
 mod inspect;
 mod launch_files;
 mod outputs;
+mod page;
 mod policies;
 mod render;

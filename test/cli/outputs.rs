@@ -36,6 +36,9 @@ fn r13_outputs_are_checked_before_the_drive_is_computed() {
     for (args, said) in [
         (&["replay", "--demo", "--plot", "none/x.png"][..], "--plot none/x.png: there is no folder none"),
         (&["replay", "--demo", "--plot", "there"], "--plot there: is a folder"),
+        (&["replay", "--demo", "--html", "none/x.html"], "--html none/x.html: there is no folder none"),
+        (&["evaluate", "--html", "there"], "--html there: is a folder"),
+        (&["man", "file"], "file is a file, expected a folder"),
         (&["replay", "--demo", "--mcap", "there"], "--mcap there: is a folder"),
         (&["replay", "--demo", "--mcap", "new.mcap/"], "--mcap new.mcap/: is a folder"),
         (&["replay", "--demo", "--log", "file"], "--log file: file is a file, expected a folder"),
@@ -62,6 +65,10 @@ fn r13_outputs_are_checked_before_the_drive_is_computed() {
         (
             &["train", "x", "--checkpoint", "y", "--policy", "z", "-o", "run", "--plot", "none/c.png"],
             "--plot none/c.png",
+        ),
+        (
+            &["train", "x", "--checkpoint", "y", "--policy", "z", "-o", "run", "--html", "none/c.html"],
+            "--html none/c.html",
         ),
         (&["export", "x", "-o", "file/below"], "--output file/below: file is a file"),
         (&["relabel", "x", "--reward", "y", "-o", "file"], "--output file: file is a file"),
@@ -130,7 +137,7 @@ fn r23_what_chooses_nothing_is_refused() {
 fn r23_ctrl_c_keeps_what_a_replay_has_done() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = Command::new(PROGRAM)
-        .args(["replay", "--demo", "--csv", "--mcap", "d.mcap", "--plot", "d.png", "--log", "logs"])
+        .args(["replay", "--demo", "--csv", "--mcap", "d.mcap", "--plot", "d.png", "--log", "logs", "--html", "d.html"])
         .current_dir(folder.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -151,7 +158,9 @@ fn r23_ctrl_c_keeps_what_a_replay_has_done() {
     let decided = 2 + rest;
     assert!(decided < 30, "{decided} decisions: it has not stopped");
     assert!(talk.contains(&format!("stopped after {decided} of 30 frames")), "{talk}");
-    assert_eq!(names(folder.path()), ["d.mcap", "d.png", "logs"]);
+    assert_eq!(names(folder.path()), ["d.html", "d.mcap", "d.png", "logs"]);
+    let page = std::fs::read_to_string(folder.path().join("d.html")).unwrap();
+    assert!(page.contains("The replay was stopped before its end."));
     let file = std::fs::read(folder.path().join("d.mcap")).unwrap();
     assert_eq!(mcap::MessageStream::new(&file).unwrap().count(), 2 * decided);
     let log = logs_in(folder.path().join("logs")).unwrap().episodes[0].read().unwrap();

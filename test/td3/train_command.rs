@@ -170,9 +170,17 @@ fn few_steps_with_a_plot_end_in_a_point() {
     assert!(PolicyCheckpoint::open(run.join("policy_step_40")).is_ok());
 
     // The point between two regular ones makes room when the training goes on.
-    let resumed = train(&[&logs.path()], &run, &["--resume", "--steps", "110", "--plot", &plot]).output().unwrap();
+    let page = run.join("training.html").display().to_string();
+    let rest = ["--resume", "--steps", "110", "--plot", &plot, "--html", &page];
+    let resumed = train(&[&logs.path()], &run, &rest).output().unwrap();
     assert_eq!(ended(&resumed).0, 0, "{}", ended(&resumed).1);
     assert_eq!(steps(), ["50", "100", "110"]);
+    let page = std::fs::read_to_string(page).unwrap();
+    for part in
+        ["Training for DWA", "<b>critic_loss</b>", "<b>saturation/max_vel_x</b>", "<tr id=\"m2\"", "policy_step_110"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::Context as _;
 use clap::Args;
 
+use super::page::Evaluated;
 use super::policies::{ComparedArgs, Policy, PolicyArg};
 use super::repeats::RepeatArgs;
 use super::robot::RobotArgs;
@@ -31,7 +32,7 @@ fields of obstacles. All policies drive the same worlds with the same seeds. Int
 Exit code 3 means that drives were lost; the table holds the others. Ctrl-C ends with the table of what is finished.
 
 Examples:
-  planner_tuner evaluate --worlds generated:0-49 --policy default --policy fixed:max_vel_x=1.0
+  planner_tuner evaluate --worlds generated:0-49 --policy default --policy fixed:max_vel_x=1.0 --html comparison.html
   planner_tuner evaluate --worlds barn --barn BARN/ --policy default --policy laser:policies/dwa --csv drives.csv
   planner_tuner evaluate --worlds generated:0-49 --repeats 3 --policy default --policy runs/policy_step_1000 \\
       --base model/ --checkpoint checkpoint/ --json")]
@@ -59,6 +60,9 @@ pub struct EvaluateArgs {
     /// Write a row a drive to this file, too
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
+    /// Write a page with charts and sortable tables, too: one file that any browser opens, without a network
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -68,6 +72,9 @@ pub struct EvaluateArgs {
 pub fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
     if let Some(path) = &args.csv {
         check_file("--csv", path)?;
+    }
+    if let Some(path) = &args.html {
+        check_file("--html", path)?;
     }
     let worlds = args.from.open(&args.worlds)?;
     let policies =
@@ -83,10 +90,16 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
         let text = csv_of(&columns, &named)?;
         replace_file(path, &text).with_context(|| format!("--csv {}: cannot be written", path.display()))?;
     }
+    if let Some(path) = &args.html {
+        let evaluated = Evaluated { columns: &columns, worlds: &named, wanted: evaluation.drives(), lost };
+        replace_file(path, evaluated.to_html().as_bytes())
+            .with_context(|| format!("--html {}: cannot be written", path.display()))?;
+        log::info!("wrote {}", path.display());
+    }
     let difficulties: Vec<_> = worlds.iter().map(|chosen| chosen.difficulty).collect();
     let text = match args.json {
         true => format!("{:#}\n", json_of(&columns, &named)),
-        false => table(&columns, &difficulties),
+        false => table(&columns, &difficulties, stdout::terminal_width()),
     };
     stdout::write(&text)?;
     let done: usize = trials.iter().map(Vec::len).sum();

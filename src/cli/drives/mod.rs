@@ -8,11 +8,12 @@
 //! | `robot` | what disturbs the robot |
 //! | `collect` | the subcommand `collect` |
 //! | `drive` | the subcommand `drive` |
-//! | `evaluate`, `table` | the subcommand `evaluate`, and what it prints |
+//! | `evaluate`, `table`, `page` | the subcommand `evaluate`, what it prints, and its page |
 
 pub mod collect;
 pub mod drive;
 pub mod evaluate;
+mod page;
 mod policies;
 mod repeats;
 mod robot;

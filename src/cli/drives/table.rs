@@ -13,33 +13,67 @@ pub struct Column<'a> {
     pub trials: &'a [Trial],
 }
 
-/// A table of all policies; where worlds have a difficulty, one more for each.
-pub fn table(columns: &[Column<'_>], difficulties: &[Option<Difficulty>]) -> String {
+/// A table of all policies; where worlds have a difficulty, one more for each. In a terminal of so many characters that is
+/// too narrow for it, a line a number.
+pub fn table(columns: &[Column<'_>], difficulties: &[Option<Difficulty>], terminal: Option<usize>) -> String {
     let mut text = String::new();
-    write_table(&mut text, "all worlds", columns, |_| true);
+    let is_narrow = terminal.is_some_and(|limit| name_width("medium worlds", columns) + NUMBERS >= limit);
+    let write_table = |text: &mut String, title: &str, is_meant: &dyn Fn(usize) -> bool| match is_narrow {
+        true => write_list(text, title, columns, is_meant),
+        false => write_table(text, title, columns, is_meant),
+    };
+    write_table(&mut text, "all worlds", &|_| true);
     for difficulty in [Difficulty::Easy, Difficulty::Medium, Difficulty::Hard] {
         let is_meant = |world: usize| difficulties.get(world).copied().flatten() == Some(difficulty);
         if (0..difficulties.len()).any(is_meant) {
-            write_table(&mut text, &format!("{} worlds", difficulty.name()), columns, is_meant);
+            write_table(&mut text, &format!("{} worlds", difficulty.name()), &is_meant);
         }
     }
     text
 }
 
-fn write_table(text: &mut String, title: &str, columns: &[Column<'_>], is_meant: impl Fn(usize) -> bool) {
-    let width = columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0).max(title.len());
-    let _ = writeln!(
-        text,
-        "{title:<width$} {:>7} {:>21} {:>19} {:>23} {:>9} {:>25}",
-        "drives", "success %", "time s", "nav metric", "contacts", "against the first"
-    );
+const HEADINGS: [&str; 6] = ["drives", "success %", "time s", "nav metric", "contacts", "against the first"];
+const WIDTHS: [usize; 6] = [7, 21, 19, 23, 9, 25];
+/// What the numbers take beside the names.
+const NUMBERS: usize = 7 + 21 + 19 + 23 + 9 + 25 + 6;
+
+fn name_width(title: &str, columns: &[Column<'_>]) -> usize {
+    columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0).max(title.len())
+}
+
+fn write_table(text: &mut String, title: &str, columns: &[Column<'_>], is_meant: &dyn Fn(usize) -> bool) {
+    let width = name_width(title, columns);
+    let mut line = |name: &str, cells: [&str; 6]| {
+        let cells = cells.iter().zip(WIDTHS).map(|(cell, width)| format!(" {cell:>width$}")).collect::<String>();
+        let _ = writeln!(text, "{name:<width$}{cells}");
+    };
+    line(title, HEADINGS);
+    for (name, cells) in rows(columns, is_meant) {
+        line(name, cells.each_ref().map(String::as_str));
+    }
+    text.push('\n');
+}
+
+fn write_list(text: &mut String, title: &str, columns: &[Column<'_>], is_meant: &dyn Fn(usize) -> bool) {
+    let _ = writeln!(text, "{title}");
+    for (name, cells) in rows(columns, is_meant) {
+        let _ = writeln!(text, "  {name}");
+        for (heading, cell) in HEADINGS.iter().zip(cells).filter(|(_, cell)| !cell.is_empty()) {
+            let _ = writeln!(text, "    {heading:<18}{cell}");
+        }
+    }
+    text.push('\n');
+}
+
+/// A policy's name and its numbers, in the order of the headings.
+fn rows<'a>(columns: &[Column<'a>], is_meant: &dyn Fn(usize) -> bool) -> Vec<(&'a str, [String; 6])> {
     let chosen = |column: &Column<'_>| -> Vec<Trial> {
         column.trials.iter().filter(|trial| is_meant(trial.world)).copied().collect()
     };
     let first = columns.first().map(chosen).unwrap_or_default();
-    for (index, column) in columns.iter().enumerate() {
+    let row = |(index, column): (usize, &Column<'a>)| {
         let trials = chosen(column);
-        let Some(summary) = Summary::of(&trials) else { continue };
+        let summary = Summary::of(&trials)?;
         let scaled = |estimate: Estimate, by: f64| Estimate {
             mean: estimate.mean * by,
             low: estimate.low * by,
@@ -52,13 +86,10 @@ fn write_table(text: &mut String, title: &str, columns: &[Column<'_>], is_meant:
             0 => String::new(),
             _ => paired_difference(&trials, &first).map_or("-".to_owned(), signed),
         };
-        let _ = writeln!(
-            text,
-            "{:<width$} {:>7} {success:>21} {time:>19} {metric:>23} {:>9.2} {difference:>25}",
-            column.name, summary.drives, summary.contacts
-        );
-    }
-    text.push('\n');
+        let (drives, contacts) = (summary.drives.to_string(), format!("{:.2}", summary.contacts));
+        Some((column.name, [drives, success, time, metric, contacts, difference]))
+    };
+    columns.iter().enumerate().filter_map(row).collect()
 }
 
 fn interval(Estimate { mean, low, high }: Estimate, digits: usize) -> String {
@@ -126,4 +157,23 @@ pub fn csv_of(columns: &[Column<'_>], worlds: &[(String, Option<Difficulty>)]) -
         }
     }
     Ok(csv.into_inner()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulation::drive::Ending;
+
+    #[test]
+    fn a_narrow_terminal_gets_a_line_a_number() {
+        let trial = Trial { world: 0, ending: Ending::Success, time_s: 12.0, contacts: 0, nav_metric: 0.4 };
+        let trials = [trial];
+        let columns = ["default", "fixed:max_vel_x=1"].map(|name| Column { name, trials: &trials });
+        let whole = table(&columns, &[None], None);
+        assert_eq!(whole.lines().count(), 4, "{whole}");
+        assert_eq!(table(&columns, &[None], Some(200)), whole);
+        let narrow = table(&columns, &[None], Some(60));
+        assert!(narrow.lines().all(|line| line.chars().count() < 60), "{narrow}");
+        assert!(narrow.contains("  default\n    drives            1\n    success %         100.0 [100.0, 100.0]\n"));
+    }
 }

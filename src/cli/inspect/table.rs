@@ -4,15 +4,16 @@ use super::report::{Part, Report};
 use super::summary::Summary;
 use serde_json::Value;
 
-/// Heading, properties, tensors, sums, summary.
-pub fn render(report: &Report, brief: bool) -> String {
+/// Heading, properties, tensors, sums, summary. In a terminal of so many characters, long names of tensors lose their
+/// beginning.
+pub fn render(report: &Report, brief: bool, terminal: Option<usize>) -> String {
     let mut text = format!("{}: {}\n", report.path, report.kind);
     let width = report.properties.keys().map(String::len).max().unwrap_or_default();
     for (name, value) in &report.properties {
         text += &format!("  {name:width$}  {}\n", plain(value));
     }
     for part in &report.parts {
-        text += &render_part(part, brief);
+        text += &render_part(part, brief, terminal);
     }
     if report.parts.len() > 1 {
         text += &format!("\nall parts: {} parameters\n", grouped(report.parameters));
@@ -23,7 +24,7 @@ pub fn render(report: &Report, brief: bool) -> String {
     text
 }
 
-fn render_part(part: &Part, brief: bool) -> String {
+fn render_part(part: &Part, brief: bool, terminal: Option<usize>) -> String {
     let (parameters, tensors) = (grouped(part.parameters), grouped(part.tensors.len() as u64));
     let mut text = format!("\n{}: {parameters} parameters in {tensors} tensors, {}\n", part.name, size(part.bytes));
     for file in &part.files {
@@ -37,7 +38,7 @@ fn render_part(part: &Part, brief: bool) -> String {
             .iter()
             .map(|line| [line.name.clone(), line.dtype.into(), shape(&line.shape), grouped(line.parameters)])
             .collect();
-        text += &columns(&["tensor", "dtype", "shape", "parameters"], &rows, 3);
+        text += &columns(&["tensor", "dtype", "shape", "parameters"], &fitted(rows, terminal), 3);
     }
     text
 }
@@ -52,6 +53,25 @@ fn render_summary(summary: &Summary) -> String {
     let table = columns(&["in reinforcement learning", "total", "trainable", "frozen"], &rows, 1);
     let (bytes, rounded) = (grouped(summary.policy_bytes), size(summary.policy_bytes));
     format!("\n{table}\nexpected size of a saved policy: {rounded} ({bytes} bytes of numbers)\n")
+}
+
+/// Rows that fit into a terminal: what a name loses is its beginning, which it shares with its neighbours.
+fn fitted(mut rows: Vec<[String; 4]>, terminal: Option<usize>) -> Vec<[String; 4]> {
+    let Some(limit) = terminal else { return rows };
+    let longest = |heading: &str, cell: fn(&[String; 4]) -> &String| {
+        rows.iter().map(|row| cell(row).chars().count()).fold(heading.len(), usize::max)
+    };
+    let others = longest("dtype", |[_, dtype, _, _]| dtype)
+        + longest("shape", |[_, _, shape, _]| shape)
+        + longest("parameters", |[_, _, _, parameters]| parameters);
+    // Two spaces before each column.
+    let left = limit.saturating_sub(others + 8 + 1).max(16);
+    for [name, ..] in &mut rows {
+        if let Some(cut) = name.chars().count().checked_sub(left).filter(|cut| *cut > 0) {
+            *name = std::iter::once('…').chain(name.chars().skip(cut + 1)).collect();
+        }
+    }
+    rows
 }
 
 /// Aligned columns: the first `text` of them to the left, numbers to the right.
@@ -111,7 +131,18 @@ fn plain(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{grouped, size};
+    use super::{fitted, grouped, size};
+
+    #[test]
+    fn long_names_lose_their_beginning_in_a_terminal() {
+        let row = |name: &str| ["x.".repeat(40) + name, "f32".into(), "[256, 256]".into(), "65,536".into()];
+        let rows = vec![row("weight"), row("bias")];
+        assert_eq!(fitted(rows.clone(), None), rows);
+        for row in fitted(rows, Some(80)) {
+            assert!(row[0].starts_with('…') && row[0].chars().count() == 80 - 25 - 8 - 1, "{row:?}");
+            assert!(row[0].ends_with("weight") || row[0].ends_with("bias"));
+        }
+    }
 
     #[test]
     fn groups_thousands() {

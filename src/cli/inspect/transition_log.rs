@@ -5,8 +5,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::log_page::LogPage;
 use super::report::Report;
 use crate::cli::Outcome;
+use crate::cli::progress::counting_bar;
 use crate::transition::{LoggedEpisode, TransitionError, logs_in};
 
 /// Whether a path is a transition log, or a folder of such.
@@ -18,8 +20,8 @@ pub fn is_log(path: &Path) -> bool {
     is_mcap(path)
 }
 
-/// Sessions, steps, episodes and damage.
-pub fn report(path: &Path) -> anyhow::Result<(Report, Outcome)> {
+/// Sessions, steps, episodes and damage. A page is given all of it, too.
+pub fn report(path: &Path, mut page: Option<&mut LogPage>) -> anyhow::Result<(Report, Outcome)> {
     let found = logs_in(path)?;
     if found.episodes.is_empty() {
         let nothing = TransitionError::NotALog { path: path.to_owned(), problem: "there is none in it".to_owned() };
@@ -29,8 +31,9 @@ pub fn report(path: &Path) -> anyhow::Result<(Report, Outcome)> {
     let mut properties = Map::new();
     let (mut steps, mut sessions) = (0, BTreeMap::<(String, String, String), u64>::new());
     let mut listed = Vec::new();
+    let bar = counting_bar(found.episodes.len() as u64, "episodes");
     for files in &found.episodes {
-        let episode = files.read()?;
+        let episode = bar.suspend(|| files.read())?;
         let session = &episode.session;
         let key = (session.planner.clone(), session.policy.0.clone(), session.extractor.0.clone());
         *sessions.entry(key).or_default() += 1;
@@ -40,8 +43,13 @@ pub fn report(path: &Path) -> anyhow::Result<(Report, Outcome)> {
             properties.insert("parameters".into(), json!(session.parameters));
             properties.insert("feature_length".into(), session.feature_length.into());
         }
+        if let Some(page) = &mut page {
+            page.add(&episode)?;
+        }
         listed.push(episode_properties(&episode));
+        bar.inc(1);
     }
+    bar.finish_and_clear();
     properties.insert("episodes".into(), found.episodes.len().into());
     properties.insert("steps".into(), steps.into());
     let sessions = sessions.into_iter().map(|((planner, policy, extractor), episodes)| {
@@ -53,6 +61,9 @@ pub fn report(path: &Path) -> anyhow::Result<(Report, Outcome)> {
             properties.insert("sessions".into(), sessions.collect());
             properties.insert("logs".into(), Value::Array(listed));
         }
+    }
+    if let Some(page) = page {
+        page.refused(found.refused.iter().map(|(_, error)| error.to_string()));
     }
     if !found.refused.is_empty() {
         let refused = found.refused.iter().map(|(_, error)| Value::from(error.to_string()));

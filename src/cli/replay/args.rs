@@ -27,6 +27,7 @@ Examples:
   planner_tuner replay --demo                           a small drive with an untrained model
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --policy policy/ --plot drive.png
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --csv > drive.csv
+  planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --html drive.html        (to send to somebody)
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --follow runs/live   (policies as they are trained)
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --rate every --json | jq .parameters
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --image-source render      no images needed
@@ -75,6 +76,10 @@ pub struct ReplayArgs {
     /// Draw parameters, velocities and frames over time
     #[arg(long, value_name = "PNG", help_heading = "Output")]
     pub(super) plot: Option<PathBuf>,
+    /// Write a page with summary, curves, frames with attention and a table: one file that any browser opens, without a
+    /// network
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(super) html: Option<PathBuf>,
     /// Write parameters and attention overlays for Foxglove
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) mcap: Option<PathBuf>,
@@ -170,6 +175,9 @@ impl ReplayArgs {
     pub fn check(&self) -> anyhow::Result<()> {
         if let Some(path) = &self.plot {
             check_file("--plot", path)?;
+        }
+        if let Some(path) = &self.html {
+            check_file("--html", path)?;
         }
         if let Some(path) = &self.mcap {
             check_file("--mcap", path)?;

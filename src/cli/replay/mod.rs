@@ -7,6 +7,7 @@ mod follow;
 mod lines;
 mod log_args;
 mod outputs;
+mod page;
 mod summary;
 mod transitions;
 
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use self::ending::say_where;
 use self::lines::Lines;
 use self::outputs::Outputs;
+use self::page::Ending;
 use self::summary::Summary;
 pub use self::summary::percentile;
 use self::transitions::Transitions;
@@ -47,7 +49,7 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
     let mut recording = Recording::open(args.recording()?, &args.recording_options())?;
     let (mut tuner, mut follow) = args.follow.load(&args.model)?;
     let mut replay = Replay::new(&tuner, args.schedule()?)?;
-    let mut outputs = Outputs::create(&args)?;
+    let mut outputs = Outputs::create(&args, tuner.planner())?;
     let mut transitions = Transitions::begin(&args, &recording, &tuner, replay.max_gap)?;
     let mut lines = Lines::new(args.form(), tuner.planner(), stdout::terminal_width());
     let mut summary = Summary::default();
@@ -98,7 +100,8 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
     if let Some(transitions) = transitions {
         transitions.finish()?;
     }
-    let picture = outputs.finish(&args, tuner.planner())?;
+    let ending = Ending { summary: &summary, skips, is_interrupted: interrupted.is_some(), is_demo: args.demo };
+    let picture = outputs.finish(&args, tuner.planner(), &ending)?;
     log::info!("{}", summary.describe(skips));
     if let Some(picture) = picture {
         say_where(&picture);

@@ -2,17 +2,22 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
+use planner_tuner_core::durable::replace_file;
 use serde_json::json;
 
+use super::page::{Ending, ReplayPage};
 use super::{ReplayArgs, ReplayedDecision};
 use crate::frame::PngEffort;
+use crate::page::counted;
 use crate::picture::{self, DecisionSeries, PlottedDecision};
 use crate::planner::PlannerSpec;
 use crate::recording::DecisionLog;
 
-/// The plot and the MCAP file, where they are asked for.
+/// The plot, the page and the MCAP file, where they are asked for.
 pub struct Outputs {
     plot: Option<DecisionSeries>,
+    page: Option<ReplayPage>,
     log: Option<DecisionLog>,
 }
 
@@ -21,9 +26,10 @@ impl Outputs {
     ///
     /// # Errors
     /// When the MCAP file cannot be written.
-    pub fn create(args: &ReplayArgs) -> anyhow::Result<Self> {
+    pub fn create(args: &ReplayArgs, planner: &PlannerSpec) -> anyhow::Result<Self> {
         Ok(Self {
             plot: args.plot.is_some().then(DecisionSeries::default),
+            page: args.html.is_some().then(|| ReplayPage::new(planner)),
             log: args.mcap.as_ref().map(DecisionLog::create).transpose()?,
         })
     }
@@ -31,13 +37,16 @@ impl Outputs {
     /// Adds a decision to each.
     ///
     /// # Errors
-    /// When the MCAP file cannot be written.
+    /// When the MCAP file cannot be written, or a picture cannot be made.
     pub fn add(&mut self, replayed: &ReplayedDecision) -> anyhow::Result<()> {
         let ReplayedDecision { frame, velocity, age_s, decision } = replayed;
         if let Some(series) = &mut self.plot {
             let (stamp, parameters) = (frame.stamp, decision.parameters().clone());
             series.decisions.push(PlottedDecision { stamp, velocity: *velocity, parameters });
             series.frames.push(frame.clone());
+        }
+        if let Some(page) = &mut self.page {
+            page.add(replayed)?;
         }
         if let Some(log) = &mut self.log {
             let overlay = picture::attention_overlay(&frame.frame, &decision.attention_map)?;
@@ -53,13 +62,25 @@ impl Outputs {
         Ok(())
     }
 
-    /// Draws the plot and closes the MCAP file. Tells where the picture is, if one was drawn.
+    /// Draws the plot, writes the page and closes the MCAP file. Tells where the picture is, if one was drawn.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn finish(self, args: &ReplayArgs, planner: &PlannerSpec) -> anyhow::Result<Option<PathBuf>> {
+    pub fn finish(
+        self,
+        args: &ReplayArgs,
+        planner: &PlannerSpec,
+        ending: &Ending<'_>,
+    ) -> anyhow::Result<Option<PathBuf>> {
         if let (Some(log), Some(path)) = (self.log, &args.mcap) {
             log.finish()?;
+            log::info!("wrote {}", path.display());
+        }
+        let title = format!("{} parameters", planner.name());
+        if let (Some(page), Some(path)) = (self.page, &args.html) {
+            let html = page.finish(&title, &subtitle(args, ending.summary.decisions())?, ending);
+            replace_file(path, html.as_bytes())
+                .with_context(|| format!("--html {}: cannot be written", path.display()))?;
             log::info!("wrote {}", path.display());
         }
         let (Some(mut series), Some(path)) = (self.plot, &args.plot) else { return Ok(None) };
@@ -67,12 +88,17 @@ impl Outputs {
             log::warn!("no decisions, so {} was not drawn", path.display());
             return Ok(None);
         }
-        series.title = format!("{} parameters", planner.name());
-        let recording = args.recording()?.file_name().map(|name| name.to_string_lossy().into_owned());
-        let weights = if args.demo { "untrained demo weights, the numbers mean nothing" } else { "" };
-        let parts = [recording.unwrap_or_default(), format!("{} decisions", series.decisions.len()), weights.into()];
-        series.subtitle = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
+        series.title = title;
+        series.subtitle = subtitle(args, series.decisions.len())?;
         picture::plot_decisions(path, &series)?;
         Ok(Some(std::path::absolute(path).unwrap_or_else(|_| path.clone())))
     }
+}
+
+/// What was replayed, in a line.
+fn subtitle(args: &ReplayArgs, decisions: usize) -> anyhow::Result<String> {
+    let recording = args.recording()?.file_name().map(|name| name.to_string_lossy().into_owned());
+    let weights = if args.demo { "untrained demo weights, the numbers mean nothing" } else { "" };
+    let parts = [recording.unwrap_or_default(), counted(decisions, "decision"), weights.into()];
+    Ok(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · "))
 }

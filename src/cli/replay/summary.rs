@@ -28,6 +28,16 @@ impl Summary {
         self.failures > 0
     }
 
+    /// Decisions.
+    pub fn decisions(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Frames that were due for a decision and did not get one.
+    pub fn failures(&self) -> u64 {
+        self.failures
+    }
+
     /// One line: decisions, skipped frames by reason, median and 99th percentile of the time.
     pub fn describe(&self, skips: &SkipCounts) -> String {
         let mut sorted = self.times.clone();

@@ -19,6 +19,7 @@ Exit code 3 means that the training ran to its end, but steps of the logs were l
 
 Examples:
   planner_tuner train logs/ --checkpoint checkpoint/ --policy policy/ -o run/ --plot run/curves.png
+  planner_tuner train logs/ --checkpoint checkpoint/ --policy policy/ -o run/ --html run/training.html
   planner_tuner train monday/ tuesday/ --checkpoint checkpoint/ --policy policy/ -o run/ --steps 50000 --allow-mixed
   planner_tuner train logs/ --checkpoint checkpoint/ -o run/ --resume --steps 100000
   planner_tuner train logs/ --checkpoint checkpoint/ --policy policy/ -o run/ --train heads --base model/
@@ -63,6 +64,9 @@ pub struct TrainArgs {
     /// Draw the curves
     #[arg(long, value_name = "PNG")]
     pub(super) plot: Option<PathBuf>,
+    /// Write a page with summary, curves and tables: one file that any browser opens, without a network
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,

@@ -2,11 +2,15 @@
 
 mod args;
 mod heads;
+mod page;
 mod report;
 mod run;
 
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use planner_tuner_core::durable::replace_file;
 
 use self::report::Report;
 use self::run::Run;
@@ -30,11 +34,13 @@ const LIVE: &str = "policy";
 /// What cannot be read or written, logs that do not belong together, a training that went astray.
 pub fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     check_folder("--output", &args.output)?;
-    if let Some(path) = &args.plot
-        // The output folder is made later.
-        && (path.parent() != Some(args.output.as_path()) || args.output.exists())
-    {
-        check_file("--plot", path)?;
+    for (option, path) in [("--plot", &args.plot), ("--html", &args.html)] {
+        if let Some(path) = path
+            // The output folder is made later.
+            && (path.parent() != Some(args.output.as_path()) || args.output.exists())
+        {
+            check_file(option, path)?;
+        }
     }
     let planner = planner_named(&args.planner)?;
     let mut run = Run::open(args, planner)?;
@@ -82,6 +88,11 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     let rate = (updates > 0).then(|| updates as f64 / learning.as_secs_f64());
     let changes = changes_of(&mut run.training)?;
     let report = Report { training: &run.training, logs: &run.logs, saved: &saved, rate, changes, curves: &curves };
+    if let Some(path) = &args.html {
+        let html = page::html_of(&report, &run, stopped.is_some().then_some(steps));
+        replace_file(path, html.as_bytes()).with_context(|| format!("--html {}: cannot be written", path.display()))?;
+        log::info!("wrote {}", path.display());
+    }
     stdout::write(&if args.json { report.as_json() } else { report.as_text() })?;
     if let Some(code) = stopped {
         return Ok(Outcome::Interrupted(code));

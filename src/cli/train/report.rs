@@ -33,14 +33,14 @@ impl Report<'_> {
         let _ = writeln!(text, "\nold and new {what} on {} logged steps, noise off:", self.changes.steps);
         let _ = writeln!(
             text,
-            "{:<24} {:>6} {:>10} {:>10} {:>12} {:>14}",
+            "{:<22} {:>6} {:>10} {:>10} {:>12} {:>14}",
             "parameter", "unit", "old mean", "new mean", "mean change", "largest change"
         );
         for change in &self.changes.parameters {
             let ActorChange { name, unit, old, new, mean_change, largest_change } = change;
             let _ = writeln!(
                 text,
-                "{name:<24} {unit:>6} {old:>10.4} {new:>10.4} {mean_change:>12.4} {largest_change:>+14.4}"
+                "{name:<22} {unit:>6} {old:>10.4} {new:>10.4} {mean_change:>12.4} {largest_change:>+14.4}"
             );
         }
         let _ = writeln!(text, "\nsaved {} ({})", self.saved.prefix.display(), self.saved.sha256);
@@ -95,7 +95,8 @@ impl Report<'_> {
     }
 }
 
-fn describe_logs(logs: &LogSummary) -> String {
+/// What was read, and what of it was lost.
+pub fn describe_logs(logs: &LogSummary) -> String {
     let mut text = format!("{} episodes, {} steps", logs.episodes, logs.steps);
     let losses = [
         (logs.refused_steps as u64, "steps refused"),

@@ -25,11 +25,17 @@ pub struct RelabelSummary {
 }
 
 /// Writes the logs of a folder (or one file) to another folder with rewards under other weights. The logs that are read
-/// stay as they are; each that is written appears whole or not at all.
+/// stay as they are; each that is written appears whole or not at all. `progress` hears how many episodes are done, and of how
+/// many.
 ///
 /// # Errors
 /// [`TransitionError`] when nothing can be read or written, and when both folders are the same.
-pub fn relabel(logs: &Path, weights: RewardWeights, output: &Path) -> Result<RelabelSummary, TransitionError> {
+pub fn relabel(
+    logs: &Path,
+    weights: RewardWeights,
+    output: &Path,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<RelabelSummary, TransitionError> {
     let found = logs_in(logs)?;
     let canonical = |path: &Path| path.canonicalize().map_err(TransitionError::io(path));
     let folder = if logs.is_dir() { logs } else { logs.parent().unwrap_or(Path::new(".")) };
@@ -48,7 +54,8 @@ pub fn relabel(logs: &Path, weights: RewardWeights, output: &Path) -> Result<Rel
     }
     let store = FolderStore::open(output, Placement::WhenWhole).map_err(TransitionError::io(output))?;
     let store: Arc<dyn LogStore> = Arc::new(store);
-    for files in &found.episodes {
+    for (done, files) in found.episodes.iter().enumerate() {
+        progress(done, found.episodes.len());
         relabel_episode(files, weights, &store, &mut summary)?;
     }
     Ok(summary)

@@ -1,13 +1,12 @@
 //! The strip of frames under the panels.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{PixelType, Resizer};
 use plotters::prelude::*;
 
 use super::Page;
 use super::style::{self, CENTRE, DEFAULT, DrawError, FINE, MUTED, fill, letters, place, text};
 use super::time_axis::TimeAxis;
-use crate::frame::{Frame, StampedFrame};
+use crate::frame::StampedFrame;
+use crate::picture::thumbnail;
 
 /// Frames in a full strip.
 const SLOTS: usize = 8;
@@ -96,25 +95,15 @@ fn draw_frame(
     page.draw(&PathElement::new(vec![(column, place(top)), (place(centre), place(top + LEADER))], leader))?;
     page.draw(&Circle::new((column, place(top)), 2 * FINE, DEFAULT.filled()))?;
 
-    let (thumbnail, (width, height)) = thumbnail(&stamped.frame)?;
+    let small = thumbnail(&stamped.frame, (place(THUMBNAIL.0) as u32, place(THUMBNAIL.1) as u32))?;
+    let size = (small.width(), small.height());
+    let (width, height) = (size.0 as i32, size.1 as i32);
     let (left, top) = (place(centre) - width / 2, place(top + LEADER));
     fill(page, [(left - FINE, top - FINE), (left + width + FINE - 1, top + height + FINE - 1)], DEFAULT.filled())?;
-    let bitmap = BitMapElement::with_owned_buffer((left, top), (width as u32, height as u32), thumbnail);
+    let bitmap = BitMapElement::with_owned_buffer((left, top), size, small.into_rgb());
     page.draw(&bitmap.ok_or("a frame of the strip has the wrong size")?)?;
     let caption = format!("{seconds:.1} s");
     text(page, &caption, (centre, (top + height) / style::FINE + 16), letters(14, MUTED), CENTRE)
-}
-
-/// The frame within [`THUMBNAIL`], in fine pixels.
-fn thumbnail(frame: &Frame) -> Result<(Vec<u8>, (i32, i32)), DrawError> {
-    let (most_width, most_height) = (f64::from(place(THUMBNAIL.0)), f64::from(place(THUMBNAIL.1)));
-    let scale = (most_width / f64::from(frame.width())).min(most_height / f64::from(frame.height()));
-    let side = |pixels: u32| (f64::from(pixels) * scale).round().max(1.0) as u32;
-    let (width, height) = (side(frame.width()), side(frame.height()));
-    let full = ImageRef::new(frame.width(), frame.height(), frame.rgb(), PixelType::U8x3)?;
-    let mut small = Image::new(width, height, PixelType::U8x3);
-    Resizer::new().resize(&full, &mut small, None)?;
-    Ok((small.into_vec(), (width as i32, height as i32)))
 }
 
 #[cfg(test)]
@@ -123,7 +112,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::frame::Stamp;
+    use crate::frame::{Frame, Stamp};
 
     #[test]
     fn a_long_drive_leaves_an_even_strip() {

@@ -16,12 +16,13 @@ mod norm;
 mod pillow_bilinear;
 mod projection;
 mod regression;
+mod sequence_layout;
 
 pub use attention_map::AttentionMap;
 pub use dpt_head::{DptHead, DptSizes, Pooled};
 pub use error::FeatureError;
 pub(crate) use error::values;
-pub use extractor::{EncodedFrame, ExtractedFeature, FeatureExtractor};
+pub use extractor::{EncodedFrame, ExtractedFeature, FeatureExtractor, HeadInput};
 pub use history_encoder::{HistoryEncoder, HistorySizes};
 pub use history_image::HistoryImageProcessor;
 pub use projection::ProjectedPrefix;

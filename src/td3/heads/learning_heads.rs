@@ -9,17 +9,16 @@ use candle_nn::VarBuilder;
 use super::Seen;
 use crate::{NamedTensor, TrainError};
 use planner_tuner_model::checkpoint::{DPT_HEAD, HISTORY_ENCODER, HistoryConfig, StateDict};
-use planner_tuner_model::feature::{DptHead, DptSizes, FeatureExtractor, HistoryEncoder, HistorySizes};
+use planner_tuner_model::feature::{DptHead, DptSizes, FeatureExtractor, HeadInput, HistoryEncoder, HistorySizes};
 
 /// The part of the DPT head that no action depends on. It stays as it is, as it does in the original, which gives it no
 /// gradient.
 const REGRESSION: &str = "feature_extractor.dpt_head.mlp.";
 
-/// The heads twice over the same numbers: as the robot computes them, and as operations that have a gradient.
+/// The heads twice over the same numbers: with a gradient, and without the cost of one.
 ///
-/// A feature that is only needed as a number comes from the robot's own kernels. The other one is built when a gradient
-/// is asked for, one observation after another, so that the intermediate results of one alone are held, and the sum of
-/// the gradients is always made in the same order. Each operation uses all cores.
+/// Observations are computed together, as many as are given: their frames are convolved as one batch, their tokens
+/// projected as one matrix. That agrees with the robot's own kernels up to rounding.
 #[derive(Debug)]
 pub struct LearningHeads {
     tensors: Vec<HeadTensor>,
@@ -131,48 +130,77 @@ impl LearningHeads {
     /// # Errors
     /// [`TrainError::Heads`] when the observations are not such as the heads take.
     pub fn features(&self, seen: &[Seen], rows: &mut Vec<f32>) -> Result<(), TrainError> {
-        on_a_worker(|| {
-            for seen in seen {
-                let feature = self.plain.forward(&seen.hidden_states, &seen.newest_first)?; // [1, feature]
-                rows.extend(feature.flatten_all()?.to_vec1::<f32>()?);
-            }
-            Ok(())
-        })
+        if seen.is_empty() {
+            return Ok(());
+        }
+        let features = on_a_worker(|| self.plain.forward_batch(&inputs(seen)))?; // [batch, feature]
+        rows.extend(features.flatten_all()?.to_vec1::<f32>()?);
+        Ok(())
     }
 
-    /// Adds to `gradient` what the features of the observations pass on to the numbers that learn, from the gradient of
-    /// each feature, row by row.
+    /// Begins to add gradients up.
+    pub fn no_gradient(&self) -> GradientSum {
+        GradientSum(self.tensors.iter().map(|_| None).collect())
+    }
+
+    /// Adds to `sum` what the features of the observations pass on to the numbers that learn, from the gradient of each
+    /// feature, row by row.
     ///
     /// # Errors
     /// As [`features`](Self::features); when a length does not fit.
-    pub fn add_gradient(&self, seen: &[Seen], of_features: &[f32], gradient: &mut [f32]) -> Result<(), TrainError> {
-        if of_features.len() != seen.len() * self.feature || gradient.len() != self.values.len() {
+    pub fn add_gradient(&self, seen: &[Seen], of_features: &[f32], sum: &mut GradientSum) -> Result<(), TrainError> {
+        if of_features.len() != seen.len() * self.feature {
             let (found, rows, width) = (of_features.len(), seen.len(), self.feature);
             let problem = format!("a gradient of {found} values does not fit {rows} features of {width}");
             return Err(candle_core::Error::Msg(problem).into());
         }
+        if seen.is_empty() {
+            return Ok(());
+        }
         on_a_worker(|| {
-            for (seen, of_feature) in seen.iter().zip(of_features.chunks_exact(self.feature.max(1))) {
-                let feature = self.tracked.forward(&seen.hidden_states, &seen.newest_first)?; // [1, feature]
-                let weights = Tensor::from_slice(of_feature, (1, self.feature), &self.device)?;
-                self.add(&(feature * weights)?.sum_all()?.backward()?, gradient)?;
-            }
-            Ok(())
+            let features = self.tracked.forward_batch(&inputs(seen))?; // [batch, feature]
+            let weights = Tensor::from_slice(of_features, (seen.len(), self.feature), &self.device)?;
+            let gradients = (features * weights)?.sum_all()?.backward()?;
+            Ok(sum.add(&self.tensors, &gradients)?)
         })
     }
 
-    fn add(&self, gradients: &GradStore, sums: &mut [f32]) -> candle_core::Result<()> {
-        let mut rest = sums;
-        for HeadTensor { shape, variable, .. } in &self.tensors {
-            let (sums, after) = rest.split_at_mut(shape.iter().product::<usize>().min(rest.len()));
-            if let Some(gradient) = gradients.get(variable) {
-                let values: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
-                sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+    /// Copies a sum from the device, in the order of [`named`](Self::named).
+    ///
+    /// # Errors
+    /// When the device refuses.
+    pub fn read_gradient(&self, sum: &GradientSum, gradient: &mut Vec<f32>) -> candle_core::Result<()> {
+        gradient.clear();
+        for (sum, tensor) in sum.0.iter().zip(&self.tensors) {
+            match sum {
+                Some(sum) => gradient.extend(sum.flatten_all()?.to_vec1::<f32>()?),
+                None => gradient.extend(std::iter::repeat_n(0.0, tensor.shape.iter().product())),
             }
-            rest = after;
         }
         Ok(())
     }
+}
+
+/// The sum of gradients, on the heads' device: nothing is copied from there until all of a batch has been added.
+#[derive(Debug)]
+pub struct GradientSum(Vec<Option<Tensor>>);
+
+impl GradientSum {
+    fn add(&mut self, tensors: &[HeadTensor], gradients: &GradStore) -> candle_core::Result<()> {
+        for (sum, tensor) in self.0.iter_mut().zip(tensors) {
+            if let Some(gradient) = gradients.get(&tensor.variable) {
+                *sum = Some(match sum {
+                    Some(sum) => (&*sum + gradient)?,
+                    None => gradient.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn inputs(seen: &[Seen]) -> Vec<HeadInput<'_>> {
+    seen.iter().map(|seen| HeadInput { hidden_states: &seen.hidden_states, newest_first: &seen.newest_first }).collect()
 }
 
 /// Works on a thread of rayon's pool: there the small parallel loops inside each operation start at once, where from any

@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | what a step has seen | [`ObservationTable`] | its frame, its velocity, the frames before it |
 //! | it is looked at | [`LogObserver`], [`DiskCache`] | hidden states and past pixels, from the log or the cache |
-//! | features | [`LearningHeads`] | by the robot's own kernels |
+//! | features | [`LearningHeads`] | of a batch at once, the robot's up to rounding |
 //! | and back | [`LearningHeads`], [`HeadTraining`] | a gradient for every weight, and Adam's step |
 //!
 //! **What moves the heads.** The original's actor owns one feature extractor, which its critic and both targets share; its
@@ -26,7 +26,7 @@ mod training;
 
 pub use disk_cache::{CacheKey, DiskCache};
 pub use hidden_entry::HiddenFormat;
-pub use learning_heads::LearningHeads;
+pub use learning_heads::{GradientSum, LearningHeads};
 pub use log_observer::{CacheSettings, LogObserver};
 pub use observed::{FrameRef, ObservationTable, Observed};
 pub use source::{ObservationSource, Seen};

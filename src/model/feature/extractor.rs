@@ -174,6 +174,28 @@ impl FeatureExtractor {
         Ok(self.dpt_head.fuse_history(&pooled, history.as_ref())?)
     }
 
+    /// The features `[batch, feature]` of pooled vectors `[batch, feature]` and, for heads with history, the pooled maps of the
+    /// frames before: the end of [`Self::forward_batch`].
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    pub(super) fn finish_batch(&self, pooled: &Tensor, maps: Option<&Tensor>) -> candle_core::Result<Tensor> {
+        let vector = match (&self.history, maps) {
+            (Some(history), Some(maps)) => {
+                let encoded = history.encoder.encode_maps(maps)?.reshape((pooled.dim(0)?, history.frames, ()))?;
+                Some(history.encoder.encode_sequences(&encoded)?)
+            }
+            _ => None,
+        };
+        self.dpt_head.fuse_history(pooled, vector.as_ref())
+    }
+
+    /// Fails unless each observation brings as many frames as the head wants.
+    pub(super) fn expect_frames(&self, observations: &[HeadInput]) -> Result<(), FeatureError> {
+        let Some(history) = &self.history else { return Ok(()) };
+        observations.iter().try_for_each(|observation| history.expect_frames(observation.newest_first.len()))
+    }
+
     fn history_vector(&self, newest_first: &[EncodedFrame]) -> Result<Option<Tensor>, FeatureError> {
         let Some(history) = &self.history else { return Ok(None) };
         history.expect_frames(newest_first.len())?;

@@ -88,7 +88,12 @@ impl HistoryEncoder {
         let (channels, height, width, batch) = xs.dims4()?;
         let pooling = pooling_of_a_plane(height, width, POOLED_SIDE, xs.device())?; // [bins, height * width]
         let pooled = pooling.broadcast_matmul(&xs.reshape((channels, height * width, batch))?)?;
-        self.linear.forward(&pooled.reshape((channels * POOLED_SIDE * POOLED_SIDE, batch))?.t()?.contiguous()?)
+        self.encode_maps(&pooled.reshape((channels * POOLED_SIDE * POOLED_SIDE, batch))?.t()?.contiguous()?)
+    }
+
+    /// The pooled maps of frames `[batch, channels * 16]` become `[batch, dim]`: the end of [`Self::encode_frames`].
+    pub fn encode_maps(&self, maps: &Tensor) -> Result<Tensor> {
+        self.linear.forward(maps)
     }
 
     /// Sequences of encoded frames `[batch, frames, dim]`, newest first, become history vectors `[batch, dim]`, with a

@@ -5,6 +5,8 @@
 
 mod attention_map;
 mod attention_pool;
+mod batch_heads;
+mod by_hand;
 mod convolution;
 mod dpt_head;
 mod error;
@@ -19,6 +21,7 @@ mod regression;
 mod sequence_layout;
 
 pub use attention_map::AttentionMap;
+pub use batch_heads::{BatchHeads, HeadGradient, HeadParts};
 pub use dpt_head::{DptHead, DptSizes, Pooled};
 pub use error::FeatureError;
 pub(crate) use error::values;

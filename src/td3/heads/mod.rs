@@ -26,7 +26,7 @@ mod training;
 
 pub use disk_cache::{CacheKey, DiskCache};
 pub use hidden_entry::HiddenFormat;
-pub use learning_heads::{GradientSum, LearningHeads};
+pub use learning_heads::LearningHeads;
 pub use log_observer::{CacheSettings, LogObserver};
 pub use observed::{FrameRef, ObservationTable, Observed};
 pub use source::{ObservationSource, Seen};

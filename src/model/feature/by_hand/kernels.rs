@@ -168,9 +168,19 @@ pub struct WindowGradient<'a, 's> {
     pub tiles: &'a [NumberTile],
     /// For each panel their rows.
     pub panels: &'a mut [&'s mut [PanelRow]],
-    /// Room for the numbers in the order in which they are read.
-    pub room: &'a mut Vec<TileColumn>,
+    /// Room for both sides in the order in which they are read.
+    pub room: &'a mut GradientRoom,
 }
+
+/// Room for a block of rows of both sides, kept from one product to the next.
+#[derive(Debug, Default)]
+pub struct GradientRoom {
+    columns: Vec<TileColumn>,
+    outputs: Vec<PanelRow>,
+}
+
+/// Rows that are added before the sums are put aside: a panel's gradients, 24 KB, stay in the first cache.
+const ROW_BLOCK: usize = 192;
 
 impl WithSimd for WindowGradient<'_, '_> {
     type Output = ();
@@ -179,80 +189,44 @@ impl WithSimd for WindowGradient<'_, '_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { windows, rows, gradient, tiles, panels, room } = self;
         let Some(first) = tiles.first().map(|tile| tile.first) else { return };
-        room.resize(room.len().max(tiles.len() * rows), [0.0; TILE_ROWS]);
-        for row in 0..rows {
-            let place = windows.places.of(row);
-            for (index, tile) in tiles.iter().enumerate() {
-                let from = &windows.values[place + tile.offset..];
-                let to = &mut room[index * rows + row];
-                match from.first_chunk::<TILE_ROWS>() {
-                    Some(whole) => *to = *whole,
-                    None => to[..tile.count].copy_from_slice(&from[..tile.count]),
-                }
-            }
-        }
-        for (panel, sums) in panels.iter_mut().enumerate() {
-            for (tile, columns) in tiles.iter().zip(room.chunks_exact(rows.max(1))) {
-                let sums = &mut sums[tile.first - first..];
-                match sums.first_chunk_mut::<TILE_ROWS>().filter(|_| tile.count == TILE_ROWS) {
-                    Some(sums) => add_outer_product(simd, columns, gradient, panel, sums),
-                    None => {
-                        let mut whole = [[0.0; PANEL]; TILE_ROWS];
-                        whole[..tile.count].copy_from_slice(&sums[..tile.count]);
-                        add_outer_product(simd, columns, gradient, panel, &mut whole);
-                        sums[..tile.count].copy_from_slice(&whole[..tile.count]);
+        let GradientRoom { columns, outputs } = room;
+        columns.resize(columns.len().max(tiles.len() * ROW_BLOCK), [0.0; TILE_ROWS]);
+        outputs.resize(ROW_BLOCK, [0.0; PANEL]);
+        for start in (0..rows).step_by(ROW_BLOCK) {
+            let block = start..rows.min(start + ROW_BLOCK);
+            for (row, at) in block.clone().zip(0..) {
+                let place = windows.places.of(row);
+                for (index, tile) in tiles.iter().enumerate() {
+                    let from = &windows.values[place + tile.offset..];
+                    let to = &mut columns[index * ROW_BLOCK + at];
+                    match from.first_chunk::<TILE_ROWS>() {
+                        Some(whole) => *to = *whole,
+                        None => to[..tile.count].copy_from_slice(&from[..tile.count]),
                     }
                 }
             }
-        }
-    }
-}
-
-/// `sums += columns^T gradient`, with as many sums at a time as the processor has registers for.
-#[inline(always)]
-fn add_outer_product<S: Simd>(
-    simd: S,
-    columns: &[TileColumn],
-    gradient: Windows,
-    panel: usize,
-    sums: &mut TileSums,
-) {
-    match (S::F32_LANES, S::REGISTER_COUNT) {
-        (16, _) => add_parts::<S, 12, 2>(simd, columns, gradient, panel, sums),
-        (8, _) => add_parts::<S, 6, 2>(simd, columns, gradient, panel, sums),
-        (4, 32) => add_parts::<S, 6, 4>(simd, columns, gradient, panel, sums),
-        _ => add_parts::<S, 3, 4>(simd, columns, gradient, panel, sums),
-    }
-}
-
-#[inline(always)]
-fn add_parts<S: Simd, const ROWS: usize, const VECTORS: usize>(
-    simd: S,
-    columns: &[TileColumn],
-    gradient: Windows,
-    panel: usize,
-    sums: &mut TileSums,
-) {
-    for (part, sums) in sums.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
-        for strip in 0..PANEL / (S::F32_LANES * VECTORS) {
-            let mut registers = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
-            for (registers, sums) in registers.iter_mut().zip(sums.iter()) {
-                *registers = S::as_simd_f32s(sums).0.as_chunks::<VECTORS>().0[strip];
-            }
-            for (row, column) in columns.iter().enumerate() {
-                let start = gradient.places.of(row) + panel * PANEL;
-                let outputs = &gradient.values[start..][..PANEL];
-                let outputs = S::as_simd_f32s(outputs).0.as_chunks::<VECTORS>().0[strip];
-                let column = &column.as_chunks::<ROWS>().0[part];
-                for (registers, input) in registers.iter_mut().zip(column) {
-                    let input = simd.splat_f32s(*input);
-                    for (register, output) in registers.iter_mut().zip(outputs) {
-                        *register = simd.mul_add_e_f32s(input, output, *register);
+            for (panel, sums) in panels.iter_mut().enumerate() {
+                for (row, to) in block.clone().zip(outputs.iter_mut()) {
+                    let from = &gradient.values[gradient.places.of(row) + panel * PANEL..];
+                    match from.first_chunk::<PANEL>() {
+                        Some(whole) => *to = *whole,
+                        None => to[..from.len()].copy_from_slice(from),
                     }
                 }
-            }
-            for (registers, sums) in registers.iter().zip(sums.iter_mut()) {
-                S::as_mut_simd_f32s(sums).0.as_chunks_mut::<VECTORS>().0[strip] = *registers;
+                let outputs = &outputs[..block.len()];
+                for (tile, columns) in tiles.iter().zip(columns.chunks_exact(ROW_BLOCK)) {
+                    let sums = &mut sums[tile.first - first..];
+                    let columns = &columns[..block.len()];
+                    match sums.first_chunk_mut::<TILE_ROWS>().filter(|_| tile.count == TILE_ROWS) {
+                        Some(sums) => multiply_tile(simd, columns, outputs, sums),
+                        None => {
+                            let mut whole = [[0.0; PANEL]; TILE_ROWS];
+                            whole[..tile.count].copy_from_slice(&sums[..tile.count]);
+                            multiply_tile(simd, columns, outputs, &mut whole);
+                            sums[..tile.count].copy_from_slice(&whole[..tile.count]);
+                        }
+                    }
+                }
             }
         }
     }

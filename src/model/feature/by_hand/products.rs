@@ -2,13 +2,12 @@
 
 use rayon::prelude::*;
 
-use super::kernels::{NumberTile, WindowGradient, Windows, number_tiles, panel_value};
+use super::kernels::{GradientRoom, NumberTile, WindowGradient, Windows, number_tiles, panel_value};
 use crate::vectors::Vectors;
-use crate::vision_language::kernels::TileColumn;
 use crate::weights::{PANEL, PanelRow};
 
-/// Tiles of a task: with the rows of a sequence, what it packs stays in the second cache.
-const TASK_TILES: usize = 8;
+/// Tiles of a task: what it packs and its sums for 256 outputs stay in the second cache.
+const TASK_TILES: usize = 16;
 
 /// Windows that a matrix was multiplied with, and the gradient of the products.
 #[derive(Debug, Clone, Copy)]
@@ -77,11 +76,11 @@ impl LayerSum {
 
 /// Does all tasks, on all threads of the pool.
 pub fn do_all(tasks: Vec<SumTask<'_>>, vectors: Vectors) {
-    tasks.into_par_iter().for_each_init(Vec::new, |room, task| task.run(vectors, room));
+    tasks.into_par_iter().for_each_init(GradientRoom::default, |room, task| task.run(vectors, room));
 }
 
 impl SumTask<'_> {
-    fn run(mut self, vectors: Vectors, room: &mut Vec<TileColumn>) {
+    fn run(mut self, vectors: Vectors, room: &mut GradientRoom) {
         for Factors { windows, rows, gradient } in self.factors.iter().copied() {
             let (tiles, panels) = (self.tiles, self.panels.as_mut_slice());
             vectors.dispatch(WindowGradient { windows, rows, gradient, tiles, panels, room });

@@ -384,14 +384,13 @@ fn fixture_full_size_heads() {
     let extractor = FeatureExtractor::new(dpt_head, Some((encoder, sizes.frames)));
 
     let pictures = Expected::open(&images.join("expected.safetensors"));
-    let newest_first = [1, 4]
-        .map(|index| {
-            let bytes = pictures.tensor(&format!("history_resized_u8.{index}")).to_dtype(DType::F32).unwrap();
-            let per_channel = |values: [f32; 3]| Tensor::new(&values, &device).unwrap().reshape((3, 1, 1)).unwrap();
-            let mean = per_channel([0.485, 0.456, 0.406]);
-            let std = per_channel([0.229, 0.224, 0.225]);
-            (bytes / 255.0).unwrap().broadcast_sub(&mean).unwrap().broadcast_div(&std).unwrap()
-        });
+    let newest_first = [1, 4].map(|index| {
+        let bytes = pictures.tensor(&format!("history_resized_u8.{index}")).to_dtype(DType::F32).unwrap();
+        let per_channel = |values: [f32; 3]| Tensor::new(&values, &device).unwrap().reshape((3, 1, 1)).unwrap();
+        let mean = per_channel([0.485, 0.456, 0.406]);
+        let std = per_channel([0.229, 0.224, 0.225]);
+        (bytes / 255.0).unwrap().broadcast_sub(&mean).unwrap().broadcast_div(&std).unwrap()
+    });
     let frames: Vec<_> = newest_first.iter().map(|frame| extractor.encode_frame(frame).unwrap().unwrap()).collect();
     let hidden_states = HiddenStates::new(states);
     let extracted = extractor.extract(&hidden_states, &frames).unwrap();

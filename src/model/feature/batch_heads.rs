@@ -161,23 +161,23 @@ impl BatchHeads {
         sum: &mut HeadGradient,
         with_states: bool,
     ) -> std::result::Result<Vec<[Tensor; 4]>, FeatureError> {
-        let states: Vec<[Var; 4]> = if with_states {
-            observations.iter().map(as_variables).collect::<Result<Vec<_>>>()?
-        } else {
-            Vec::new()
-        };
-        let tracked: Vec<HiddenStates> =
-            states.iter().map(|states| HiddenStates::new(states.each_ref().map(|state| state.as_tensor().clone()))).collect();
-        let replaced = observations.iter().zip(&tracked).map(|(observation, hidden_states)| HeadInput { hidden_states, ..*observation });
+        let states: Vec<[Var; 4]> =
+            if with_states { observations.iter().map(as_variables).collect::<Result<Vec<_>>>()? } else { Vec::new() };
+        let tracked: Vec<HiddenStates> = states
+            .iter()
+            .map(|states| HiddenStates::new(states.each_ref().map(|state| state.as_tensor().clone())))
+            .collect();
+        let replaced = observations
+            .iter()
+            .zip(&tracked)
+            .map(|(observation, hidden_states)| HeadInput { hidden_states, ..*observation });
         let replaced: Vec<HeadInput> = replaced.collect();
         let features = self.tracked.forward_batch(if with_states { &replaced } else { observations })?;
         let gradients = (features * of_features)?.sum_all()?.backward()?;
         for (sum, variable) in sum.tensors.iter_mut().zip(&self.variables) {
             add(sum, gradients.get(variable))?;
         }
-        let of = |state: &Var| {
-            gradients.get(state).map_or_else(|| state.zeros_like(), |of| Ok(of.clone()))
-        };
+        let of = |state: &Var| gradients.get(state).map_or_else(|| state.zeros_like(), |of| Ok(of.clone()));
         let all = states.iter().map(|states| -> Result<[Tensor; 4]> {
             let [a, b, c, d] = states.each_ref().map(of);
             Ok([a?, b?, c?, d?])
@@ -206,9 +206,8 @@ impl BatchHeads {
     fn values_below(&self, prefix: &str) -> impl Fn(&str) -> Result<Vec<f32>> + use<> {
         let learning = self.variables().map(|(name, variable)| (name, variable.as_detached_tensor()));
         let frozen = self.frozen.iter().map(|(name, tensor)| (name.as_str(), tensor.clone()));
-        let below = |(name, tensor): (&str, Tensor)| {
-            Some((name.strip_prefix(prefix)?.strip_prefix('.')?.to_owned(), tensor))
-        };
+        let below =
+            |(name, tensor): (&str, Tensor)| Some((name.strip_prefix(prefix)?.strip_prefix('.')?.to_owned(), tensor));
         let tensors: HashMap<String, Tensor> = learning.chain(frozen).filter_map(below).collect();
         let prefix = prefix.to_owned();
         move |name| match tensors.get(name) {
@@ -219,7 +218,9 @@ impl BatchHeads {
 }
 
 fn extractor(HeadParts { dpt, history }: HeadParts, vb: VarBuilder) -> Result<FeatureExtractor> {
-    let encoder = |sizes: HistorySizes| Ok::<_, candle_core::Error>((HistoryEncoder::new(sizes, vb.pp(HISTORY_ENCODER))?, sizes.frames));
+    let encoder = |sizes: HistorySizes| {
+        Ok::<_, candle_core::Error>((HistoryEncoder::new(sizes, vb.pp(HISTORY_ENCODER))?, sizes.frames))
+    };
     let encoder = history.map(|(sizes, _)| encoder(sizes)).transpose()?;
     Ok(FeatureExtractor::new(DptHead::new(dpt, vb.pp(DPT_HEAD))?, encoder))
 }
@@ -249,8 +250,7 @@ mod tests {
     /// Heads with random numbers.
     fn heads(hidden: usize, feature: usize, history: Option<(usize, usize)>) -> BatchHeads {
         let dpt = DptSizes { hidden, feature, history: history.map(|(dim, _)| dim), num_params: 3 };
-        let history =
-            history.map(|(dim, side)| (HistorySizes { dim, frames: 2, feed_forward: 2 * dim }, side));
+        let history = history.map(|(dim, side)| (HistorySizes { dim, frames: 2, feed_forward: 2 * dim }, side));
         let parts = HeadParts { dpt, history };
         let map = VarMap::new();
         extractor(parts, VarBuilder::from_varmap(&map, DType::F32, &Device::Cpu)).unwrap();

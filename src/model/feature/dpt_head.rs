@@ -5,6 +5,7 @@ use candle_nn::{Linear, VarBuilder, linear};
 
 use super::attention_pool::AttentionPool;
 use super::fusion_block::FusionBlock;
+use super::learned_linear::forward_rows;
 use super::norm::Norm;
 use super::projection::{ProjectedPrefix, Projection, Projections};
 use super::regression::RegressionHead;
@@ -138,6 +139,6 @@ impl HistoryFusion {
 
 impl Module for HistoryFusion {
     fn forward(&self, both: &Tensor) -> Result<Tensor> {
-        self.norm.forward(&self.linear.forward(both)?)?.gelu_erf()
+        self.norm.forward(&forward_rows(&self.linear, both)?)?.gelu_erf()
     }
 }

@@ -4,6 +4,7 @@ use candle_core::{D, DType, Device, Module, Result, Tensor};
 use candle_nn::{Conv2dConfig, Linear, VarBuilder, linear};
 
 use super::convolution::ImageConvolution;
+use super::learned_linear::forward_rows;
 use super::norm::{Norm, softmax_last_dim};
 use crate::weights::WeightSource;
 
@@ -93,7 +94,7 @@ impl HistoryEncoder {
 
     /// The pooled maps of frames `[batch, channels * 16]` become `[batch, dim]`: the end of [`Self::encode_frames`].
     pub fn encode_maps(&self, maps: &Tensor) -> Result<Tensor> {
-        self.linear.forward(maps)
+        forward_rows(&self.linear, maps)
     }
 
     /// Sequences of encoded frames `[batch, frames, dim]`, newest first, become history vectors `[batch, dim]`, with a
@@ -152,19 +153,19 @@ impl EncoderLayer {
     /// `[sequences * frames, dim]` in and out; a frame attends to those of its own sequence.
     fn forward(&self, xs: &Tensor, frames: usize) -> Result<Tensor> {
         let xs = self.norm1.forward(&(xs + self.attend(xs, frames)?)?)?;
-        let refined = self.linear2.forward(&self.linear1.forward(&xs)?.relu()?)?;
+        let refined = forward_rows(&self.linear2, &forward_rows(&self.linear1, &xs)?.relu()?)?;
         self.norm2.forward(&(xs + refined)?)
     }
 
     fn attend(&self, xs: &Tensor, frames: usize) -> Result<Tensor> {
         let (rows, dim) = xs.dims2()?;
         let (sequences, head_dim) = (rows / frames.max(1), dim / NUM_HEADS);
-        let qkv = self.in_proj.forward(xs)?.reshape((sequences, frames, 3, NUM_HEADS, head_dim))?;
+        let qkv = forward_rows(&self.in_proj, xs)?.reshape((sequences, frames, 3, NUM_HEADS, head_dim))?;
         let part = |index: usize| qkv.narrow(2, index, 1)?.squeeze(2)?.transpose(1, 2)?.contiguous();
         let query = (part(0)? * (head_dim as f64).powf(-0.5))?; // [sequences, heads, frames, head_dim]
         let weights = softmax_last_dim(&query.matmul(&part(1)?.t()?)?)?;
         let attended = weights.matmul(&part(2)?)?.transpose(1, 2)?.reshape((rows, dim))?;
-        self.out_proj.forward(&attended)
+        forward_rows(&self.out_proj, &attended)
     }
 }
 

@@ -14,6 +14,7 @@ mod extractor;
 mod fusion_block;
 mod history_encoder;
 mod history_image;
+mod learned_linear;
 mod norm;
 mod pillow_bilinear;
 mod projection;

@@ -3,7 +3,10 @@
 //! A row of the left side is a window: runs of neighbouring numbers that lie where they are, nothing is copied. A linear
 //! layer's window is one row, that of a convolution along a sequence three rows, that of one over an image a piece of a few
 //! of its lines.
-#![expect(clippy::indexing_slicing, reason = "windows are checked against their buffer once; the loops are the hot ones")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "windows are checked against their buffer once; the loops are the hot ones"
+)]
 
 use std::ops::Range;
 
@@ -79,8 +82,9 @@ impl<F: FnMut(usize, usize, &PanelRow)> WithSimd for WindowProduct<'_, F> {
     }
 }
 
+/// `sums = windows * weights` for a tile of windows and a panel.
 #[inline(always)]
-fn multiply_windows<S: Simd>(
+pub fn multiply_windows<S: Simd>(
     simd: S,
     values: &[f32],
     starts: &[usize; TILE_ROWS],

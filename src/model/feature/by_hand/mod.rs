@@ -8,6 +8,7 @@
 
 mod frames;
 mod kernels;
+mod pairs;
 mod products;
 mod tokens;
 
@@ -224,10 +225,7 @@ impl HandWeights {
     /// Each gradient under its tensor's name: those below a head's prefix, those below a history encoder's.
     pub fn named(&self, sums: &HandSums) -> [Vec<(String, Vec<f32>)>; 2] {
         let frames = self.frames.as_ref().zip(sums.frames.as_ref());
-        [
-            sums.tokens.named(&self.tokens),
-            frames.map_or_else(Vec::new, |(weights, sums)| sums.named(weights)),
-        ]
+        [sums.tokens.named(&self.tokens), frames.map_or_else(Vec::new, |(weights, sums)| sums.named(weights))]
     }
 
     fn take_tapes(&self, count: usize) -> Vec<Tape> {

@@ -4,6 +4,7 @@
 use candle_core::Result;
 
 use super::kernels::{LongProduct, Places, WindowProduct, Windows, panels_of};
+use super::pairs::{PairKernel, PairSum, PairTape};
 use super::products::{Factors, LayerSum, SumTask};
 use crate::vectors::Vectors;
 use crate::vision_language::kernels::TileColumn;
@@ -30,8 +31,10 @@ struct ProjectionWeights {
 #[derive(Debug, Clone)]
 struct BlockWeights {
     resample: Layer,
-    conv1: Layer,
-    conv2: Layer,
+    conv1: PairKernel,
+    bias1: Vec<f32>,
+    conv2: PairKernel,
+    bias2: Vec<f32>,
 }
 
 /// The weights of a head up to its pooled vector.
@@ -55,9 +58,11 @@ pub struct TokenTape {
     /// One over the deviation of each row.
     inverse: [Vec<f32>; 4],
     projected: [Vec<f32>; 4],
-    /// With a row of zeros before and behind, as all that a convolution sees.
+    /// With a row of zeros before and two behind, as all that a convolution sees.
     merged: [Vec<f32>; 3],
     inner: [Vec<f32>; 3],
+    pairs1: [PairTape; 3],
+    pairs2: [PairTape; 3],
     out: [Vec<f32>; 3],
     narrow: Vec<f32>,
     attention: Vec<f32>,
@@ -82,8 +87,8 @@ pub struct TokenSums {
     scales: Vec<Vec<f32>>,
     shifts: Vec<Vec<f32>>,
     resample: Vec<LayerSum>,
-    conv1: Vec<LayerSum>,
-    conv2: Vec<LayerSum>,
+    conv1: Vec<PairSum>,
+    conv2: Vec<PairSum>,
     narrow: LayerSum,
     score: Vec<f32>,
     score_bias: f32,
@@ -95,15 +100,6 @@ impl Layer {
         let outputs = weight.len() / inputs.max(1);
         let forth = panels_of(outputs, inputs, |output, input| weight[output * inputs + input]);
         let back = panels_of(inputs, outputs, |input, output| weight[output * inputs + input]);
-        Self { forth, back, bias }
-    }
-
-    /// `[channels, channels, 3]` of a convolution along the sequence; its windows are three rows.
-    fn convolution(weight: &[f32], channels: usize, bias: Vec<f32>) -> Self {
-        let at = |output: usize, input: usize, shift: usize| weight[(output * channels + input) * 3 + shift];
-        let forth = panels_of(channels, 3 * channels, |output, number| at(output, number % channels, number / channels));
-        // A row is seen by the one before as its last, by the one behind as its first.
-        let back = panels_of(channels, 3 * channels, |input, number| at(number % channels, input, 2 - number / channels));
         Self { forth, back, bias }
     }
 }
@@ -119,13 +115,14 @@ impl TokenWeights {
         let block = |index: usize| {
             let name = |part: &str| format!("fusion_blocks.{index}.{part}");
             let convolution = |conv: &str| {
-                let (weight, bias) = (get(&name(&format!("{conv}.weight")))?, get(&name(&format!("{conv}.bias")))?);
-                Ok::<_, candle_core::Error>(Layer::convolution(&weight, feature, bias))
+                Ok::<_, candle_core::Error>(PairKernel::new(&get(&name(&format!("{conv}.weight")))?, feature))
             };
-            Ok(BlockWeights {
+            Ok::<_, candle_core::Error>(BlockWeights {
                 resample: Layer::linear(&get(&name("resample.weight"))?, feature, Vec::new()),
                 conv1: convolution("conv1")?,
+                bias1: get(&name("conv1.bias"))?,
                 conv2: convolution("conv2")?,
+                bias2: get(&name("conv2.bias"))?,
             })
         };
         Ok(Self {
@@ -170,28 +167,25 @@ impl TokenWeights {
             vectors.dispatch(|| normalise(weights, feature, normed, inverse, projected));
         }
         for (index, weights) in self.blocks.iter().enumerate().rev() {
-            let TokenTape { projected, merged, inner, out, .. } = tape;
+            let TokenTape { projected, merged, inner, pairs1, pairs2, out, .. } = tape;
             let (out, behind) = out.split_at_mut(index + 1);
             let [skip, deepest] = [&projected[index], &projected[3]];
             let (xs, out) = (behind.first().unwrap_or(deepest).as_slice(), out[index].as_mut_slice());
             let (merged, inner) = (merged[index].as_mut_slice(), inner[index].as_mut_slice());
-            let three = |values| Windows { values, places: Places::Every(feature), runs: &[0], run: 3 * feature };
             let one = |values| Windows { values, places: Places::Every(feature), runs: &[0], run: feature };
             multiply_rows(one(skip), rows, &weights.resample.forth, feature, vectors, |row, first, values| {
                 let place = row * feature + first;
                 let merged = &mut merged[place + feature..];
                 merged.iter_mut().zip(values).zip(&xs[place..]).for_each(|((merged, value), xs)| *merged = value + xs);
             });
-            let layer = &weights.conv1;
-            multiply_rows(three(merged), rows, &layer.forth, feature, vectors, |row, first, values| {
+            weights.conv1.forward(merged, rows, &mut pairs1[index], vectors, |row, first, values| {
                 let inner = &mut inner[(row + 1) * feature + first..];
-                let values = values.iter().zip(&layer.bias[first..]);
+                let values = values.iter().zip(&weights.bias1[first..]);
                 inner.iter_mut().zip(values).for_each(|(inner, (value, bias))| *inner = (value + bias).max(0.0));
             });
-            let layer = &weights.conv2;
-            multiply_rows(three(inner), rows, &layer.forth, feature, vectors, |row, first, values| {
+            weights.conv2.forward(inner, rows, &mut pairs2[index], vectors, |row, first, values| {
                 let place = row * feature + first;
-                let values = values.iter().zip(&layer.bias[first..]).zip(&xs[place..]);
+                let values = values.iter().zip(&weights.bias2[first..]).zip(&xs[place..]);
                 let out = out[place..].iter_mut().zip(values);
                 out.for_each(|(out, ((value, bias), xs))| *out = (value + bias + xs).max(0.0));
             });
@@ -236,23 +230,22 @@ impl TokenWeights {
         let (feature, rows) = (self.feature, tape.rows);
         self.unpool(of_pooled, tape, vectors);
         for (index, weights) in self.blocks.iter().enumerate() {
-            let TokenTape { inner, out, of_linear, of_merged, of_inner, of_outer, flowing, .. } = tape;
+            let TokenTape { inner, pairs1, pairs2, out, of_linear, of_merged, of_inner, of_outer, flowing, .. } = tape;
             let (inner, out) = (inner[index].as_slice(), out[index].as_slice());
             let of_inner = of_inner[index].as_mut_slice();
             let (of_outer, of_merged) = (of_outer[index].as_mut_slice(), of_merged[index].as_mut_slice());
-            let three = |values| Windows { values, places: Places::Every(feature), runs: &[0], run: 3 * feature };
             let one = |values| Windows { values, places: Places::Every(feature), runs: &[0], run: feature };
             vectors.dispatch(|| {
                 for ((to, flowing), out) in of_outer[feature..].iter_mut().zip(flowing.iter()).zip(out) {
                     *to = if *out > 0.0 { *flowing } else { 0.0 };
                 }
             });
-            multiply_rows(three(of_outer), rows, &weights.conv2.back, feature, vectors, |row, first, values| {
+            weights.conv2.backward(of_outer, rows, &mut pairs2[index], vectors, |row, first, values| {
                 let place = (row + 1) * feature + first;
                 let to = of_inner[place..].iter_mut().zip(values).zip(&inner[place..]);
                 to.for_each(|((to, value), inner)| *to = if *inner > 0.0 { *value } else { 0.0 });
             });
-            multiply_rows(three(of_inner), rows, &weights.conv1.back, feature, vectors, |row, first, values| {
+            weights.conv1.backward(of_inner, rows, &mut pairs1[index], vectors, |row, first, values| {
                 let place = row * feature + first;
                 of_merged[place..].iter_mut().zip(values).for_each(|(to, value)| *to = *value);
                 let flowing = flowing[place..].iter_mut().zip(values).zip(&of_outer[place + feature..]);
@@ -275,12 +268,8 @@ impl TokenWeights {
             let hidden = self.hidden;
             of_state.clear();
             of_state.resize(rows * hidden, 0.0);
-            let windows = Windows {
-                values: &tape.of_linear[index],
-                places: Places::Every(feature),
-                runs: &[0],
-                run: feature,
-            };
+            let windows =
+                Windows { values: &tape.of_linear[index], places: Places::Every(feature), runs: &[0], run: feature };
             multiply_rows(windows, rows, &self.projections[index].layer.back, hidden, vectors, |row, first, values| {
                 of_state[row * hidden + first..][..values.len()].copy_from_slice(values);
             });
@@ -324,8 +313,8 @@ impl TokenWeights {
             scales: vec![vec![0.0; feature]; 4],
             shifts: vec![vec![0.0; feature]; 4],
             resample: vec![linear(feature); 3],
-            conv1: vec![linear(3 * feature); 3],
-            conv2: vec![linear(3 * feature); 3],
+            conv1: self.blocks.iter().map(|block| block.conv1.zeros()).collect(),
+            conv2: self.blocks.iter().map(|block| block.conv2.zeros()).collect(),
             narrow: LayerSum::zeros(&[0], feature, self.width()),
             score: vec![0.0; self.width()],
             score_bias: 0.0,
@@ -342,7 +331,7 @@ impl TokenTape {
     fn make_room(&mut self, rows: usize, feature: usize, width: usize) {
         self.rows = rows;
         let plain = rows * feature;
-        let padded = plain + 2 * feature;
+        let padded = plain + 3 * feature;
         let each = |buffers: &mut [Vec<f32>], length: usize| buffers.iter_mut().for_each(|to| to.resize(length, 0.0));
         each(&mut self.normed, plain);
         each(&mut self.inverse, rows);
@@ -405,12 +394,6 @@ impl TokenSums {
         let matrix = |sum: &LayerSum, outputs: usize, inputs: usize| -> Vec<f32> {
             (0..outputs).flat_map(|output| (0..inputs).map(move |input| sum.at(output, input))).collect()
         };
-        let convolution = |sum: &LayerSum| -> Vec<f32> {
-            let numbers = |output: usize| {
-                (0..feature).flat_map(move |input| (0..3).map(move |shift| sum.at(output, shift * feature + input)))
-            };
-            (0..feature).flat_map(numbers).collect()
-        };
         let mut named = Vec::new();
         for (index, sum) in self.projections.iter().enumerate() {
             let mut put = |part: &str, values| named.push((format!("projections.{index}.{part}"), values));
@@ -422,9 +405,9 @@ impl TokenSums {
         for index in 0..3 {
             let mut put = |part: &str, values| named.push((format!("fusion_blocks.{index}.{part}"), values));
             put("resample.weight", matrix(&self.resample[index], feature, feature));
-            put("conv1.weight", convolution(&self.conv1[index]));
+            put("conv1.weight", self.conv1[index].kernel(feature));
             put("conv1.bias", self.conv1[index].bias().to_vec());
-            put("conv2.weight", convolution(&self.conv2[index]));
+            put("conv2.weight", self.conv2[index].kernel(feature));
             put("conv2.bias", self.conv2[index].bias().to_vec());
         }
         let mut put = |part: &str, values| named.push((format!("spatial_attention.{part}"), values));
@@ -442,8 +425,9 @@ pub struct TokenFactors<'a> {
     tapes: Vec<&'a TokenTape>,
     projections: Vec<Vec<Factors<'a>>>,
     resample: Vec<Vec<Factors<'a>>>,
-    conv1: Vec<Vec<Factors<'a>>>,
-    conv2: Vec<Vec<Factors<'a>>>,
+    /// Of each block, for each form of its kernel.
+    conv1: Vec<[Vec<Factors<'a>>; 4]>,
+    conv2: Vec<[Vec<Factors<'a>>; 4]>,
     narrow: Vec<Factors<'a>>,
 }
 
@@ -460,6 +444,16 @@ impl<'a> TokenFactors<'a> {
             let all = |index: usize| seen.iter().map(|(tape, states)| of(index, tape, *states)).collect();
             (0..count).map(all).collect::<Vec<Vec<Factors<'a>>>>()
         };
+        let pairs = |of: &dyn Fn(usize, &'a TokenTape) -> [Factors<'a>; 4]| {
+            let of_block = |index: usize| {
+                let mut forms = [const { Vec::new() }; 4];
+                for (tape, _) in &seen {
+                    forms.iter_mut().zip(of(index, tape)).for_each(|(form, factors)| form.push(factors));
+                }
+                forms
+            };
+            (0..3).map(of_block).collect::<Vec<_>>()
+        };
         let xs = |tape: &'a TokenTape, index: usize| tape.projected[index].as_slice();
         Self {
             projections: each(4, &|index, tape, states| {
@@ -468,14 +462,8 @@ impl<'a> TokenFactors<'a> {
             resample: each(3, &|index, tape, _| {
                 factors(tape.rows, (xs(tape, index), feature, feature), &tape.of_merged[index], feature)
             }),
-            conv1: each(3, &|index, tape, _| {
-                let of_inner = &tape.of_inner[index][feature..];
-                factors(tape.rows, (&tape.merged[index], feature, 3 * feature), of_inner, feature)
-            }),
-            conv2: each(3, &|index, tape, _| {
-                let of_outer = &tape.of_outer[index][feature..];
-                factors(tape.rows, (&tape.inner[index], feature, 3 * feature), of_outer, feature)
-            }),
+            conv1: pairs(&|index, tape| tape.pairs1[index].factors(&tape.of_inner[index], feature)),
+            conv2: pairs(&|index, tape| tape.pairs2[index].factors(&tape.of_outer[index], feature)),
             narrow: each(1, &|_, tape, _| factors(tape.rows, (&tape.out[0], feature, feature), &tape.of_narrow, width))
                 .into_iter()
                 .flatten()

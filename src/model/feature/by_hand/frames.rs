@@ -3,7 +3,7 @@
 
 use candle_core::Result;
 
-use super::kernels::{Places, Windows, panels_of};
+use super::kernels::{Places, Windows, panels_of, relu};
 use super::products::{Factors, LayerSum, SumTask};
 use super::tokens::multiply_rows;
 use crate::vectors::Vectors;
@@ -224,7 +224,7 @@ impl FrameWeights {
                 let (line, column) = (row / step.to + padding, row % step.to + padding);
                 let place = (line * (step.to + 2 * padding) + column) * outputs + first;
                 let values = values.iter().zip(&weights.bias[first..]);
-                to[place..].iter_mut().zip(values).for_each(|(to, (value, bias))| *to = (value + bias).max(0.0));
+                to[place..].iter_mut().zip(values).for_each(|(to, (value, bias))| *to = relu(value + bias));
             });
         }
         self.pool(tape);

@@ -335,3 +335,9 @@ pub fn panels_of(outputs: usize, inputs: usize, at: impl Fn(usize, usize) -> f32
 pub fn panel_value(panels: &[PanelRow], inputs: usize, output: usize, input: usize) -> f32 {
     panels[output / PANEL * inputs + input][output % PANEL]
 }
+
+/// What is not below zero; NaN stays NaN, so that it is noticed.
+#[inline(always)]
+pub fn relu(value: f32) -> f32 {
+    if value < 0.0 { 0.0 } else { value }
+}

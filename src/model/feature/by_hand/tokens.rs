@@ -3,7 +3,7 @@
 
 use candle_core::Result;
 
-use super::kernels::{LongProduct, Places, WindowProduct, Windows, panels_of};
+use super::kernels::{LongProduct, Places, WindowProduct, Windows, panels_of, relu};
 use super::pairs::{PairKernel, PairSum, PairTape};
 use super::products::{Factors, LayerSum, SumTask};
 use crate::vectors::Vectors;
@@ -181,13 +181,13 @@ impl TokenWeights {
             weights.conv1.forward(merged, rows, &mut pairs1[index], vectors, |row, first, values| {
                 let inner = &mut inner[(row + 1) * feature + first..];
                 let values = values.iter().zip(&weights.bias1[first..]);
-                inner.iter_mut().zip(values).for_each(|(inner, (value, bias))| *inner = (value + bias).max(0.0));
+                inner.iter_mut().zip(values).for_each(|(inner, (value, bias))| *inner = relu(value + bias));
             });
             weights.conv2.forward(inner, rows, &mut pairs2[index], vectors, |row, first, values| {
                 let place = row * feature + first;
                 let values = values.iter().zip(&weights.bias2[first..]).zip(&xs[place..]);
                 let out = out[place..].iter_mut().zip(values);
-                out.for_each(|(out, ((value, bias), xs))| *out = (value + bias + xs).max(0.0));
+                out.for_each(|(out, ((value, bias), xs))| *out = relu(value + bias + xs));
             });
         }
         self.pool(rows, tape, vectors);
@@ -201,7 +201,7 @@ impl TokenWeights {
         multiply_rows(windows, rows, &self.narrow.forth, width, vectors, |row, first, values| {
             let values = values.iter().zip(&self.narrow.bias[first..]);
             let narrow = narrow[row * width + first..].iter_mut().zip(values);
-            narrow.for_each(|(narrow, (value, bias))| *narrow = (value + bias).max(0.0));
+            narrow.for_each(|(narrow, (value, bias))| *narrow = relu(value + bias));
         });
         for (score, narrow) in attention.iter_mut().zip(narrow.chunks_exact(width)) {
             *score = dot(narrow, &self.score) + self.score_bias;

@@ -2,6 +2,8 @@
 //!
 //! The DPT head projects the last four hidden states, fuses them from the deepest to the earliest, pools them with a
 //! learned attention, and fuses the result with what the history encoder says of the previous frames. All in f32.
+//!
+//! A robot computes frame by frame ([`FeatureExtractor`]), what learns a batch at once, with a gradient ([`BatchHeads`]).
 
 mod attention_map;
 mod attention_pool;

@@ -166,12 +166,12 @@ impl FrameWeights {
     pub fn new(side: usize, get: &dyn Fn(&str) -> Result<Vec<f32>>) -> Result<Self> {
         let mut from = side;
         let (mut steps, mut weights) = (Vec::new(), Vec::new());
-        for layer in 0..3 {
+        for (layer, [size, ..]) in STEPS.into_iter().enumerate() {
             let step = Step::new(layer, from);
             from = step.to;
             let name = |part: &str| format!("img_encoder.{}.{part}", 2 * layer);
             let (weight, bias) = (get(&name("weight"))?, get(&name("bias"))?);
-            let (inputs, outputs, size) = (step.inputs(), step.outputs(), STEPS[layer][0]);
+            let (inputs, outputs) = (step.inputs(), step.outputs());
             let at = |output: usize, input: usize, [down, right]: [usize; 2]| {
                 weight[((output * inputs + input) * size + down) * size + right]
             };

@@ -301,20 +301,22 @@ impl WithSimd for LongProduct<'_> {
     }
 }
 
-/// Rows side by side, input by input.
+/// Rows side by side, input by input: squares of four are turned in registers.
 #[inline(always)]
 fn pack(rows: [&[f32]; TILE_ROWS], columns: &mut [TileColumn]) {
-    const STEP: usize = 16;
-    let whole = columns.len() / STEP * STEP;
-    for start in (0..whole).step_by(STEP) {
-        let pieces: [&[f32; STEP]; TILE_ROWS] = rows.map(|row| row[start..].first_chunk().unwrap_or(&[0.0; STEP]));
-        let columns = &mut columns[start..start + STEP];
-        for at in 0..STEP {
-            columns[at] = std::array::from_fn(|row| pieces[row][at]);
+    const SIDE: usize = 4;
+    let (squares, rest) = columns.as_chunks_mut::<SIDE>();
+    let whole = squares.len() * SIDE;
+    for (group, rows) in rows.as_chunks::<SIDE>().0.iter().enumerate() {
+        let [a, b, c, d] = rows.map(|row| row[..whole].as_chunks::<SIDE>().0);
+        for ((((square, a), b), c), d) in squares.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            for at in 0..SIDE {
+                square[at].as_chunks_mut::<SIDE>().0[group] = [a[at], b[at], c[at], d[at]];
+            }
         }
     }
-    for at in whole..columns.len() {
-        columns[at] = rows.map(|row| row[at]);
+    for (at, column) in rest.iter_mut().enumerate() {
+        *column = rows.map(|row| row[whole + at]);
     }
 }
 

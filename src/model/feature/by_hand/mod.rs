@@ -24,6 +24,9 @@ use self::tokens::{TokenFactors, TokenSums, TokenTape, TokenWeights};
 use super::HeadInput;
 use crate::vectors::Vectors;
 
+/// Finds a tensor's numbers by its name below a prefix.
+type Find<'f> = &'f dyn Fn(&str) -> Result<Vec<f32>>;
+
 /// Weights of the costly part, packed.
 #[derive(Debug)]
 pub struct HandWeights {
@@ -92,11 +95,7 @@ impl HandWeights {
     ///
     /// # Errors
     /// When a tensor is missing.
-    pub fn new(
-        [hidden, feature]: [usize; 2],
-        head: &dyn Fn(&str) -> Result<Vec<f32>>,
-        history: Option<(usize, &dyn Fn(&str) -> Result<Vec<f32>>)>,
-    ) -> Result<Self> {
+    pub fn new([hidden, feature]: [usize; 2], head: Find, history: Option<(usize, Find)>) -> Result<Self> {
         Ok(Self {
             tokens: TokenWeights::new(hidden, feature, head)?,
             frames: history.map(|(side, encoder)| FrameWeights::new(side, encoder)).transpose()?,
@@ -109,11 +108,7 @@ impl HandWeights {
     ///
     /// # Errors
     /// When a tensor is missing.
-    pub fn change(
-        &mut self,
-        head: &dyn Fn(&str) -> Result<Vec<f32>>,
-        encoder: &dyn Fn(&str) -> Result<Vec<f32>>,
-    ) -> Result<()> {
+    pub fn change(&mut self, head: Find, encoder: Find) -> Result<()> {
         let [hidden, feature] = self.tokens.sizes();
         self.tokens = TokenWeights::new(hidden, feature, head)?;
         if let Some(frames) = &mut self.frames {

@@ -7,7 +7,7 @@ use crate::vectors::Vectors;
 use crate::weights::{PANEL, PanelRow};
 
 /// Tiles of a task: what it packs and its sums for 256 outputs stay in the second cache.
-const TASK_TILES: usize = 16;
+const TASK_TILES: usize = 32;
 
 /// Windows that a matrix was multiplied with, and the gradient of the products.
 #[derive(Debug, Clone, Copy)]

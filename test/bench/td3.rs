@@ -8,7 +8,7 @@
 //! `torch.set_num_threads(2)`. The modules were plain ones: `Linear` and `LayerNorm`, `Conv1d` along the sequence, softmax
 //! pooling, `Conv2d`, `AdaptiveAvgPool2d`, a `TransformerEncoder` without dropout. A part of the batch is computed and the time
 //! scaled. On a machine that does other things, run both in turns.
-#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, missing_docs)]
 
 #[path = "../support/toy.rs"]
 mod toy;

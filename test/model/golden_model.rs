@@ -6,10 +6,12 @@ use std::sync::Arc;
 use crate::support;
 use crate::support::set_planner::planner_of_set;
 use crate::support::{Expected, Report, flat, max_difference, max_relative_difference};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use serde_json::Value;
 use vlm_planner_tuner::checkpoint::{LoraConfig, SupervisedCheckpoint, TensorTable};
-use vlm_planner_tuner::feature::{DptHead, DptSizes, FeatureExtractor, HistoryEncoder, HistorySizes};
+use vlm_planner_tuner::feature::{
+    BatchHeads, DptHead, DptSizes, FeatureExtractor, HeadInput, HeadParts, HistoryEncoder, HistorySizes,
+};
 use vlm_planner_tuner::frame::{BodyVelocity, Frame};
 use vlm_planner_tuner::tuner::{Decision, Head, HeadOutput, ModelSpec, QuantizeChoice, Stage, Tuner, TunerOptions};
 use vlm_planner_tuner::vision_language::processor::{
@@ -371,22 +373,32 @@ fn fixture_full_size_heads() {
     if (dpt_sizes.hidden, dpt_sizes.feature, sizes.dim, dpt_sizes.num_params) == (2048, 256, 256, 8) {
         assert_eq!((head.parameter_count(), encoder.parameter_count()), (3_891_337, 1_676_352));
     }
+    let variables = [("dpt_head", &head), ("history_encoder", &encoder)].into_iter().flat_map(|(part, table)| {
+        let variable = |name| Var::from_tensor(&table.read(name, &device).unwrap()).unwrap();
+        table.names().map(move |name| (format!("feature_extractor.{part}.{name}"), variable(name)))
+    });
+    let parts = HeadParts { dpt: dpt_sizes, history: Some((sizes, history.history_image_size as usize)) };
+    let batch_heads = BatchHeads::new(parts, variables.collect(), Vec::new(), &device).unwrap();
     let dpt_head = load_strictly(head.clone(), DType::F32, &device, |vb| DptHead::new(dpt_sizes, vb)).unwrap();
     let encoder = load_strictly(encoder, DType::F32, &device, |vb| HistoryEncoder::new(sizes, vb)).unwrap();
     let extractor = FeatureExtractor::new(dpt_head, Some((encoder, sizes.frames)));
 
     let pictures = Expected::open(&images.join("expected.safetensors"));
-    let frames: Vec<_> = [1, 4]
-        .map(|index| {
-            let bytes = pictures.tensor(&format!("history_resized_u8.{index}")).to_dtype(DType::F32).unwrap();
-            let per_channel = |values: [f32; 3]| Tensor::new(&values, &device).unwrap().reshape((3, 1, 1)).unwrap();
-            let mean = per_channel([0.485, 0.456, 0.406]);
-            let std = per_channel([0.229, 0.224, 0.225]);
-            let normalised = (bytes / 255.0).unwrap().broadcast_sub(&mean).unwrap().broadcast_div(&std).unwrap();
-            extractor.encode_frame(&normalised).unwrap().unwrap()
-        })
-        .into();
-    let extracted = extractor.extract(&HiddenStates::new(states), &frames).unwrap();
+    let newest_first = [1, 4].map(|index| {
+        let bytes = pictures.tensor(&format!("history_resized_u8.{index}")).to_dtype(DType::F32).unwrap();
+        let per_channel = |values: [f32; 3]| Tensor::new(&values, &device).unwrap().reshape((3, 1, 1)).unwrap();
+        let mean = per_channel([0.485, 0.456, 0.406]);
+        let std = per_channel([0.229, 0.224, 0.225]);
+        (bytes / 255.0).unwrap().broadcast_sub(&mean).unwrap().broadcast_div(&std).unwrap()
+    });
+    let frames: Vec<_> = newest_first.iter().map(|frame| extractor.encode_frame(frame).unwrap().unwrap()).collect();
+    let hidden_states = HiddenStates::new(states);
+    let extracted = extractor.extract(&hidden_states, &frames).unwrap();
+    // As training sees it, twice: by hand and by plain operations.
+    let twice = [HeadInput { hidden_states: &hidden_states, newest_first: &newest_first }; 2];
+    let batch = |features: Tensor| flat(&features.narrow(0, 1, 1).unwrap());
+    let in_a_batch = batch(batch_heads.features(&twice).unwrap());
+    let by_operations = batch(extractor.forward_batch(&twice).unwrap());
     let regression = extractor.regress(&extracted.feature, &device).unwrap();
 
     let expected = Expected::open(&folder.join("expected.safetensors"));
@@ -401,6 +413,9 @@ fn fixture_full_size_heads() {
         ("regression", &regression),
     ] {
         report.add(name, max_relative_difference(found, &expected.values(name)), 1e-4);
+    }
+    for (name, found) in [("feature, in a batch", in_a_batch), ("feature, by plain operations", by_operations)] {
+        report.add(name, max_relative_difference(&found, &expected.values("feature")), 1e-4);
     }
     report.finish("heads_full: largest difference relative to the largest value");
 }

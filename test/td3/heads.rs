@@ -27,7 +27,8 @@ fn heads_that_learn_see_what_the_robot_sees() {
             let expected = robot.extract(&seen.hidden_states, &past).unwrap().feature;
             let mut found = Vec::new();
             learning.features(std::slice::from_ref(&seen), &mut found).unwrap();
-            assert_eq!(found, expected.values(), "the same kernels give the same bits");
+            let far = found.iter().zip(expected.values()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(found.len() == sizes.feature && far < 1e-5, "{far}: a batch is only rounded otherwise");
         }
     }
 }
@@ -63,6 +64,16 @@ fn loss(heads: &LearningHeads, seen: &[Seen], weights: &[f32]) -> f64 {
     features.iter().zip(weights).map(|(value, weight)| f64::from(*value) * f64::from(*weight)).sum()
 }
 
+/// The gradient of [`loss`], added up from a few observations at a time.
+fn gradient_of(heads: &LearningHeads, seen: &[Seen], weights: &[f32], few: usize) -> Vec<f32> {
+    let (mut sum, mut gradient) = (heads.no_gradient(), Vec::new());
+    for (seen, weights) in seen.chunks(few).zip(weights.chunks(few * TINY.feature)) {
+        heads.add_gradient(seen, weights, &mut sum).unwrap();
+    }
+    heads.read_gradient(&sum, &mut gradient).unwrap();
+    gradient
+}
+
 /// What a tensor belongs to: its name without layer numbers.
 fn group(name: &str) -> String {
     let parts: Vec<&str> = name.split('.').skip(1).collect();
@@ -76,8 +87,7 @@ fn the_gradient_is_that_of_finite_differences_in_every_group() {
     let mut heads = learning_heads(&policy, TINY);
     let seen = [random_seen(TINY, 11, &mut random), random_seen(TINY, 14, &mut random)];
     let weights: Vec<f32> = (0..2 * TINY.feature).map(|_| random.normal()).collect();
-    let mut gradient = vec![0.0; heads.values().len()];
-    heads.add_gradient(&seen, &weights, &mut gradient).unwrap();
+    let gradient = gradient_of(&heads, &seen, &weights, 2);
 
     // Along directions within each tensor, in which every number of it takes part: that of the gradient, which is to rise
     // as steeply as the gradient is long, and two between it and a random one.
@@ -137,16 +147,14 @@ fn the_sum_over_observations_does_not_depend_on_how_they_are_split() {
     let heads = learning_heads(&policy, TINY);
     let seen: Vec<Seen> = (0..5).map(|index| random_seen(TINY, 5 + index, &mut random)).collect();
     let weights: Vec<f32> = (0..5 * TINY.feature).map(|_| random.normal()).collect();
-    let sum = |few: usize| {
-        let mut gradient = vec![0.0; heads.values().len()];
-        for (seen, weights) in seen.chunks(few).zip(weights.chunks(few * TINY.feature)) {
-            heads.add_gradient(seen, weights, &mut gradient).unwrap();
-        }
-        gradient.iter().map(|value| value.to_bits()).collect::<Vec<_>>()
-    };
-    assert_eq!(sum(1), sum(5));
-    assert_eq!(sum(2), sum(5));
-    assert!(heads.add_gradient(&seen, &weights[1..], &mut vec![0.0; heads.values().len()]).is_err());
+    let whole = gradient_of(&heads, &seen, &weights, 5);
+    let length = whole.iter().map(|value| value * value).sum::<f32>().sqrt();
+    for few in [1, 2] {
+        let parts = gradient_of(&heads, &seen, &weights, few);
+        let far = parts.iter().zip(&whole).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
+        assert!(far < 1e-5 * length, "{far} of {length}");
+    }
+    assert!(heads.add_gradient(&seen, &weights[1..], &mut heads.no_gradient()).is_err());
 }
 
 #[test]

@@ -3,6 +3,9 @@
 use candle_core::{Module, Result, Tensor};
 use candle_nn::{Linear, VarBuilder, linear, ops::softmax};
 
+/// What is added to the score of a place that is not there.
+const FAR_BELOW: f64 = 1e9;
+
 /// `Linear(feature, feature / 4)`, ReLU, `Linear(feature / 4, 1)`, softmax over the sequence.
 #[derive(Debug)]
 pub struct AttentionPool {
@@ -21,5 +24,19 @@ impl AttentionPool {
         let scores = self.score.forward(&self.narrow.forward(fused)?.relu()?)?;
         let weights = softmax(&scores, 0)?; // [seq, 1]
         Ok((weights.t()?.matmul(fused)?, weights))
+    }
+
+    /// `[batch, seq, feature]` becomes the pooled `[batch, feature]`, with a gradient. `keep` as a fusion block takes it.
+    pub fn forward_batch(&self, fused: &Tensor, keep: Option<&Tensor>) -> Result<Tensor> {
+        let (batch, seq, feature) = fused.dims3()?;
+        let rows = fused.reshape((batch * seq, feature))?;
+        let scores = self.score.forward(&self.narrow.forward(&rows)?.relu()?)?.reshape((batch, seq, 1))?;
+        let scores = match keep {
+            // Nothing is left of what is so far below all others.
+            Some(keep) => (scores + ((keep - 1.0)? * FAR_BELOW)?)?,
+            None => scores,
+        };
+        let weights = softmax(&scores, 1)?.transpose(1, 2)?; // [batch, 1, seq]
+        weights.matmul(fused)?.squeeze(1)
     }
 }

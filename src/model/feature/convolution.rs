@@ -1,7 +1,9 @@
-//! Convolutions that can be learned through quickly.
+//! Convolutions, as the robot computes them and as a batch is learned through.
 //!
-//! candle's convolutions have a gradient, but it is computed by plain loops. Where one is asked for, the windows are laid
-//! side by side instead and multiplied as one matrix, forth and back; both agree up to rounding.
+//! candle's convolutions have a gradient, but it is computed by plain loops. What learns takes a batch at once: the windows
+//! of all of it are laid side by side and multiplied as one matrix, forth and back. Both agree up to rounding.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use candle_core::backend::BackendStorage as _;
 use candle_core::{CpuStorage, CudaStorage, CustomOp1, Device, Layout, Module, Result, Shape, Storage, Tensor};
@@ -26,25 +28,34 @@ impl SequenceConvolution {
         let same_length = Conv1dConfig { padding: width / 2, ..Default::default() };
         Ok(Self { kernel: conv1d_no_bias(channels, channels, width, same_length, vb)?, width })
     }
+
+    /// `[batch, seq, channels]` in and out. A gradient leads back to input and weights.
+    pub fn forward_batch(&self, xs: &Tensor) -> Result<Tensor> {
+        let (batch, seq, channels) = xs.dims3()?;
+        let weight = self.kernel.weight(); // [out, in, width]
+        let outputs = weight.dim(0)?;
+        let windows = if self.width == 1 {
+            xs.clone()
+        } else {
+            let padded = xs.pad_with_zeros(1, self.width / 2, self.width / 2)?;
+            let shifted = (0..self.width).map(|shift| padded.narrow(1, shift, seq)).collect::<Result<Vec<_>>>()?;
+            Tensor::cat(&shifted, 2)?
+        };
+        let windows = windows.reshape((batch * seq, self.width * channels))?;
+        let weight = weight.permute((2, 1, 0))?.reshape((self.width * channels, outputs))?;
+        let product = windows.matmul(&weight)?;
+        let product = match self.kernel.bias() {
+            Some(bias) => product.broadcast_add(bias)?,
+            None => product,
+        };
+        product.reshape((batch, seq, outputs))
+    }
 }
 
 impl Module for SequenceConvolution {
     /// `[1, channels, seq]` in and out.
     fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        let weight = self.kernel.weight(); // [out, in, width]
-        if !xs.track_op() && !weight.track_op() {
-            return self.kernel.forward(xs);
-        }
-        let (_, channels, length) = xs.dims3()?;
-        let padded = xs.squeeze(0)?.pad_with_zeros(1, self.width / 2, self.width / 2)?;
-        let shifted = (0..self.width).map(|shift| padded.narrow(1, shift, length)).collect::<Result<Vec<_>>>()?;
-        let windows = Tensor::cat(&shifted, 0)?; // [width * in, seq]
-        let weight = weight.permute((0, 2, 1))?.reshape((weight.dim(0)?, self.width * channels))?;
-        let product = weight.matmul(&windows)?; // [out, seq]
-        match self.kernel.bias() {
-            Some(bias) => product.broadcast_add(&bias.unsqueeze(1)?)?.unsqueeze(0),
-            None => product.unsqueeze(0),
-        }
+        self.kernel.forward(xs)
     }
 }
 
@@ -53,66 +64,90 @@ impl Module for SequenceConvolution {
 pub struct ImageConvolution {
     kernel: Conv2d,
     width: usize,
+    /// The tables for images of the size that was seen last: all of a history are of one size.
+    tables: Mutex<Option<Arc<WindowTables>>>,
 }
 
 impl ImageConvolution {
     /// Reads `weight` and `bias`.
     pub fn new([from, to]: [usize; 2], width: usize, config: Conv2dConfig, vb: VarBuilder) -> Result<Self> {
-        Ok(Self { kernel: conv2d(from, to, width, config, vb)?, width })
+        Ok(Self { kernel: conv2d(from, to, width, config, vb)?, width, tables: Mutex::new(None) })
     }
-}
 
-impl Module for ImageConvolution {
-    /// `[1, channels, height, width]` in and out.
-    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        let weight = self.kernel.weight(); // [out, in, width, width]
-        if !xs.track_op() && !weight.track_op() {
-            return self.kernel.forward(xs);
-        }
+    /// `[channels, height, width, batch]` in and out: a window's numbers of all images lie beside each other. A gradient leads
+    /// back to input and weights.
+    pub fn forward_batch(&self, xs: &Tensor) -> Result<Tensor> {
+        let (channels, height, width, batch) = xs.dims4()?;
         let Conv2dConfig { padding, stride, .. } = *self.kernel.config();
-        let padded = xs.squeeze(0)?.pad_with_zeros(1, padding, padding)?.pad_with_zeros(2, padding, padding)?;
-        let (channels, height, width) = padded.dims3()?;
-        let windows = Windows { channels, height, width, size: self.width, stride };
-        let windows_of = padded.contiguous()?.flatten_all()?.apply_op1(LayWindows::new(&windows, xs.device())?)?;
-        let weight = weight.flatten_from(1)?; // [out, in * size * size]
-        let product = weight.matmul(&windows_of)?; // [out, rows * columns]
+        let windows = Windows { channels, height, width, size: self.width, stride, padding };
+        let tables = self.tables(windows, xs.device())?;
+        let [rows, columns] = windows.counts();
+        let pixels = xs.reshape((windows.pixels(), batch))?.contiguous()?;
+        let windows = pixels.apply_op1(LayWindows(tables))?; // [in * size * size * rows * columns, batch]
+        let weight = self.kernel.weight().flatten_from(1)?; // [out, in * size * size]
+        let (outputs, numbers) = weight.dims2()?;
+        let product = weight.matmul(&windows.reshape((numbers, rows * columns * batch))?)?;
         let product = match self.kernel.bias() {
             Some(bias) => product.broadcast_add(&bias.unsqueeze(1)?)?,
             None => product,
         };
-        let [rows, columns] = windows.counts();
-        product.reshape((1, weight.dim(0)?, rows, columns))
+        product.reshape((outputs, rows, columns, batch))
+    }
+
+    fn tables(&self, windows: Windows, device: &Device) -> Result<Arc<WindowTables>> {
+        let mut known = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tables) = known.as_ref().filter(|tables| tables.windows == windows) {
+            return Ok(Arc::clone(tables));
+        }
+        let tables = Arc::new(WindowTables::new(windows, device)?);
+        *known = Some(Arc::clone(&tables));
+        Ok(tables)
     }
 }
 
-/// `[pixels] -> [numbers of a kernel, stops]`: lays the windows of an image side by side. Its gradient collects for each pixel
-/// what came back from the windows that show it, by a table made beforehand: candle's own gradient of an `index_select` adds
-/// one number after the other, in a single thread of a GPU.
-struct LayWindows {
-    /// For each number of a window its pixel, u32 `[numbers * stops]`.
-    places: Tensor,
-    /// For each pixel the windows' numbers that show it, u32 `[pixels * most]`; where there are fewer, [`NOTHING`].
-    shown_in: Tensor,
-    shape: (usize, usize),
-    pixels: usize,
+impl Module for ImageConvolution {
+    /// `[batch, channels, height, width]` in and out.
+    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        self.kernel.forward(xs)
+    }
 }
+
+/// Which pixel stands where in the windows of an image, and back.
+#[derive(Debug)]
+struct WindowTables {
+    windows: Windows,
+    /// For each number of a window its pixel, u32 `[numbers * stops]`; in the padding, [`NOTHING`].
+    places: Tensor,
+    /// For each pixel the windows' numbers that show it, u32 `[pixels * most]`; where there are fewer, [`NOTHING`]. Made when
+    /// a gradient first asks for it.
+    shown_in: OnceLock<Tensor>,
+}
+
+impl WindowTables {
+    fn new(windows: Windows, device: &Device) -> Result<Self> {
+        let places = windows.places();
+        let places = Tensor::from_slice(&places, places.len(), device)?;
+        Ok(Self { windows, places, shown_in: OnceLock::new() })
+    }
+
+    fn shown_in(&self) -> Result<&Tensor> {
+        if self.shown_in.get().is_none() {
+            let shown_in = inverse(&self.windows.places(), self.windows.pixels());
+            let shown_in = Tensor::from_slice(&shown_in, shown_in.len(), self.places.device())?;
+            // Another thread may have been first; both say the same.
+            self.shown_in.set(shown_in).ok();
+        }
+        self.shown_in.get().ok_or_else(|| candle_core::Error::Msg("a table that was made is missing".into()))
+    }
+}
+
+/// `[pixels, batch] -> [numbers of a kernel * stops, batch]`: lays the windows of images side by side. Its gradient collects
+/// for each pixel what came back from the windows that show it, by a table made beforehand: candle's own gradient of an
+/// `index_select` adds one number after the other, in a single thread of a GPU.
+struct LayWindows(Arc<WindowTables>);
 
 /// The index that candle's `index_select` takes for no index: its result is zero there.
 const NOTHING: u32 = u32::MAX;
-
-impl LayWindows {
-    fn new(windows: &Windows, device: &Device) -> Result<Self> {
-        let pixels = windows.channels * windows.height * windows.width;
-        let places = windows.places();
-        let shown_in = inverse(&places, pixels);
-        Ok(Self {
-            places: Tensor::from_slice(&places, places.len(), device)?,
-            shown_in: Tensor::from_slice(&shown_in, shown_in.len(), device)?,
-            shape: windows.places_shape(),
-            pixels,
-        })
-    }
-}
 
 impl CustomOp1 for LayWindows {
     fn name(&self) -> &'static str {
@@ -120,24 +155,27 @@ impl CustomOp1 for LayWindows {
     }
 
     fn cpu_fwd(&self, image: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (places, places_layout) = self.places.storage_and_layout();
+        let (places, places_layout) = self.0.places.storage_and_layout();
+        let shape = Shape::from((places_layout.shape().elem_count(), layout.shape().dims2()?.1));
         match &*places {
-            Storage::Cpu(places) => Ok((image.index_select(places, layout, places_layout, 0)?, self.shape.into())),
+            Storage::Cpu(places) => Ok((image.index_select(places, layout, places_layout, 0)?, shape)),
             _ => candle_core::bail!("{}: the image is on a CPU, its windows are not", self.name()),
         }
     }
 
     fn cuda_fwd(&self, image: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
-        let (places, places_layout) = self.places.storage_and_layout();
+        let (places, places_layout) = self.0.places.storage_and_layout();
+        let shape = Shape::from((places_layout.shape().elem_count(), layout.shape().dims2()?.1));
         match &*places {
-            Storage::Cuda(places) => Ok((image.index_select(places, layout, places_layout, 0)?, self.shape.into())),
+            Storage::Cuda(places) => Ok((image.index_select(places, layout, places_layout, 0)?, shape)),
             _ => candle_core::bail!("{}: the image is on a GPU, its windows are not", self.name()),
         }
     }
 
     fn bwd(&self, image: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let shown = gradient.flatten_all()?.index_select(&self.shown_in, 0)?; // [pixels * most]
-        Ok(Some(shown.reshape((self.pixels, ()))?.sum(1)?.reshape(image.shape())?))
+        let (pixels, batch) = image.dims2()?;
+        let shown = gradient.contiguous()?.index_select(self.0.shown_in()?, 0)?; // [pixels * most, batch]
+        Ok(Some(shown.reshape((pixels, (), batch))?.sum(1)?))
     }
 }
 
@@ -154,35 +192,40 @@ fn inverse(places: &[u32], pixels: usize) -> Vec<u32> {
 }
 
 /// Where a square window stops on an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Windows {
     channels: usize,
     height: usize,
     width: usize,
     size: usize,
     stride: usize,
+    padding: usize,
 }
 
 impl Windows {
+    fn pixels(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+
     /// Stops in a column, in a row.
     fn counts(&self) -> [usize; 2] {
-        [self.height, self.width].map(|length| (length.saturating_sub(self.size)) / self.stride + 1)
+        [self.height, self.width].map(|length| (length + 2 * self.padding).saturating_sub(self.size) / self.stride + 1)
     }
 
-    fn places_shape(&self) -> (usize, usize) {
-        let [rows, columns] = self.counts();
-        (self.channels * self.size * self.size, rows * columns)
-    }
-
-    /// For each number of a kernel the pixel that it meets at each stop.
+    /// For each number of a kernel the pixel that it meets at each stop; in the padding, [`NOTHING`].
     fn places(&self) -> Vec<u32> {
         let [rows, columns] = self.counts();
-        let (kernels, stops) = self.places_shape();
-        let mut places = Vec::with_capacity(kernels * stops);
+        let inside = |place: usize, length: usize| place.checked_sub(self.padding).filter(|place| *place < length);
+        let mut places = Vec::with_capacity(self.channels * self.size * self.size * rows * columns);
         for channel in 0..self.channels {
             for (down, right) in (0..self.size).flat_map(|down| (0..self.size).map(move |right| (down, right))) {
                 for row in 0..rows {
-                    let line = (channel * self.height + row * self.stride + down) * self.width + right;
-                    places.extend((0..columns).map(|column| (line + column * self.stride) as u32));
+                    let line = inside(row * self.stride + down, self.height)
+                        .map(|row| (channel * self.height + row) * self.width);
+                    places.extend((0..columns).map(|column| {
+                        let column = inside(column * self.stride + right, self.width);
+                        line.zip(column).map_or(NOTHING, |(line, column)| (line + column) as u32)
+                    }));
                 }
             }
         }
@@ -204,12 +247,9 @@ mod tests {
         Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
     }
 
-    /// The same weights, fixed and learning.
-    fn weights(shape: &[usize], learns: bool) -> VarBuilder<'static> {
-        let part = |shape: &[usize], phase| {
-            let plain = numbers(shape, phase);
-            if learns { Var::from_tensor(&plain).unwrap().into_inner() } else { plain }
-        };
+    /// Weights that learn.
+    fn weights(shape: &[usize]) -> VarBuilder<'static> {
+        let part = |shape: &[usize], phase| Var::from_tensor(&numbers(shape, phase)).unwrap().into_inner();
         let outputs = shape.iter().take(1).copied().collect::<Vec<_>>();
         let tensors =
             HashMap::from([("weight".to_owned(), part(shape, 0.2)), ("bias".to_owned(), part(&outputs, 1.0))]);
@@ -222,11 +262,11 @@ mod tests {
         assert!(largest < 1e-4, "{largest}");
     }
 
-    /// The gradients of weights by candle's own loops and by ours.
-    fn assert_same_gradient(weight: &Tensor, theirs: &Tensor, ours: &Tensor) {
+    /// A gradient by candle's own loops and by ours.
+    fn assert_same_gradient(of: &Tensor, theirs: &Tensor, ours: &Tensor) {
         let gradient = |output: &Tensor| {
             let scaled = (output * numbers(output.dims(), 0.4)).unwrap().sum_all().unwrap();
-            scaled.backward().unwrap().get(weight).unwrap().clone()
+            scaled.backward().unwrap().get(of).unwrap().clone()
         };
         assert_close(&gradient(theirs), &gradient(ours));
     }
@@ -234,42 +274,32 @@ mod tests {
     #[test]
     fn sequences() {
         for (width, length) in [(1, 5), (3, 1), (3, 9)] {
-            let xs = numbers(&[1, 6, length], 0.0);
-            let build = |learns| SequenceConvolution::new(6, width, weights(&[6, 6, width], learns)).unwrap();
-            let (fixed, learning) = (build(false), build(true));
-            let output = learning.forward(&xs).unwrap();
-            assert!(output.track_op());
-            assert_close(&fixed.forward(&xs).unwrap(), &output);
-            assert_same_gradient(learning.kernel.weight(), &learning.kernel.forward(&xs).unwrap(), &output);
-        }
-    }
-
-    #[test]
-    fn the_gradient_reaches_the_image_as_through_candles_own() {
-        for (width, stride, side) in [(7, 4, 32), (3, 2, 9), (3, 1, 4), (5, 7, 12)] {
-            let image = Var::from_tensor(&numbers(&[1, 3, side, side], 0.0)).unwrap();
-            let config = Conv2dConfig { stride, padding: width / 2, ..Default::default() };
-            let layer = ImageConvolution::new([3, 5], width, config, weights(&[5, 3, width, width], true)).unwrap();
-            let gradient = |output: &Tensor| {
-                let scaled = (output * numbers(output.dims(), 0.4)).unwrap().sum_all().unwrap();
-                scaled.backward().unwrap().get(&image).unwrap().clone()
-            };
-            let theirs = layer.kernel.forward(&image).unwrap();
-            assert_close(&gradient(&theirs), &gradient(&layer.forward(&image).unwrap()));
+            let xs = Var::from_tensor(&numbers(&[2, 6, length], 0.0)).unwrap();
+            let layer = SequenceConvolution::new(6, width, weights(&[6, 6, width])).unwrap();
+            // One after the other: candle's own gradient is for a batch of one.
+            let one = |index| layer.forward(&xs.narrow(0, index, 1).unwrap()).unwrap();
+            let theirs = Tensor::cat(&[one(0), one(1)], 0).unwrap();
+            let ours = layer.forward_batch(&xs.transpose(1, 2).unwrap()).unwrap().transpose(1, 2).unwrap();
+            assert_close(&theirs, &ours);
+            for of in [layer.kernel.weight(), layer.kernel.bias().unwrap(), xs.as_tensor()] {
+                assert_same_gradient(of, &theirs, &ours);
+            }
         }
     }
 
     #[test]
     fn images() {
-        for (width, stride, side) in [(7, 4, 32), (3, 2, 9), (3, 1, 4), (7, 4, 21)] {
-            let xs = numbers(&[1, 3, side, side], 0.0);
+        for (width, stride, side) in [(7, 4, 32), (3, 2, 9), (3, 1, 4), (7, 4, 21), (5, 7, 12)] {
+            let images = Var::from_tensor(&numbers(&[2, 3, side, side], 0.0)).unwrap();
             let config = Conv2dConfig { stride, padding: width / 2, ..Default::default() };
-            let shape = [5, 3, width, width];
-            let build = |learns| ImageConvolution::new([3, 5], width, config, weights(&shape, learns)).unwrap();
-            let (fixed, learning) = (build(false), build(true));
-            let output = learning.forward(&xs).unwrap();
-            assert_close(&fixed.forward(&xs).unwrap(), &output);
-            assert_same_gradient(learning.kernel.weight(), &learning.kernel.forward(&xs).unwrap(), &output);
+            let layer = ImageConvolution::new([3, 5], width, config, weights(&[5, 3, width, width])).unwrap();
+            let theirs = layer.forward(&images).unwrap();
+            let ours = layer.forward_batch(&images.permute((1, 2, 3, 0)).unwrap()).unwrap();
+            let ours = ours.permute((3, 0, 1, 2)).unwrap();
+            assert_close(&theirs, &ours);
+            for of in [layer.kernel.weight(), layer.kernel.bias().unwrap(), images.as_tensor()] {
+                assert_same_gradient(of, &theirs, &ours);
+            }
         }
     }
 }

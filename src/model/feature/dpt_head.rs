@@ -1,13 +1,15 @@
 //! The DPT head: four hidden states and a history vector become the feature.
 
-use candle_core::{Module, Result, Tensor};
+use candle_core::{Device, Module, Result, Tensor};
 use candle_nn::{Linear, VarBuilder, linear};
 
 use super::attention_pool::AttentionPool;
 use super::fusion_block::FusionBlock;
+use super::learned_linear::forward_rows;
 use super::norm::Norm;
 use super::projection::{ProjectedPrefix, Projection, Projections};
 use super::regression::RegressionHead;
+use super::sequence_layout::SequenceLayout;
 use crate::vision_language::HiddenStates;
 use crate::weights::WeightSource;
 
@@ -81,6 +83,21 @@ impl DptHead {
         self.pool_projected(&self.projections.forward_onto(known, hidden_states)?)
     }
 
+    /// What [`Self::pool`] makes of each of several observations, `[batch, feature]`, with a gradient to weights and hidden
+    /// states. Sequences may differ in length.
+    pub fn pool_batch(&self, observations: &[&HiddenStates]) -> Result<Tensor> {
+        let device = observations.first().map_or(Device::Cpu, |states| states.rest()[0].device().clone());
+        let layout = SequenceLayout::of(observations, &device)?;
+        let projected = self.projections.forward_all(observations)?;
+        let projected: Vec<Tensor> = projected.iter().map(|rows| layout.padded(rows)).collect::<Result<_>>()?;
+        let keep = layout.keep();
+        let mut from_the_deepest = projected.iter().zip(self.fusion_blocks.iter()).rev();
+        let deepest = projected.last().ok_or_else(|| candle_core::Error::Msg("no hidden states".into()))?;
+        let fused =
+            from_the_deepest.try_fold(deepest.clone(), |xs, (skip, block)| block.forward_batch(&xs, skip, keep))?;
+        self.spatial_attention.forward_batch(&fused, keep)
+    }
+
     /// `[seq, feature]` of each hidden state.
     fn pool_projected(&self, projected: &[Tensor]) -> Result<Pooled> {
         let projected: Vec<Tensor> = projected.iter().map(|rows| rows.t()?.unsqueeze(0)).collect::<Result<_>>()?; // [1, feature, seq] each
@@ -92,8 +109,8 @@ impl DptHead {
         Ok(Pooled { feature, attention })
     }
 
-    /// The feature `[1, feature]`: the pooled vector, fused with the history vector `[1, history]` where the head has a
-    /// history fusion.
+    /// The feature `[batch, feature]`: the pooled vector, fused with the history vector `[batch, history]` where the head has
+    /// a history fusion.
     pub fn fuse_history(&self, pooled: &Tensor, history: Option<&Tensor>) -> Result<Tensor> {
         match (&self.history_fusion, history) {
             (Some(fusion), Some(history)) => fusion.forward(&Tensor::cat(&[pooled, history], 1)?),
@@ -122,6 +139,6 @@ impl HistoryFusion {
 
 impl Module for HistoryFusion {
     fn forward(&self, both: &Tensor) -> Result<Tensor> {
-        self.norm.forward(&self.linear.forward(both)?)?.gelu_erf()
+        self.norm.forward(&forward_rows(&self.linear, both)?)?.gelu_erf()
     }
 }

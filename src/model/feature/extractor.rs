@@ -51,10 +51,27 @@ impl History {
         if found == expected { Ok(()) } else { Err(FeatureError::HistoryLength { expected, found }) }
     }
 
+    /// History vectors `[batch, history]` from pixels, with a gradient.
+    fn vectors(&self, observations: &[HeadInput]) -> Result<Tensor, FeatureError> {
+        observations.iter().try_for_each(|observation| self.expect_frames(observation.newest_first.len()))?;
+        let frames: Vec<&Tensor> = observations.iter().flat_map(|observation| observation.newest_first).collect();
+        let encoded = self.encoder.encode_frames(&Tensor::stack(&frames, 0)?)?;
+        Ok(self.encoder.encode_sequences(&encoded.reshape((observations.len(), self.frames, ()))?)?)
+    }
+
     /// The vector of a frame in this encoder's terms.
     fn vector_of(&self, frame: &EncodedFrame) -> candle_core::Result<Tensor> {
         if frame.encoder == self.number { Ok(frame.vector.clone()) } else { self.encoder.encode_frame(&frame.pixels) }
     }
+}
+
+/// What heads see of an observation.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadInput<'a> {
+    /// Of the current frame.
+    pub hidden_states: &'a HiddenStates,
+    /// Pixels of the frames before, as the history encoder wants them: `[3, side, side]` each, newest first.
+    pub newest_first: &'a [Tensor],
 }
 
 /// The feature of a frame, and how it came about.
@@ -142,24 +159,41 @@ impl FeatureExtractor {
         finite_values("regression", &self.dpt_head.regress(&as_row(feature, device)?)?)
     }
 
-    /// The feature `[1, feature]` of hidden states and the pixels `[3, side, side]` of the previous frames, newest first,
-    /// all recomputed. A gradient leads back to the weights where they are variables. Nothing is checked: a NaN is
-    /// in the result.
+    /// The features `[batch, feature]` of some observations, all recomputed at once; their sequences may differ in length.
+    /// A gradient leads back to the weights where they are variables, and to the hidden states where they are. Nothing is
+    /// checked: a NaN is in the result.
+    ///
+    /// As [`Self::extract`] up to rounding.
     ///
     /// # Errors
     /// [`FeatureError::HistoryLength`] for another number of frames than the head wants; when a tensor operation fails.
-    pub fn forward(&self, hidden_states: &HiddenStates, newest_first: &[Tensor]) -> Result<Tensor, FeatureError> {
-        let pooled = self.dpt_head.pool(hidden_states)?;
-        let vector = match &self.history {
-            Some(history) => {
-                let encode = |pixels| history.encoder.encode_frame(pixels);
-                let frames: Vec<Tensor> = newest_first.iter().map(encode).collect::<candle_core::Result<_>>()?;
-                history.expect_frames(frames.len())?;
-                Some(history.encoder.encode_sequence(&frames)?)
+    pub fn forward_batch(&self, observations: &[HeadInput]) -> Result<Tensor, FeatureError> {
+        let states: Vec<&HiddenStates> = observations.iter().map(|observation| observation.hidden_states).collect();
+        let pooled = self.dpt_head.pool_batch(&states)?;
+        let history = self.history.as_ref().map(|history| history.vectors(observations)).transpose()?;
+        Ok(self.dpt_head.fuse_history(&pooled, history.as_ref())?)
+    }
+
+    /// The features `[batch, feature]` of pooled vectors `[batch, feature]` and, for heads with history, the pooled maps of the
+    /// frames before: the end of [`Self::forward_batch`].
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    pub(super) fn finish_batch(&self, pooled: &Tensor, maps: Option<&Tensor>) -> candle_core::Result<Tensor> {
+        let vector = match (&self.history, maps) {
+            (Some(history), Some(maps)) => {
+                let encoded = history.encoder.encode_maps(maps)?.reshape((pooled.dim(0)?, history.frames, ()))?;
+                Some(history.encoder.encode_sequences(&encoded)?)
             }
-            None => None,
+            _ => None,
         };
-        Ok(self.dpt_head.fuse_history(&pooled.feature, vector.as_ref())?)
+        self.dpt_head.fuse_history(pooled, vector.as_ref())
+    }
+
+    /// Fails unless each observation brings as many frames as the head wants.
+    pub(super) fn expect_frames(&self, observations: &[HeadInput]) -> Result<(), FeatureError> {
+        let Some(history) = &self.history else { return Ok(()) };
+        observations.iter().try_for_each(|observation| history.expect_frames(observation.newest_first.len()))
     }
 
     /// The supervised regression `[1, outputs]`, normalised, of a feature `[1, feature]`. A gradient leads back to both.

@@ -29,4 +29,14 @@ impl FusionBlock {
         let refined = self.conv2.forward(&self.conv1.forward(&merged)?.relu()?)?;
         (refined + xs)?.relu()
     }
+
+    /// `[batch, seq, feature]` in and out, with a gradient. What `keep` `[batch, seq, 1]` is 0 for is behind the end of a shorter
+    /// sequence, and must be 0 in what is given.
+    pub fn forward_batch(&self, xs: &Tensor, skip: &Tensor, keep: Option<&Tensor>) -> Result<Tensor> {
+        let within = |xs: Tensor| keep.map_or_else(|| Ok(xs.clone()), |keep| xs.broadcast_mul(keep));
+        let merged = (xs + self.resample.forward_batch(skip)?)?;
+        let refined = within(self.conv1.forward_batch(&merged)?.relu()?)?;
+        let refined = within(self.conv2.forward_batch(&refined)?)?;
+        (refined + xs)?.relu()
+    }
 }

@@ -4,6 +4,7 @@ use candle_core::{D, DType, Device, Module, Result, Tensor};
 use candle_nn::{Conv2dConfig, Linear, VarBuilder, linear};
 
 use super::convolution::ImageConvolution;
+use super::learned_linear::forward_rows;
 use super::norm::{Norm, softmax_last_dim};
 use crate::weights::WeightSource;
 
@@ -79,13 +80,42 @@ impl HistoryEncoder {
         self.linear.forward(&adaptive_average_pool(&xs, POOLED_SIDE)?.flatten_from(1)?)
     }
 
+    /// Frames `[batch, 3, side, side]` become `[batch, dim]` as in [`Self::encode_frame`], with a gradient.
+    pub fn encode_frames(&self, frames: &Tensor) -> Result<Tensor> {
+        let mut xs = frames.permute((1, 2, 3, 0))?.contiguous()?; // the batch last, as the convolutions take it
+        for conv in &self.convs {
+            xs = conv.forward_batch(&xs)?.relu()?;
+        }
+        let (channels, height, width, batch) = xs.dims4()?;
+        let pooling = pooling_of_a_plane(height, width, POOLED_SIDE, xs.device())?; // [bins, height * width]
+        let pooled = pooling.broadcast_matmul(&xs.reshape((channels, height * width, batch))?)?;
+        self.encode_maps(&pooled.reshape((channels * POOLED_SIDE * POOLED_SIDE, batch))?.t()?.contiguous()?)
+    }
+
+    /// The pooled maps of frames `[batch, channels * 16]` become `[batch, dim]`: the end of [`Self::encode_frames`].
+    pub fn encode_maps(&self, maps: &Tensor) -> Result<Tensor> {
+        forward_rows(&self.linear, maps)
+    }
+
+    /// Sequences of encoded frames `[batch, frames, dim]`, newest first, become history vectors `[batch, dim]`, with a
+    /// gradient.
+    pub fn encode_sequences(&self, sequences: &Tensor) -> Result<Tensor> {
+        let (batch, frames, dim) = sequences.dims3()?;
+        let xs = sequences.broadcast_add(&self.pos_embedding.narrow(1, 0, frames)?)?;
+        let mut xs = xs.reshape((batch * frames, dim))?;
+        for layer in &self.layers {
+            xs = layer.forward(&xs, frames)?;
+        }
+        xs.reshape((batch, frames, dim))?.narrow(1, frames - 1, 1)?.squeeze(1)
+    }
+
     /// Encoded frames `[1, dim]`, newest first, become the history vector `[1, dim]`.
     pub fn encode_sequence(&self, frames: &[Tensor]) -> Result<Tensor> {
         let xs = Tensor::cat(frames, 0)?; // [frames, dim]
         let positions = self.pos_embedding.squeeze(0)?.narrow(0, 0, frames.len())?;
         let mut xs = (xs + positions)?;
         for layer in &self.layers {
-            xs = layer.forward(&xs)?;
+            xs = layer.forward(&xs, frames.len())?;
         }
         xs.narrow(0, frames.len() - 1, 1)
     }
@@ -120,22 +150,22 @@ impl EncoderLayer {
         })
     }
 
-    /// `[frames, dim]` in and out.
-    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        let xs = self.norm1.forward(&(xs + self.attend(xs)?)?)?;
-        let refined = self.linear2.forward(&self.linear1.forward(&xs)?.relu()?)?;
+    /// `[sequences * frames, dim]` in and out; a frame attends to those of its own sequence.
+    fn forward(&self, xs: &Tensor, frames: usize) -> Result<Tensor> {
+        let xs = self.norm1.forward(&(xs + self.attend(xs, frames)?)?)?;
+        let refined = forward_rows(&self.linear2, &forward_rows(&self.linear1, &xs)?.relu()?)?;
         self.norm2.forward(&(xs + refined)?)
     }
 
-    fn attend(&self, xs: &Tensor) -> Result<Tensor> {
-        let (frames, dim) = xs.dims2()?;
-        let head_dim = dim / NUM_HEADS;
-        let qkv = self.in_proj.forward(xs)?.reshape((frames, 3, NUM_HEADS, head_dim))?;
-        let part = |index: usize| qkv.narrow(1, index, 1)?.squeeze(1)?.transpose(0, 1)?.contiguous();
-        let query = (part(0)? * (head_dim as f64).powf(-0.5))?; // [heads, frames, head_dim]
+    fn attend(&self, xs: &Tensor, frames: usize) -> Result<Tensor> {
+        let (rows, dim) = xs.dims2()?;
+        let (sequences, head_dim) = (rows / frames.max(1), dim / NUM_HEADS);
+        let qkv = forward_rows(&self.in_proj, xs)?.reshape((sequences, frames, 3, NUM_HEADS, head_dim))?;
+        let part = |index: usize| qkv.narrow(2, index, 1)?.squeeze(2)?.transpose(1, 2)?.contiguous();
+        let query = (part(0)? * (head_dim as f64).powf(-0.5))?; // [sequences, heads, frames, head_dim]
         let weights = softmax_last_dim(&query.matmul(&part(1)?.t()?)?)?;
-        let attended = weights.matmul(&part(2)?)?.transpose(0, 1)?.reshape((frames, dim))?;
-        self.out_proj.forward(&attended)
+        let attended = weights.matmul(&part(2)?)?.transpose(1, 2)?.reshape((rows, dim))?;
+        forward_rows(&self.out_proj, &attended)
     }
 }
 
@@ -160,6 +190,13 @@ fn pooling_matrix(length: usize, bins: usize, device: &Device) -> Result<Tensor>
         })
         .collect();
     Tensor::from_vec(weights, (bins, length), device)?.to_dtype(DType::F32)
+}
+
+/// Both directions of [`adaptive_average_pool`] as one matrix, `[side * side, height * width]`.
+fn pooling_of_a_plane(height: usize, width: usize, side: usize, device: &Device) -> Result<Tensor> {
+    let rows = pooling_matrix(height, side, device)?.reshape((side, 1, height, 1))?;
+    let cols = pooling_matrix(width, side, device)?.reshape((1, side, 1, width))?;
+    rows.broadcast_mul(&cols)?.reshape((side * side, height * width))
 }
 
 #[cfg(test)]

@@ -64,6 +64,19 @@ impl Projections {
         of_prefix.iter().zip(rest).map(|(first, rest)| Tensor::cat(&[first, &rest], 0)).collect()
     }
 
+    /// `[rows of all, feature]` of each hidden state, for the rows of several observations one below the other.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    pub fn forward_all(&self, observations: &[&HiddenStates]) -> Result<Vec<Tensor>> {
+        let whole: Vec<[Tensor; 4]> = observations.iter().map(|states| states.whole()).collect::<Result<_>>()?;
+        let below_each_other = |(index, projection): (usize, &Projection)| {
+            let rows: Vec<&Tensor> = whole.iter().filter_map(|states| states.get(index)).collect();
+            projection.forward(&Tensor::cat(&rows, 0)?.to_dtype(DType::F32)?)
+        };
+        self.0.iter().enumerate().map(below_each_other).collect()
+    }
+
     fn project(&self, states: &[Tensor; 4]) -> Result<Vec<Tensor>> {
         let project = |(projection, state): (&Projection, &Tensor)| projection.forward(&state.to_dtype(DType::F32)?);
         self.0.iter().zip(states).map(project).collect()

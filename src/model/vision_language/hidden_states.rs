@@ -55,6 +55,16 @@ impl HiddenStates {
         &self.rest
     }
 
+    /// Rows of all: the length of the sequence.
+    ///
+    /// # Errors
+    /// When the states are no matrices.
+    #[expect(clippy::len_without_is_empty, reason = "no sequence is empty")]
+    pub fn len(&self) -> Result<usize> {
+        let first = self.prefix.as_ref().map_or(Ok(0), |prefix| prefix.states()[0].dim(0))?;
+        Ok(first + self.rest[0].dim(0)?)
+    }
+
     /// All rows, `[seq, hidden]` four times, earliest layer first. With a prefix they are copied.
     ///
     /// # Errors

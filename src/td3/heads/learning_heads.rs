@@ -1,33 +1,25 @@
 //! DPT head and history encoder whose weights learn.
 
-use std::collections::HashMap;
-
-use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
-use candle_nn::VarBuilder;
 
 use super::Seen;
 use crate::{NamedTensor, TrainError};
 use planner_tuner_model::checkpoint::{DPT_HEAD, HISTORY_ENCODER, HistoryConfig, StateDict};
-use planner_tuner_model::feature::{DptHead, DptSizes, FeatureExtractor, HistoryEncoder, HistorySizes};
+use planner_tuner_model::feature::{BatchHeads, DptSizes, HeadGradient, HeadInput, HeadParts, HistorySizes};
 
 /// The part of the DPT head that no action depends on. It stays as it is, as it does in the original, which gives it no
 /// gradient.
 const REGRESSION: &str = "feature_extractor.dpt_head.mlp.";
 
-/// The heads twice over the same numbers: as the robot computes them, and as operations that have a gradient.
+/// The heads, as optimiser and files see them: one row of numbers.
 ///
-/// A feature that is only needed as a number comes from the robot's own kernels. The other one is built when a gradient
-/// is asked for, one observation after another, so that the intermediate results of one alone are held, and the sum of
-/// the gradients is always made in the same order. Each operation uses all cores.
+/// Observations are computed together, as many as are given, which agrees with the robot's own kernels up to rounding.
 #[derive(Debug)]
 pub struct LearningHeads {
     tensors: Vec<HeadTensor>,
-    /// All numbers that learn, tensor by tensor: what optimiser and files see.
+    /// All numbers that learn, tensor by tensor.
     values: Vec<f32>,
-    plain: FeatureExtractor,
-    tracked: FeatureExtractor,
-    feature: usize,
+    heads: BatchHeads,
     device: Device,
 }
 
@@ -36,7 +28,6 @@ pub struct LearningHeads {
 struct HeadTensor {
     name: String,
     shape: Vec<usize>,
-    variable: Var,
 }
 
 impl LearningHeads {
@@ -53,13 +44,11 @@ impl LearningHeads {
         device: &Device,
     ) -> Result<Self, TrainError> {
         let (mut tensors, mut values) = (Vec::new(), Vec::new());
-        // Both hold the same storage: what is set in the variable is seen by the other.
-        let (mut plain, mut tracked) = (HashMap::new(), HashMap::new());
+        let (mut variables, mut frozen) = (Vec::new(), Vec::new());
         for (name, tensor) in actor.iter().filter(|(name, _)| !name.starts_with("fc.")) {
             let tensor = tensor.to_dtype(DType::F32)?.to_device(device)?.contiguous()?;
             if name.starts_with(REGRESSION) {
-                plain.insert(name.to_owned(), tensor.clone());
-                tracked.insert(name.to_owned(), tensor);
+                frozen.push((name.to_owned(), tensor));
                 continue;
             }
             let numbers: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
@@ -67,28 +56,16 @@ impl LearningHeads {
                 return Err(TrainError::Actor { problem: format!("{name} holds non-finite values") });
             }
             values.extend(numbers);
-            let variable = Var::from_tensor(&tensor)?;
-            plain.insert(name.to_owned(), variable.as_detached_tensor());
-            tracked.insert(name.to_owned(), variable.as_tensor().clone());
-            tensors.push(HeadTensor { name: name.to_owned(), shape: tensor.dims().to_vec(), variable });
+            variables.push((name.to_owned(), Var::from_tensor(&tensor)?));
+            tensors.push(HeadTensor { name: name.to_owned(), shape: tensor.dims().to_vec() });
         }
-        let sizes = Sizes::of(actor, history, hidden)?;
-        let build = |tensors| {
-            let vb = VarBuilder::from_tensors(tensors, DType::F32, device);
-            let encoder = sizes
-                .history
-                .map(|sizes| Ok::<_, candle_core::Error>((HistoryEncoder::new(sizes, vb.pp(HISTORY_ENCODER))?, sizes)))
-                .transpose()?;
-            let encoder = encoder.map(|(encoder, sizes)| (encoder, sizes.frames));
-            Ok::<_, candle_core::Error>(FeatureExtractor::new(DptHead::new(sizes.dpt, vb.pp(DPT_HEAD))?, encoder))
-        };
-        let (plain, tracked) = (build(plain)?, build(tracked)?);
-        Ok(Self { tensors, values, plain, tracked, feature: sizes.dpt.feature, device: device.clone() })
+        let heads = BatchHeads::new(parts_of(actor, history, hidden)?, variables, frozen, device)?;
+        Ok(Self { tensors, values, heads, device: device.clone() })
     }
 
     /// Length of a feature.
     pub fn feature_length(&self) -> usize {
-        self.feature
+        self.heads.feature_length()
     }
 
     /// All numbers that learn, in the order of [`named`](Self::named).
@@ -119,11 +96,10 @@ impl LearningHeads {
     /// When the device refuses the copy.
     pub fn change(&mut self, change: impl FnOnce(&mut [f32])) -> candle_core::Result<()> {
         change(&mut self.values);
-        for tensor in self.split(&self.values).iter().zip(&self.tensors) {
-            let (NamedTensor { values, shape, .. }, HeadTensor { variable, .. }) = tensor;
+        for (NamedTensor { values, shape, .. }, (_, variable)) in self.named().iter().zip(self.heads.variables()) {
             variable.set(&Tensor::from_slice(values, shape.as_slice(), &self.device)?)?;
         }
-        Ok(())
+        self.heads.variables_changed()
     }
 
     /// The feature of each observation, row by row, added to `rows`.
@@ -131,48 +107,52 @@ impl LearningHeads {
     /// # Errors
     /// [`TrainError::Heads`] when the observations are not such as the heads take.
     pub fn features(&self, seen: &[Seen], rows: &mut Vec<f32>) -> Result<(), TrainError> {
-        on_a_worker(|| {
-            for seen in seen {
-                let feature = self.plain.forward(&seen.hidden_states, &seen.newest_first)?; // [1, feature]
-                rows.extend(feature.flatten_all()?.to_vec1::<f32>()?);
-            }
-            Ok(())
-        })
+        if seen.is_empty() {
+            return Ok(());
+        }
+        let features = on_a_worker(|| self.heads.features(&inputs(seen)))?; // [batch, feature]
+        rows.extend(features.flatten_all()?.to_vec1::<f32>()?);
+        Ok(())
     }
 
-    /// Adds to `gradient` what the features of the observations pass on to the numbers that learn, from the gradient of
-    /// each feature, row by row.
+    /// Begins to add gradients up.
+    pub fn no_gradient(&self) -> HeadGradient {
+        self.heads.no_gradient()
+    }
+
+    /// Adds to `sum` what the features of the observations pass on to the numbers that learn, from the gradient of each
+    /// feature, row by row.
     ///
     /// # Errors
     /// As [`features`](Self::features); when a length does not fit.
-    pub fn add_gradient(&self, seen: &[Seen], of_features: &[f32], gradient: &mut [f32]) -> Result<(), TrainError> {
-        if of_features.len() != seen.len() * self.feature || gradient.len() != self.values.len() {
-            let (found, rows, width) = (of_features.len(), seen.len(), self.feature);
+    pub fn add_gradient(&self, seen: &[Seen], of_features: &[f32], sum: &mut HeadGradient) -> Result<(), TrainError> {
+        let width = self.feature_length();
+        if of_features.len() != seen.len() * width {
+            let (found, rows) = (of_features.len(), seen.len());
             let problem = format!("a gradient of {found} values does not fit {rows} features of {width}");
             return Err(candle_core::Error::Msg(problem).into());
         }
-        on_a_worker(|| {
-            for (seen, of_feature) in seen.iter().zip(of_features.chunks_exact(self.feature.max(1))) {
-                let feature = self.tracked.forward(&seen.hidden_states, &seen.newest_first)?; // [1, feature]
-                let weights = Tensor::from_slice(of_feature, (1, self.feature), &self.device)?;
-                self.add(&(feature * weights)?.sum_all()?.backward()?, gradient)?;
-            }
-            Ok(())
-        })
-    }
-
-    fn add(&self, gradients: &GradStore, sums: &mut [f32]) -> candle_core::Result<()> {
-        let mut rest = sums;
-        for HeadTensor { shape, variable, .. } in &self.tensors {
-            let (sums, after) = rest.split_at_mut(shape.iter().product::<usize>().min(rest.len()));
-            if let Some(gradient) = gradients.get(variable) {
-                let values: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
-                sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-            }
-            rest = after;
+        if seen.is_empty() {
+            return Ok(());
         }
+        let of_features = Tensor::from_slice(of_features, (seen.len(), width), &self.device)?;
+        on_a_worker(|| self.heads.add_gradient(&inputs(seen), &of_features, sum, false))?;
         Ok(())
     }
+
+    /// Copies a sum from the device, in the order of [`named`](Self::named).
+    ///
+    /// # Errors
+    /// When the device refuses.
+    pub fn read_gradient(&self, sum: &HeadGradient, gradient: &mut Vec<f32>) -> candle_core::Result<()> {
+        gradient.clear();
+        gradient.extend(self.heads.read(sum)?.into_iter().flatten());
+        Ok(())
+    }
+}
+
+fn inputs(seen: &[Seen]) -> Vec<HeadInput<'_>> {
+    seen.iter().map(|seen| HeadInput { hidden_states: &seen.hidden_states, newest_first: &seen.newest_first }).collect()
 }
 
 /// Works on a thread of rayon's pool: there the small parallel loops inside each operation start at once, where from any
@@ -182,28 +162,22 @@ fn on_a_worker<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 /// Sizes that the tensors and the supervised checkpoint's configuration tell.
-struct Sizes {
-    dpt: DptSizes,
-    history: Option<HistorySizes>,
-}
-
-impl Sizes {
-    fn of(actor: &StateDict, history: Option<&HistoryConfig>, hidden: usize) -> Result<Self, TrainError> {
-        let rows = |name: String| {
-            let rows = actor.get(&name).and_then(|tensor| tensor.dims().first().copied());
-            rows.ok_or_else(|| TrainError::Actor { problem: format!("there is no {name}, so its heads cannot learn") })
-        };
-        let dpt = DptSizes {
-            hidden,
-            feature: rows(format!("{DPT_HEAD}.projections.0.0.weight"))?,
-            history: history.map(|config| config.history_dim),
-            num_params: rows(format!("{DPT_HEAD}.mlp.6.weight"))?,
-        };
-        let feed_forward = || rows(format!("{HISTORY_ENCODER}.temporal_transformer.layers.0.linear1.weight"));
-        let history = history.map(|config| {
-            let (dim, frames) = (config.history_dim, config.num_history_frames);
-            Ok::<_, TrainError>(HistorySizes { dim, frames, feed_forward: feed_forward()? })
-        });
-        Ok(Self { dpt, history: history.transpose()? })
-    }
+fn parts_of(actor: &StateDict, history: Option<&HistoryConfig>, hidden: usize) -> Result<HeadParts, TrainError> {
+    let rows = |name: String| {
+        let rows = actor.get(&name).and_then(|tensor| tensor.dims().first().copied());
+        rows.ok_or_else(|| TrainError::Actor { problem: format!("there is no {name}, so its heads cannot learn") })
+    };
+    let dpt = DptSizes {
+        hidden,
+        feature: rows(format!("{DPT_HEAD}.projections.0.0.weight"))?,
+        history: history.map(|config| config.history_dim),
+        num_params: rows(format!("{DPT_HEAD}.mlp.6.weight"))?,
+    };
+    let feed_forward = || rows(format!("{HISTORY_ENCODER}.temporal_transformer.layers.0.linear1.weight"));
+    let history = history.map(|config| {
+        let (dim, frames) = (config.history_dim, config.num_history_frames);
+        let sizes = HistorySizes { dim, frames, feed_forward: feed_forward()? };
+        Ok::<_, TrainError>((sizes, config.history_image_size as usize))
+    });
+    Ok(HeadParts { dpt, history: history.transpose()? })
 }

@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | what a step has seen | [`ObservationTable`] | its frame, its velocity, the frames before it |
 //! | it is looked at | [`LogObserver`], [`DiskCache`] | hidden states and past pixels, from the log or the cache |
-//! | features | [`LearningHeads`] | by the robot's own kernels |
+//! | features | [`LearningHeads`] | of a batch at once, the robot's up to rounding |
 //! | and back | [`LearningHeads`], [`HeadTraining`] | a gradient for every weight, and Adam's step |
 //!
 //! **What moves the heads.** The original's actor owns one feature extractor, which its critic and both targets share; its

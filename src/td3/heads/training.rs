@@ -13,7 +13,7 @@ use planner_tuner_core::identity::{ExtractorId, PolicyId};
 /// Observations that are compared at the end of a training, at most.
 const COMPARED: usize = 512;
 /// Observations that are held at once: 18 MB each for the 3B model.
-const TOGETHER: usize = 8;
+const TOGETHER: usize = 16;
 /// Observations whose features are compared with the logged ones before a training begins, at most.
 const CHECKED: usize = 64;
 
@@ -182,16 +182,14 @@ impl Heads for HeadTraining {
     const LEARN: bool = true;
 
     fn pass_on(&mut self, batch: &Batch, of_features: &[f32]) -> Result<f64, TrainError> {
-        let mut gradient = std::mem::take(&mut self.gradient);
-        gradient.fill(0.0);
+        let mut sum = self.heads.no_gradient();
         let width = self.heads.feature_length();
         self.look(batch.seen.iter().copied(), |heads, seen, first| {
             let rows = of_features.get(first * width..(first + seen.len()) * width).unwrap_or(&[]);
-            heads.add_gradient(seen, rows, &mut gradient)
+            heads.add_gradient(seen, rows, &mut sum)
         })?;
-        let squares = square_sum(&gradient);
-        self.gradient = gradient;
-        Ok(squares)
+        self.heads.read_gradient(&sum, &mut self.gradient)?;
+        Ok(square_sum(&self.gradient))
     }
 
     fn step(&mut self, adam: AdamStep) -> Result<(), TrainError> {

@@ -22,6 +22,8 @@ pub use device_trial::DeviceTrial;
 pub use frozen_product::FrozenProduct;
 pub use gated_mlp::GatedMlp;
 pub use linear_weights::LinearWeights;
+pub(crate) use packed_rows::{TILE_ROWS, TileColumn};
 pub use panel_matmul::PanelMatmul;
+pub(crate) use register_tile::{TileSums, multiply_tile};
 pub use split_heads::{Heads, SplitHeads};
 pub use trial::VectorTrial;

@@ -118,20 +118,13 @@ impl Control {
     }
 
     fn decode(&mut self, message: ImageMessage, stamp: Stamp) -> Result<Frame, NoImage> {
+        let expected = self.settings.expected_size();
         let frame = match message {
-            ImageMessage::Raw(image) => decode_raw(&image),
-            ImageMessage::Compressed(image) => Frame::from_compressed(&image.format, &image.data),
+            ImageMessage::Raw(image) => decode_raw(&image, expected),
+            ImageMessage::Compressed(image) => Frame::from_compressed_of_size(&image.format, &image.data, expected),
             ImageMessage::Scan(scan) => return self.painter.draw(scan, stamp),
         };
-        let frame = frame.map_err(|error| NoImage::Refused(error.to_string()))?;
-        let found = (frame.width(), frame.height());
-        match self.settings.expected_size() {
-            Some(expected) if expected != found => Err(NoImage::Refused(format!(
-                "image is {}x{} pixels, expected {}x{}; correct the publisher, or image_width and image_height",
-                found.0, found.1, expected.0, expected.1
-            ))),
-            _ => Ok(frame),
-        }
+        frame.map_err(|error| NoImage::Refused(error.to_string()))
     }
 
     /// A decision has come back.

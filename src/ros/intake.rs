@@ -51,9 +51,10 @@ impl ImageMessage {
     }
 }
 
-pub(super) fn decode_raw(image: &Image) -> Result<Frame, FrameError> {
+/// The pixels of a message, if the image is of the size that is expected.
+pub(super) fn decode_raw(image: &Image, expected: Option<(u32, u32)>) -> Result<Frame, FrameError> {
     let Image { height, width, encoding, step, data, .. } = image;
-    Frame::from_raw(&RawImage { height: *height, width: *width, encoding, step: *step, data })
+    Frame::from_raw_of_size(&RawImage { height: *height, width: *width, encoding, step: *step, data }, expected)
 }
 
 /// The newest image, and how to wake the one who decides.

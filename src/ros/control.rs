@@ -14,9 +14,9 @@ use super::graph::GraphFacts;
 use super::intake::{ImageInbox, ImageMessage};
 use super::logging::RosLogger;
 use super::messages::Source;
-use super::outlet::Outlet;
 use super::parameter_server::ParameterServer;
 use super::planner_clients::PlannerClients;
+use super::publishers::Publishers;
 use super::services::Outcome;
 use super::spin::Spinning;
 use super::surroundings::{Painter, SharedSurroundings};
@@ -66,7 +66,7 @@ pub(super) struct Control {
     pub(super) waiting: Option<Arrived<ImageMessage>>,
     /// Stamp of the image that was considered last, and since when.
     pub(super) waiting_since: Option<(Stamp, Moment)>,
-    pub(super) outlet: Outlet,
+    pub(super) publishers: Publishers,
 
     pub(super) model: Model,
     pub(super) orders: std::sync::mpsc::Sender<Order>,
@@ -138,7 +138,7 @@ impl Control {
             painter: Painter::new(surroundings),
             waiting: None,
             waiting_since: None,
-            outlet: Outlet::new(node, settings.draws_images(), logger.publishes())?,
+            publishers: Publishers::new(node, settings.draws_images(), logger.publishes())?,
             model: Model::Loading,
             orders: orders.map_err(NodeError::Thread)?,
             in_flight: None,
@@ -303,7 +303,7 @@ impl Control {
         self.carry_out(commands);
         self.watch_planner();
         self.finish_decision(false);
-        self.outlet.log(self.logger.take_waiting());
+        self.publishers.log(self.logger.take_waiting());
         self.report_every_second();
     }
 

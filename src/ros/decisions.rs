@@ -98,7 +98,7 @@ impl Control {
                 self.schedule = schedule;
                 self.in_flight = Some(InFlight { received });
                 if is_drawn {
-                    self.outlet.drawn(&frame, stamp, &self.frame_id);
+                    self.publishers.drawn(&frame, stamp, &self.frame_id);
                 }
                 self.order(Order::Decide(Job { frame, ticket }));
             }
@@ -142,7 +142,7 @@ impl Control {
         self.latencies.add(overhead);
         self.finish_decision(true);
         self.log_decision(&decided);
-        self.outlet.insight(&decided, &self.frame_id);
+        self.publishers.insight(&decided, &self.frame_id);
         self.finished = Some(Finished { decided, guard: status, overhead, at });
         self.finish_decision(false);
     }
@@ -161,7 +161,7 @@ impl Control {
         let (stamp, overhead_ms) = (decided.job.ticket.stamp(), overhead.as_secs_f64() * 1e3);
         let decision = decision_line(&self.source, &guard, &decided, overhead_ms, &self.policy_in_use()).done();
         let parameters = parameter_lines(&self.source, self.mode, self.held_back(), &statuses);
-        self.outlet.decision(stamp, std::iter::once(decision).chain(parameters).collect());
+        self.publishers.decision(stamp, std::iter::once(decision).chain(parameters).collect());
         self.log_outcomes(&statuses);
         if self.settings.draws_images() {
             self.painter.recycle(decided.job.frame);

@@ -14,7 +14,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 
 impl Control {
     pub(super) fn publish_status(&self) {
-        self.outlet.status(&self.tuner_line().done());
+        self.publishers.status(&self.tuner_line().done());
     }
 
     pub(super) fn report_every_second(&mut self) {
@@ -30,7 +30,7 @@ impl Control {
         lines.extend(parameter_lines(&self.source, self.mode, self.held_back(), &self.sink.status()));
         lines.extend(self.planner_lines());
         lines.extend(self.log_line());
-        self.outlet.diagnostics(self.clock.now(), lines);
+        self.publishers.diagnostics(self.clock.now(), lines);
         self.publish_status();
     }
 

@@ -7,7 +7,7 @@ use r2r::{Publisher, QosProfile};
 use tokio::sync::mpsc::Sender;
 
 use super::{Input, NodeError};
-use vlm_planner_tuner::live::{Claim, ClaimAction, Claimant, Heard, HeardTopic, Names, Settings};
+use vlm_planner_tuner::live::{Claim, ClaimAction, Claimant, Names, Settings, SubscribedTopic, Subscription};
 use vlm_planner_tuner::nav2::{Event, NodeName, ProcessWatch};
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -71,12 +71,13 @@ impl GraphWatch {
         inputs: Sender<Input>,
     ) -> Result<Self, NodeError> {
         let names = Names::new(std::env::args(), &node.namespace()?, &node.name()?);
-        let images = if settings.draws_images() { Heard::Scans } else { Heard::Images }.topic(settings);
-        let resolved = |topic: Option<&HeardTopic>| topic.map(|topic| names.resolve(&topic.name)).unwrap_or_default();
+        let images = if settings.draws_images() { Subscription::Scans } else { Subscription::Images }.topic(settings);
+        let resolved =
+            |topic: Option<&SubscribedTopic>| topic.map(|topic| names.resolve(&topic.name)).unwrap_or_default();
         let facts = GraphFacts {
             image_topic: resolved(images.as_ref()),
-            odometry_topic: resolved(Heard::Odometry.topic(settings).as_ref()),
-            plan_topic: Heard::Plan.topic(settings).map(|plan| names.resolve(&plan.name)),
+            odometry_topic: resolved(Subscription::Odometry.topic(settings).as_ref()),
+            plan_topic: Subscription::Plan.topic(settings).map(|plan| names.resolve(&plan.name)),
             ..GraphFacts::default()
         };
         let from = if settings.draws_images() { "drawn from" } else { "from" };

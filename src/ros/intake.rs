@@ -18,7 +18,7 @@ use super::surroundings::{SceneIntake, SharedSurroundings};
 use super::transition_log::LogIntake;
 use super::{Input, NodeError};
 use vlm_planner_tuner::frame::{Frame, FrameError, RawImage, Stamp};
-use vlm_planner_tuner::live::{Delivery, Heard, HeardTopic, LatestSlot, Settings};
+use vlm_planner_tuner::live::{Delivery, LatestSlot, Settings, SubscribedTopic, Subscription};
 use vlm_planner_tuner::recording::{GoalStatus, GoalWatch};
 use vlm_planner_tuner::scene::{OdometryTwist, TwistRemark};
 
@@ -98,9 +98,9 @@ struct Said {
 /// Subscribes to a topic, if there is one.
 pub(super) fn subscribe<T: WrappedTypesupport + Send + 'static>(
     node: &mut r2r::Node,
-    topic: Option<HeardTopic>,
+    topic: Option<SubscribedTopic>,
 ) -> Result<Option<Messages<T>>, NodeError> {
-    let Some(HeardTopic { name, delivery, .. }) = topic else { return Ok(None) };
+    let Some(SubscribedTopic { name, delivery, .. }) = topic else { return Ok(None) };
     let qos = match delivery {
         Delivery::BestEffort => QosProfile::sensor_data(),
         Delivery::Reliable => QosProfile::default(),
@@ -124,14 +124,14 @@ impl Intake {
     ) -> Result<Self, NodeError> {
         let images = match settings.image_transport.as_str() {
             _ if settings.draws_images() => Images::Drawn(SceneIntake::subscribe(node, settings, surroundings)?),
-            "compressed" => Images::Compressed(subscribe(node, Heard::Images.topic(settings))?),
-            _ => Images::Raw(subscribe(node, Heard::Images.topic(settings))?),
+            "compressed" => Images::Compressed(subscribe(node, Subscription::Images.topic(settings))?),
+            _ => Images::Raw(subscribe(node, Subscription::Images.topic(settings))?),
         };
         Ok(Self {
             images,
-            scans: subscribe(node, Heard::Scans.topic(settings))?,
-            odometry: subscribe(node, Heard::Odometry.topic(settings))?,
-            goals: subscribe(node, Heard::GoalStatus.topic(settings))?,
+            scans: subscribe(node, Subscription::Scans.topic(settings))?,
+            odometry: subscribe(node, Subscription::Odometry.topic(settings))?,
+            goals: subscribe(node, Subscription::GoalStatus.topic(settings))?,
             goal_watch: GoalWatch::default(),
             said: Said::default(),
             log: LogIntake::subscribe(node, settings, inputs.clone())?,

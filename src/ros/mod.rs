@@ -20,12 +20,12 @@ mod operations;
 // The message set that r2r brings for `doc-only` has no std_srvs and no /clock.
 #[cfg(not(feature = "doc-only"))]
 mod operator_services;
-mod outlet;
 mod parameter_server;
 mod planner_clients;
 mod planner_diagnostics;
 mod planner_side;
 mod planner_watch;
+mod publishers;
 mod services;
 mod signals;
 mod spin;

@@ -26,7 +26,7 @@ impl Control {
             let message = id.map_or("none is chosen yet".to_owned(), |id| format!("{id} is asked for"));
             let mut line = Line::new(&self.source, "controller", Level::Ok, message)
                 .value("controller", id.unwrap_or("none"))
-                .value("listeners", self.outlet.controller_listeners());
+                .value("listeners", self.publishers.controller_listeners());
             for (parameter, value) in id.and_then(|id| bank.controller(id)).into_iter().flat_map(|c| c.values()) {
                 line = line.value(parameter, value);
             }

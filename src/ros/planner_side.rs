@@ -28,7 +28,7 @@ impl Control {
 
     /// Publishes parameters, and sets them if they may be: safe defaults at once, decisions when they are worth it.
     pub(super) fn publish_parameters(&mut self, parameters: &Enveloped, set: bool, at_once: bool) {
-        self.outlet.parameters(parameters.parameters());
+        self.publishers.parameters(parameters.parameters());
         if set {
             self.wanted = Some(parameters.parameters().clone());
             self.apply_wanted(at_once);
@@ -56,7 +56,7 @@ impl Control {
         self.carry_out(commands);
         let controller = self.sink.controller().filter(|id| Some(*id) != self.controller.as_deref());
         if let Some(id) = controller {
-            self.outlet.controller(id);
+            self.publishers.controller(id);
             self.controller = Some(id.to_owned());
         }
     }
@@ -98,7 +98,7 @@ impl Control {
     /// Passes on what the sink has to say.
     pub(super) fn watch_planner(&mut self) {
         if self.sink.mapping().bank().is_some() {
-            self.sink.selector_is_heard(self.outlet.controller_listeners() > 0);
+            self.sink.selector_is_heard(self.publishers.controller_listeners() > 0);
         }
         for notice in self.sink.take_notices() {
             match notice.level() {

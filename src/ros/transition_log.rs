@@ -12,7 +12,7 @@ use super::intake::{Messages, next, subscribe};
 use super::messages::Line;
 use super::{Input, NodeError};
 use vlm_planner_tuner::drive::{EpisodeEvent, Position};
-use vlm_planner_tuner::live::{Heard, Settings, log_needs_attention};
+use vlm_planner_tuner::live::{Settings, Subscription, log_needs_attention};
 use vlm_planner_tuner::nav2::ParameterStatus;
 use vlm_planner_tuner::planner::guard::{Level, Mode};
 use vlm_planner_tuner::recording::{DriveEvent, nearest_laser_of, pose_of};
@@ -35,8 +35,8 @@ impl LogIntake {
         if settings.log_folder.is_empty() {
             return Ok(None);
         }
-        let goals = subscribe(node, Heard::Goal.topic(settings))?;
-        let collisions = subscribe(node, Heard::Collision.topic(settings))?;
+        let goals = subscribe(node, Subscription::Goal.topic(settings))?;
+        let collisions = subscribe(node, Subscription::Collision.topic(settings))?;
         Ok(Some(Self { goals, collisions, in_collision: false, inputs }))
     }
 

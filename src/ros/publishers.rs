@@ -14,7 +14,7 @@ use vlm_planner_tuner::picture::attention_overlay;
 use vlm_planner_tuner::planner::PlannerParameters;
 
 /// The publishers.
-pub(super) struct Outlet {
+pub(super) struct Publishers {
     parameters: Publisher<Float64MultiArray>,
     decision: Publisher<DiagnosticArray>,
     feature: Publisher<Float32MultiArray>,
@@ -28,7 +28,7 @@ pub(super) struct Outlet {
     controller: Publisher<RosString>,
 }
 
-impl Outlet {
+impl Publishers {
     pub(super) fn new(node: &mut r2r::Node, draws_images: bool, logs_to_rosout: bool) -> Result<Self, NodeError> {
         let reliable = QosProfile::default;
         let latched = || QosProfile::default().keep_last(1).transient_local();

@@ -18,23 +18,70 @@ const RESPAWN_EVERY: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct GraphFacts {
     /// The image topic's final name.
-    pub(super) image_topic: String,
+    image_topic: String,
     /// Its publishers: node, type, reliability.
-    pub(super) image_publishers: Vec<String>,
+    image_publishers: Vec<String>,
     /// Of those, the ones that this node can hear.
-    pub(super) image_publishers_of_our_type: usize,
+    image_publishers_of_our_type: usize,
     /// The odometry topic's final name.
-    pub(super) odometry_topic: String,
+    odometry_topic: String,
     /// How many publish odometry.
-    pub(super) odometry_publishers: usize,
+    odometry_publishers: usize,
     /// The plan topic's final name, where images are drawn.
-    pub(super) plan_topic: Option<String>,
+    plan_topic: Option<String>,
     /// How many publish plans.
-    pub(super) plan_publishers: usize,
+    plan_publishers: usize,
     /// Another tuner that sets the same planner's parameters.
-    pub(super) other_tuner: Option<String>,
+    other_tuner: Option<String>,
     /// Whether this node has told others that the planner is its own.
-    pub(super) claimed: bool,
+    claimed: bool,
+}
+
+impl GraphFacts {
+    /// The final name of the topic that images, or the scans that they are drawn of, come from.
+    pub(super) fn image_topic(&self) -> &str {
+        &self.image_topic
+    }
+
+    /// Its publishers: node, type, reliability.
+    pub(super) fn image_publishers(&self) -> &[String] {
+        &self.image_publishers
+    }
+
+    /// Whether one of them publishes what this node subscribes to.
+    pub(super) fn has_images_of_our_type(&self) -> bool {
+        self.image_publishers_of_our_type > 0
+    }
+
+    /// The odometry topic's final name.
+    pub(super) fn odometry_topic(&self) -> &str {
+        &self.odometry_topic
+    }
+
+    /// How many publish odometry.
+    pub(super) fn odometry_publishers(&self) -> usize {
+        self.odometry_publishers
+    }
+
+    /// The plan topic's final name; empty where there is none.
+    pub(super) fn plan_topic(&self) -> &str {
+        self.plan_topic.as_deref().unwrap_or_default()
+    }
+
+    /// How many publish plans.
+    pub(super) fn plan_publishers(&self) -> usize {
+        self.plan_publishers
+    }
+
+    /// Another tuner that sets the same planner's parameters.
+    pub(super) fn other_tuner(&self) -> Option<&str> {
+        self.other_tuner.as_deref()
+    }
+
+    /// Whether this node has told others that the planner is its own.
+    pub(super) fn is_claimed(&self) -> bool {
+        self.claimed
+    }
 }
 
 /// Looks at the graph, and claims the planner: a tuner publishes on `<planner node>/tuned_by` for as long as it runs,

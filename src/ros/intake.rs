@@ -18,7 +18,7 @@ use super::surroundings::{SceneIntake, SharedSurroundings};
 use super::transition_log::LogIntake;
 use super::{Input, NodeError};
 use vlm_planner_tuner::frame::{Frame, FrameError, RawImage, Stamp};
-use vlm_planner_tuner::live::{Delivery, LatestSlot, Settings, SubscribedTopic, Subscription};
+use vlm_planner_tuner::live::{ArrivalCounts, Arrived, Delivery, LatestSlot, Settings, SubscribedTopic, Subscription};
 use vlm_planner_tuner::recording::{GoalStatus, GoalWatch};
 use vlm_planner_tuner::scene::{OdometryTwist, TwistRemark};
 
@@ -60,8 +60,37 @@ pub(super) fn decode_raw(image: &Image, expected: Option<(u32, u32)>) -> Result<
 /// The newest image, and how to wake the one who decides.
 #[derive(Debug, Default)]
 pub(super) struct ImageInbox {
-    pub(super) slot: LatestSlot<ImageMessage>,
-    pub(super) arrived: Notify,
+    slot: LatestSlot<ImageMessage>,
+    arrived: Notify,
+}
+
+impl ImageInbox {
+    /// Puts an image in the place of the one that waits, and wakes the one who decides.
+    fn put(&self, image: ImageMessage) {
+        let stamp = image.stamp();
+        self.slot.put(image, stamp, Instant::now());
+        self.arrived.notify_one();
+    }
+
+    /// Waits for an image that has not been announced yet.
+    pub(super) async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// Takes the newest image, unless it has been taken already.
+    pub(super) fn take(&self) -> Option<Arrived<ImageMessage>> {
+        self.slot.take()
+    }
+
+    /// Puts a taken image back, unless a newer one has come.
+    pub(super) fn put_back(&self, arrived: Arrived<ImageMessage>) {
+        self.slot.put_back(arrived);
+    }
+
+    /// The counts so far.
+    pub(super) fn counts(&self) -> ArrivalCounts {
+        self.slot.counts()
+    }
 }
 
 pub(super) type Messages<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
@@ -180,12 +209,12 @@ impl Intake {
                 log.take_scan(&scan);
             }
             if let Images::Drawn(_) = &self.images {
-                self.put(ImageMessage::Scan(scan));
+                self.inbox.put(ImageMessage::Scan(scan));
             }
         }
         // Last: what came with an image is known when it is looked at.
         while let Some(image) = self.next_image() {
-            self.put(image);
+            self.inbox.put(image);
         }
     }
 
@@ -222,12 +251,6 @@ impl Intake {
             Images::Compressed(images) => next(images).map(ImageMessage::Compressed),
             Images::Drawn(_) => None,
         }
-    }
-
-    fn put(&self, image: ImageMessage) {
-        let stamp = image.stamp();
-        self.inbox.slot.put(image, stamp, Instant::now());
-        self.inbox.arrived.notify_one();
     }
 
     fn tell(&self, input: Input) {

@@ -1,9 +1,9 @@
-//! Messages go out.
+//! Messages go out: the publishers, but for what is said to the planner.
 
 use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus};
 use r2r::rcl_interfaces::msg::Log as RosLog;
 use r2r::sensor_msgs::msg::Image;
-use r2r::std_msgs::msg::{Float32MultiArray, Float64MultiArray, String as RosString};
+use r2r::std_msgs::msg::{Float32MultiArray, Float64MultiArray};
 use r2r::{Publisher, QosProfile, WrappedTypesupport};
 
 use super::messages::{image_message, labelled};
@@ -13,7 +13,7 @@ use vlm_planner_tuner::live::inference::Decided;
 use vlm_planner_tuner::picture::attention_overlay;
 use vlm_planner_tuner::planner::PlannerParameters;
 
-/// The publishers.
+/// The publishers of what the node has to say to everybody.
 pub(super) struct Publishers {
     parameters: Publisher<Float64MultiArray>,
     decision: Publisher<DiagnosticArray>,
@@ -25,7 +25,6 @@ pub(super) struct Publishers {
     diagnostics: Publisher<DiagnosticArray>,
     /// Unless it was switched off (`--disable-rosout-logs`).
     rosout: Option<Publisher<RosLog>>,
-    controller: Publisher<RosString>,
 }
 
 impl Publishers {
@@ -50,7 +49,6 @@ impl Publishers {
                 }
                 false => None,
             },
-            controller: node.create_publisher("controller_selector", latched())?,
         })
     }
 
@@ -110,16 +108,6 @@ impl Publishers {
             self.rosout.as_ref().map(|rosout| rosout.publish(&line).ok());
         }
     }
-
-    /// How many listen to which controller is to be used.
-    pub(super) fn controller_listeners(&self) -> usize {
-        self.controller.get_inter_process_subscription_count().unwrap_or(0)
-    }
-
-    /// The controller to use from now on.
-    pub(super) fn controller(&self, id: &str) {
-        publish("controller_selector", &self.controller, &RosString { data: id.to_owned() });
-    }
 }
 
 fn has_listener(count: r2r::Result<usize>) -> bool {
@@ -132,7 +120,8 @@ fn diagnostic_array(stamp: Stamp, status: Vec<DiagnosticStatus>) -> DiagnosticAr
     array
 }
 
-fn publish<T: WrappedTypesupport + 'static>(topic: &str, publisher: &Publisher<T>, message: &T) {
+/// Publishes; a message that is lost is logged.
+pub(super) fn publish<T: WrappedTypesupport + 'static>(topic: &str, publisher: &Publisher<T>, message: &T) {
     if let Err(error) = publisher.publish(message) {
         log::error!("{topic}: a message was lost: {error}");
     }

@@ -57,7 +57,7 @@ pub(super) fn run() -> Result<(), NodeError> {
             node.spin_once(SPIN);
             planner.iter_mut().for_each(|questions| questions.go_on(node));
             if let Some(news) = costmaps.observe(node, Instant::now()) {
-                seen = CostmapsReport { blind: news.blind, known: news.lines };
+                seen = news.into();
             }
             tallies.iter_mut().for_each(Tally::take);
         }

@@ -66,7 +66,7 @@ pub(super) struct ImageInbox {
 
 impl ImageInbox {
     /// Puts an image in the place of the one that waits, and wakes the one who decides.
-    fn put(&self, image: ImageMessage) {
+    pub(super) fn put(&self, image: ImageMessage) {
         let stamp = image.stamp();
         self.slot.put(image, stamp, Instant::now());
         self.arrived.notify_one();

@@ -1,9 +1,10 @@
 //! The ROS 2 node. Nothing outside this folder knows ROS.
 //!
-//! Three threads, and messages between them:
+//! Four threads, and messages between them:
 //! - the one that [spins](spin) owns the r2r node and drains every subscription at once ([`intake`]);
+//! - the one of [`vision`] decodes images, or draws them;
 //! - the [inference](vlm_planner_tuner::live::inference) thread owns model, history and policy;
-//! - the main thread runs [`control`], which owns guard and sink, and everything that waits, on tokio.
+//! - the main thread runs [`control`], whose parts own guard, sink and publishers, and everything that waits, on tokio.
 
 mod clock;
 mod context;
@@ -51,6 +52,7 @@ use self::planner_watch::PlannerWatch;
 use self::services::{Outcome, Request};
 use self::spin::Spinning;
 use self::surroundings::SharedSurroundings;
+use self::vision::Sight;
 use vlm_planner_tuner::frame::Stamp;
 use vlm_planner_tuner::live::inference::{Loader, Report};
 use vlm_planner_tuner::live::{NodeParameters, RosArguments, SettingError, Settings, read_parameters};
@@ -76,6 +78,8 @@ enum Input {
     NewGoal,
     /// Something that the transition log wants to know.
     Drive(DriveEvent),
+    /// A message was looked at, or something was drawn.
+    Vision(Sight),
     /// The inference thread has something to say.
     Inference(Report),
     /// A planner's node answered, came or went.

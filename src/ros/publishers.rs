@@ -10,7 +10,6 @@ use super::messages::{image_message, labelled};
 use super::{NodeError, clock};
 use vlm_planner_tuner::frame::{Frame, Stamp};
 use vlm_planner_tuner::live::inference::Decided;
-use vlm_planner_tuner::picture::attention_overlay;
 use vlm_planner_tuner::planner::PlannerParameters;
 
 /// The publishers of what the node has to say to everybody.
@@ -73,25 +72,23 @@ impl Publishers {
         }
     }
 
-    /// Feature and attention overlay, for whoever listens; `frame_id` is that of the image.
-    pub(super) fn insight(&self, decided: &Decided, frame_id: &str) {
+    /// The feature of a decision, for whoever listens.
+    pub(super) fn feature(&self, decided: &Decided) {
         if has_listener(self.feature.get_inter_process_subscription_count()) {
             let data = decided.decision.extracted.feature.values().to_vec();
             let layout = labelled("feature", data.len());
             publish("~/feature", &self.feature, &Float32MultiArray { layout, data });
         }
-        if has_listener(self.attention.get_inter_process_subscription_count()) {
-            match attention_overlay(&decided.job.frame, &decided.decision.attention_map) {
-                Ok(overlay) => {
-                    publish(
-                        "~/attention",
-                        &self.attention,
-                        &image_message(&overlay, decided.job.ticket.stamp(), frame_id),
-                    );
-                }
-                Err(error) => log::warn!("~/attention: {error}"),
-            }
-        }
+    }
+
+    /// Whether anybody listens to attention overlays, which take a while to draw.
+    pub(super) fn has_attention_listener(&self) -> bool {
+        has_listener(self.attention.get_inter_process_subscription_count())
+    }
+
+    /// An attention overlay; `frame_id` is that of the image.
+    pub(super) fn attention(&self, overlay: &Frame, stamp: Stamp, frame_id: &str) {
+        publish("~/attention", &self.attention, &image_message(overlay, stamp, frame_id));
     }
 
     pub(super) fn status(&self, status: &DiagnosticStatus) {

@@ -9,6 +9,7 @@ use super::NodeError;
 use super::logging::RosLogger;
 use super::messages::{Line, Source, decision_line};
 use super::publishers::Publishers;
+use super::vision::Attention;
 use vlm_planner_tuner::frame::{Frame, Stamp};
 use vlm_planner_tuner::live::inference::Decided;
 use vlm_planner_tuner::live::{Latencies, Settings};
@@ -69,10 +70,20 @@ impl Reporter {
         self.publishers.drawn(frame, stamp, frame_id);
     }
 
+    /// Whether a decision's attention is to be drawn.
+    pub(super) fn wants_attention(&self) -> bool {
+        self.publishers.has_attention_listener()
+    }
+
+    /// Attention as it was drawn.
+    pub(super) fn attention(&self, Attention { frame, stamp, frame_id }: &Attention<Frame>) {
+        self.publishers.attention(frame, *stamp, frame_id);
+    }
+
     /// Publishes what led to a decision, and keeps the decision until it is known what became of its parameters.
-    pub(super) fn take_decision(&mut self, decided: Decided, guard: Status, overhead: Duration, frame_id: &str) {
+    pub(super) fn take_decision(&mut self, decided: Decided, guard: Status, overhead: Duration) {
         self.latencies.add(overhead);
-        self.publishers.insight(&decided, frame_id);
+        self.publishers.feature(&decided);
         self.finished = Some(Finished { decided, guard, overhead, at: Instant::now() });
     }
 

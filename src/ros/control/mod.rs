@@ -4,7 +4,6 @@ mod decisions;
 mod diagnostics;
 mod operations;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use super::policy::PolicyInUse;
 use super::reporter::Reporter;
 use super::spin::Spinning;
 use super::transition_log::StepLog;
-use super::vision::Vision;
+use super::vision::{Sight, Vision};
 use super::{Configuration, Input, NodeError, Shared};
 use vlm_planner_tuner::live::Settings;
 use vlm_planner_tuner::live::inference::{Loader, Order};
@@ -60,7 +59,7 @@ impl Control {
             name: node.fully_qualified_name()?,
             parameters: shared.parameters.clone(),
             clocks: Clocks::new(node, settings.use_sim_time),
-            vision: Vision::new(&settings, Arc::clone(&shared.images), shared.surroundings.clone()),
+            vision: Vision::start(&settings, shared.images.clone(), shared.surroundings.clone(), inputs.clone())?,
             policy: PolicyInUse::new(&settings),
             planner: PlannerSide::new(node, &settings, mapping, inputs.clone())?,
             reporter: Reporter::new(node, &settings, shared.logger)?,
@@ -113,14 +112,17 @@ impl Control {
                     if !spinning.is_running() {
                         return Err(NodeError::ThreadEnded("ros"));
                     }
-                    self.tick();
+                    if !self.vision.is_running() {
+                        return Err(NodeError::ThreadEnded("vision"));
+                    }
+                    self.tick()?;
                 }
             }
             // What came before the image, its velocity above all, is taken before the image is looked at.
             while let Ok(input) = inputs.try_recv() {
                 self.take(input)?;
             }
-            self.consider_image();
+            self.consider_image()?;
         }
         log::info!("{}: ending", self.name);
         if self.settings.restore_on_exit {
@@ -157,28 +159,37 @@ impl Control {
             }
             Input::SpeedLimit(limit) => self.planner.take_speed_limit(self.clocks.monotonic(), limit),
             Input::Drive(event) => self.log.event(event),
+            Input::Vision(Sight::Seen(look)) => {
+                if let Some(seen) = self.vision.take_look(look) {
+                    self.take_picture(seen);
+                }
+            }
+            Input::Vision(Sight::Attention(attention)) => self.reporter.attention(&attention),
             Input::Inference(report) => return self.take_report(report),
         }
         Ok(())
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self) -> Result<(), NodeError> {
         let (now, ros_now) = (self.clocks.now(), self.clocks.ros());
         self.vision.note_arrivals(now);
         // The guard is told of every event once, so none is read before there is one.
         if self.deciding.has_guard() {
             let event = self.clocks.event();
-            if event == Some(ClockEvent::JumpedBack) {
-                self.vision.clock_was_set_back(ros_now);
+            match event {
+                Some(ClockEvent::JumpedBack) => self.vision.clock_was_set_back(ros_now),
+                Some(ClockEvent::JumpedForward(_)) => self.vision.discard(),
+                Some(ClockEvent::Waiting | ClockEvent::Running) | None => {}
             }
             let reactions = self.deciding.tick(now, self.vision.has_come_within(TICK * 2), event);
             self.react_to(reactions);
         }
         self.planner.tick(self.clocks.monotonic());
         self.watch_planner();
-        self.finish_decision(false);
+        self.finish_decision(false)?;
         self.reporter.publish_log();
         self.report_every_second();
+        Ok(())
     }
 
     fn take_graph(&mut self, facts: GraphFacts) {

@@ -27,7 +27,7 @@ impl Control {
                 self.deciding.model_is_missing(message);
                 self.make_guard()?;
             }
-            Report::Decided(decided) => self.take_decision(*decided),
+            Report::Decided(decided) => return self.take_decision(*decided),
             Report::Failed { ticket, failure, reloading } => {
                 log::warn!("no decision: {failure:?}");
                 let reaction = self.deciding.failed(self.clocks.now(), ticket, failure, reloading);
@@ -100,6 +100,10 @@ impl Control {
 
     pub(super) fn operate(&mut self, request: Operator) {
         self.planner.operate(request);
+        match request {
+            Operator::Enable | Operator::Shadow | Operator::Disable | Operator::ResetHistory => self.vision.discard(),
+            Operator::Hold(_) => {}
+        }
         let mode = self.planner.mode();
         self.settings.mode = mode.as_str().to_owned();
         self.parameters.mode_is(mode);

@@ -37,7 +37,7 @@ impl Picture {
     }
 }
 
-/// All that is slow about images.
+/// All that is slow about images. Lives on a thread of its own.
 pub(super) struct Eye {
     expected_size: Option<(u32, u32)>,
     painter: Painter,
@@ -57,6 +57,11 @@ impl Eye {
             ImageMessage::Scan(scan) => return self.painter.draw(scan, stamp).map(Picture::new),
         };
         frame.map(Picture::new).map_err(|error| NoImage::Refused(error.to_string()))
+    }
+
+    /// Forgets all that it has between two images but the counts.
+    pub(super) fn start_afresh(&mut self) {
+        self.painter.start_afresh();
     }
 
     /// What has been drawn so far.

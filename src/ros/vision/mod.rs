@@ -1,36 +1,38 @@
 //! From the newest message to a picture that a decision can be made on.
 
 mod eye;
+mod lines;
 mod painter;
+mod thread;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use r2r::diagnostic_msgs::msg::DiagnosticStatus;
+use tokio::sync::mpsc::Sender;
 
 use self::eye::Eye;
 pub(super) use self::eye::Picture;
 use self::painter::Drawing;
 pub(super) use self::painter::NoImage;
-use super::graph::GraphFacts;
+pub(super) use self::thread::{Attention, Look, Sight};
+use self::thread::{EyeThread, Work};
 use super::intake::{ImageInbox, ImageMessage};
-use super::messages::{Line, Source};
 use super::surroundings::SharedSurroundings;
+use super::{Input, NodeError};
+use vlm_planner_tuner::feature::AttentionMap;
 use vlm_planner_tuner::frame::{Frame, Stamp};
 use vlm_planner_tuner::live::{Arrived, Settings};
-use vlm_planner_tuner::planner::guard::{Level, Moment};
+use vlm_planner_tuner::planner::guard::Moment;
 use vlm_planner_tuner::scene::SceneRules;
 
 /// An image that came before the first odometry waits this long for it: publishers start a moment apart.
 const ODOMETRY_MAY_FOLLOW: Duration = Duration::from_millis(200);
-/// Without an image for this long, none are coming.
-const SILENCE: Duration = Duration::from_secs(2);
 
-/// Owner of the images: the one that waits, and what becomes a picture of it.
+/// Owner of the images: of the one that waits, and of the one that a [thread] makes a picture of.
 pub(super) struct Vision {
     inbox: Arc<ImageInbox>,
     surroundings: SharedSurroundings,
-    eye: Eye,
+    eye: EyeThread,
     /// Images are drawn of scans, and do not come from a topic.
     draws: bool,
     has_odometry: bool,
@@ -38,6 +40,10 @@ pub(super) struct Vision {
     waiting: Option<Arrived<ImageMessage>>,
     /// Stamp of the image that was considered last, and since when.
     waiting_since: Option<(Stamp, Moment)>,
+    /// The image that the thread looks at.
+    looking: Option<(u64, Origin)>,
+    /// How many it was given to look at.
+    looks: u64,
     /// How many images had come when one last came, and when that was.
     arrivals: (u64, Moment),
     /// Of the image that was taken last.
@@ -83,19 +89,28 @@ pub(super) struct Seen {
 }
 
 impl Vision {
-    pub(super) fn new(settings: &Settings, inbox: Arc<ImageInbox>, surroundings: SharedSurroundings) -> Self {
-        Self {
+    /// Starts the thread.
+    pub(super) fn start(
+        settings: &Settings,
+        inbox: Arc<ImageInbox>,
+        surroundings: SharedSurroundings,
+        inputs: Sender<Input>,
+    ) -> Result<Self, NodeError> {
+        let eye = Eye::new(settings.expected_size(), surroundings.clone());
+        Ok(Self {
             inbox,
-            eye: Eye::new(settings.expected_size(), surroundings.clone()),
+            eye: EyeThread::start(eye, inputs)?,
             surroundings,
             draws: settings.draws_images(),
             has_odometry: false,
             waiting: None,
             waiting_since: None,
+            looking: None,
+            looks: 0,
             arrivals: (0, Moment::default()),
             frame_id: String::new(),
             drawing: Drawing::default(),
-        }
+        })
     }
 
     /// Where new images are announced.
@@ -120,6 +135,7 @@ impl Vision {
     pub(super) fn clock_was_set_back(&mut self, ros_now: Stamp) {
         self.surroundings.clock_was_set_back(ros_now);
         self.waiting = None;
+        self.discard();
     }
 
     /// Notes whether images have come since it was last asked.
@@ -180,62 +196,127 @@ impl Vision {
         }
     }
 
-    /// Makes a picture of an image.
-    pub(super) fn look(&mut self, due: Due) -> Seen {
+    /// Whether the thread still runs. It never ends early but by a bug.
+    pub(super) fn is_running(&self) -> bool {
+        self.eye.is_running()
+    }
+
+    /// Whether a picture is being made.
+    pub(super) fn is_looking(&self) -> bool {
+        self.looking.is_some()
+    }
+
+    /// Has a picture made of an image. It comes as [`Sight::Seen`].
+    pub(super) fn look(&mut self, due: Due) -> Result<(), NodeError> {
         let Due { message, origin } = due;
-        let picture = self.eye.see(message, origin.stamp);
-        self.drawing = self.eye.drawing().clone();
-        Seen { origin, picture }
+        self.looks += 1;
+        self.looking = Some((self.looks, origin));
+        self.eye.ask(Work::See { number: self.looks, message, stamp: origin.stamp })
+    }
+
+    /// The picture that is being made is not to be decided on: the world is another one by now.
+    pub(super) fn discard(&mut self) {
+        self.looking = None;
+    }
+
+    /// What the thread has seen, unless it has been discarded meanwhile.
+    pub(super) fn take_look(&mut self, look: Look) -> Option<Seen> {
+        self.drawing = look.drawing;
+        let (_, origin) = self.looking.take_if(|(number, _)| *number == look.number)?;
+        Some(Seen { origin, picture: look.picture })
+    }
+
+    /// Has the attention of a decision drawn over its frame. It comes as [`Sight::Attention`].
+    pub(super) fn draw_attention(&self, frame: Arc<Frame>, map: AttentionMap, stamp: Stamp) -> Result<(), NodeError> {
+        self.eye.ask(Work::DrawAttention(Attention { frame, stamp, frame_id: self.frame_id.clone() }, map))
     }
 
     /// Takes back the frame of a decision that is over.
-    pub(super) fn recycle(&mut self, frame: Arc<Frame>) {
-        if self.draws {
-            self.eye.recycle(frame);
+    pub(super) fn recycle(&self, frame: Arc<Frame>) -> Result<(), NodeError> {
+        if self.draws { self.eye.ask(Work::Reuse(frame)) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use r2r::sensor_msgs::msg::Image;
+    use tokio::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+
+    const NOW: Moment = Moment::from_start(Duration::from_secs(1));
+
+    fn start(width: i64, height: i64) -> (Vision, Receiver<Input>) {
+        let settings = Settings { image_width: width, image_height: height, ..Settings::default() };
+        let (inputs, received) = channel(8);
+        let surroundings = SharedSurroundings::new(&settings);
+        (Vision::start(&settings, Arc::default(), surroundings, inputs).unwrap(), received)
+    }
+
+    /// A grey image, taken at this second.
+    fn image(sec: i32, width: u32, height: u32) -> ImageMessage {
+        let data = vec![0; width as usize * height as usize];
+        let mut image = Image { width, height, encoding: "mono8".into(), step: width, data, ..Image::default() };
+        image.header.stamp.sec = sec;
+        ImageMessage::Raw(image)
+    }
+
+    fn look_at(vision: &mut Vision, message: ImageMessage) {
+        vision.inbox.put(message);
+        let due = vision.take_due(NOW, Stamp::from_nanos(1), false, |_| true).unwrap();
+        vision.look(due).unwrap();
+    }
+
+    fn next_look(received: &mut Receiver<Input>) -> Look {
+        match received.blocking_recv() {
+            Some(Input::Vision(Sight::Seen(look))) => look,
+            other => panic!("{other:?}"),
         }
     }
 
-    /// Whether images come, from whom, and how many of them; and where they are drawn, of what.
-    pub(super) fn lines(&self, source: &Source, graph: &GraphFacts, now: Moment) -> Vec<DiagnosticStatus> {
-        let mut lines = vec![self.images_line(source, graph, now)];
-        if self.draws {
-            lines.push(self.drawing.line(source, graph, &self.surroundings.counts()));
-        }
-        lines
+    #[test]
+    fn a_picture_is_made_elsewhere_and_comes_back() {
+        let (mut vision, mut received) = start(4, 2);
+        look_at(&mut vision, image(7, 4, 2));
+        assert!(vision.is_looking());
+        let seen = vision.take_look(next_look(&mut received)).unwrap();
+        assert!(!vision.is_looking());
+        assert_eq!(seen.origin.stamp().nanos(), 7_000_000_000);
+        assert_eq!(seen.picture.unwrap().frame().width(), 4);
     }
 
-    fn images_line(&self, source: &Source, graph: &GraphFacts, now: Moment) -> DiagnosticStatus {
-        let counts = self.inbox.counts();
-        let rate = counts.rate(Instant::now(), SILENCE);
-        let (topic, publishers) = (graph.image_topic(), graph.image_publishers());
-        let one = if self.draws { "scan" } else { "image" };
-        let silent = counts.received == 0 || now.since(self.arrivals.1) > SILENCE;
-        let (level, message) = if silent && publishers.is_empty() {
-            (Level::Error, format!("NotReceived: nobody publishes {topic}; check the topic's name and the domain"))
-        } else if silent && !graph.has_images_of_our_type() {
-            let remedy = if self.draws { "check the remapping of scan" } else { "check image_transport" };
-            (Level::Error, format!("NotReceived: {topic} has another type; {remedy}"))
-        } else if silent {
-            (Level::Error, format!("NotReceived: {topic} has publishers, but no {one} comes from them"))
-        } else if rate == 0.0 {
-            // The simulation is paused, or slower than real time.
-            (Level::Ok, format!("{one}s come as slowly as the simulated time"))
-        } else if publishers.len() > 1 {
-            (Level::Warn, format!("{topic} has {} publishers; only one may be there", publishers.len()))
-        } else if let Some(sent) = counts.sent_rate.filter(|sent| *sent > rate * 1.5) {
-            let remedy = "use image_transport compressed, or config/fastdds_images.xml on both sides";
-            (Level::Warn, format!("{rate:.1} of about {sent:.1} {one}s a second arrive; {remedy}"))
-        } else {
-            (Level::Ok, format!("{rate:.1} {one}s a second"))
-        };
-        Line::new(source, "images", level, message)
-            .value("topic", topic)
-            .value("publishers", publishers.join(", "))
-            .value("odometry_topic", graph.odometry_topic())
-            .value("odometry_publishers", graph.odometry_publishers())
-            .value("rate_hz", format!("{rate:.2}"))
-            .value("received", counts.received)
-            .value("dropped", counts.replaced)
-            .done()
+    #[test]
+    fn fault_06_another_size_is_refused_by_name() {
+        let (mut vision, mut received) = start(600, 400);
+        look_at(&mut vision, image(7, 4, 2));
+        match vision.take_look(next_look(&mut received)).unwrap().picture {
+            Err(NoImage::Refused(problem)) => assert!(problem.contains("4x2 pixels, expected 600x400"), "{problem}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_picture_that_was_discarded_is_not_decided_on() {
+        let (mut vision, mut received) = start(4, 2);
+        look_at(&mut vision, image(7, 4, 2));
+        vision.clock_was_set_back(Stamp::from_nanos(1));
+        look_at(&mut vision, image(3, 4, 2));
+        assert!(vision.take_look(next_look(&mut received)).is_none(), "from before the jump");
+        let seen = vision.take_look(next_look(&mut received)).unwrap();
+        assert_eq!(seen.origin.stamp().nanos(), 3_000_000_000);
+    }
+
+    #[test]
+    fn an_image_waits_for_the_first_odometry_but_not_for_ever() {
+        let (mut vision, _received) = start(4, 2);
+        vision.inbox.put(image(7, 4, 2));
+        let take = |vision: &mut Vision, now| vision.take_due(now, Stamp::from_nanos(1), true, |_| true);
+        assert!(take(&mut vision, NOW).is_none());
+        assert!(take(&mut vision, NOW + ODOMETRY_MAY_FOLLOW).is_some());
+        vision.inbox.put(image(8, 4, 2));
+        assert!(take(&mut vision, NOW + ODOMETRY_MAY_FOLLOW).is_none());
+        vision.odometry_came();
+        assert!(take(&mut vision, NOW + ODOMETRY_MAY_FOLLOW).is_some());
     }
 }

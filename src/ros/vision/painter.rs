@@ -75,6 +75,11 @@ impl Painter {
         Self { surroundings, renderer: Renderer::new(), spare: Vec::new(), drawing: Drawing::default() }
     }
 
+    /// Forgets the canvas and every buffer.
+    pub(super) fn start_afresh(&mut self) {
+        (self.renderer, self.spare) = (Renderer::new(), Vec::new());
+    }
+
     /// What has been drawn so far.
     pub(super) fn drawing(&self) -> &Drawing {
         &self.drawing

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Delivery, Expected, Heard, HeardTopic, Measured};
+use super::{Delivery, Expected, Measured, SubscribedTopic, Subscription};
 use crate::nav2::RosType;
 
 /// The graph as a node with certain settings sees it: `planner_tuner_node --survey` prints it as JSON.
@@ -51,7 +51,7 @@ pub struct TopicReport {
     /// The final name.
     pub topic: String,
     /// What is asked of its publishers.
-    pub asked: HeardTopic,
+    pub asked: SubscribedTopic,
     /// Who publishes there.
     pub publishers: Vec<Publisher>,
     /// What came, where it was listened to.
@@ -87,7 +87,7 @@ impl GraphReport {
         };
         let asked = &missing.asked;
         let same = offers(&asked.type_name, &asked.name, "");
-        if !same.is_empty() || asked.purpose != Heard::Images {
+        if !same.is_empty() || asked.purpose != Subscription::Images {
             return same;
         }
         // In another form: compressed for raw, or what images are drawn from.
@@ -240,9 +240,9 @@ impl PlannerParameterReport {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::live::{Heard, Settings};
+    use crate::live::{Settings, Subscription};
 
-    fn problems(heard: Heard, publishers: &[(&str, bool, bool)]) -> Vec<String> {
+    fn problems(subscription: Subscription, publishers: &[(&str, bool, bool)]) -> Vec<String> {
         let publishers = publishers.iter().map(|(type_name, is_reliable, is_transient_local)| Publisher {
             node: "/robot".into(),
             type_name: (*type_name).to_owned(),
@@ -251,7 +251,7 @@ mod tests {
         });
         let report = TopicReport {
             topic: "/topic".into(),
-            asked: heard.topic(&Settings::default()).unwrap(),
+            asked: subscription.topic(&Settings::default()).unwrap(),
             publishers: publishers.collect(),
             measured: None,
         };
@@ -261,15 +261,15 @@ mod tests {
     #[test]
     fn what_will_never_be_heard_is_told() {
         let (image, status) = ("sensor_msgs/msg/Image", "action_msgs/msg/GoalStatusArray");
-        assert_eq!(problems(Heard::Images, &[]), ["nobody publishes it"]);
-        assert!(problems(Heard::Images, &[(image, false, false), (image, true, true)]).is_empty());
+        assert_eq!(problems(Subscription::Images, &[]), ["nobody publishes it"]);
+        assert!(problems(Subscription::Images, &[(image, false, false), (image, true, true)]).is_empty());
         assert_eq!(
-            problems(Heard::Images, &[(status, true, true)]),
+            problems(Subscription::Images, &[(status, true, true)]),
             [format!("/robot publishes {status}, expected {image}")]
         );
-        assert!(problems(Heard::GoalStatus, &[(status, true, true)]).is_empty());
-        assert!(problems(Heard::GoalStatus, &[(status, true, false)])[0].contains("volatile"));
-        assert!(problems(Heard::GoalStatus, &[(status, false, true)])[0].contains("best effort"));
+        assert!(problems(Subscription::GoalStatus, &[(status, true, true)]).is_empty());
+        assert!(problems(Subscription::GoalStatus, &[(status, true, false)])[0].contains("volatile"));
+        assert!(problems(Subscription::GoalStatus, &[(status, false, true)])[0].contains("best effort"));
     }
 
     #[test]
@@ -299,7 +299,7 @@ mod tests {
         let settings = Settings::default();
         let missing = TopicReport {
             topic: "/costmap_image".into(),
-            asked: Heard::Images.topic(&settings).unwrap(),
+            asked: Subscription::Images.topic(&settings).unwrap(),
             publishers: Vec::new(),
             measured: None,
         };

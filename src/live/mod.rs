@@ -9,10 +9,9 @@ mod decider;
 mod driving_time;
 mod follower;
 mod graph_report;
-mod heard;
 pub mod inference;
-mod intake;
 mod latencies;
+mod latest_slot;
 mod limits;
 mod log_folder;
 mod log_levels;
@@ -22,6 +21,7 @@ mod parameter_files;
 mod ros_arguments;
 mod setting_value;
 mod settings;
+mod subscriptions;
 mod takeover;
 mod transition_log;
 
@@ -35,9 +35,8 @@ pub use graph_report::{
     CostmapsReport, FoundParameter, GraphReport, PlannerParameterReport, PlannerReport, PublishedTopic, Publisher,
     TopicProblem, TopicReport,
 };
-pub use heard::{Delivery, Heard, HeardTopic};
-pub use intake::{ArrivalCounts, Arrived, LatestSlot};
 pub use latencies::Latencies;
+pub use latest_slot::{ArrivalCounts, Arrived, LatestSlot};
 pub use log_folder::{LogFolderError, try_log_folder};
 pub use log_levels::LogLevels;
 pub use measured::{Expected, Measured, MessageProblem};
@@ -46,5 +45,6 @@ pub use parameter_files::{NodeParameters, ParameterFileError, overrides, read_pa
 pub use ros_arguments::{ParameterSource, RosArguments};
 pub use setting_value::{Accepted, Change, Declaration, SettingError, SettingValue};
 pub use settings::Settings;
+pub use subscriptions::{Delivery, SubscribedTopic, Subscription};
 pub use takeover::{Following, Kept, Takeover, take_over};
 pub use transition_log::{NodeLog, needs_attention as log_needs_attention};

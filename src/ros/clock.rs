@@ -1,10 +1,13 @@
-//! ROS time.
+//! ROS time, and the other clocks that the node goes by.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use r2r::builtin_interfaces::msg::Time;
 
 use vlm_planner_tuner::frame::Stamp;
+use vlm_planner_tuner::live::{ClockWatch, DrivingTime};
+use vlm_planner_tuner::planner::guard::{ClockEvent, Moment};
 
 /// The node's clock: the system's, or /clock with `use_sim_time`. Shared by the threads.
 #[derive(Clone)]
@@ -19,6 +22,41 @@ impl RosTime {
     pub(super) fn now(&self) -> Stamp {
         let now = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_now().unwrap_or_default();
         Stamp::from_nanos(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))
+    }
+}
+
+/// The clocks that control goes by.
+pub(super) struct Clocks {
+    start: Instant,
+    driving: DrivingTime,
+    ros: RosTime,
+    watch: ClockWatch,
+}
+
+impl Clocks {
+    pub(super) fn new(node: &r2r::Node, use_sim_time: bool) -> Self {
+        let (driving, ros) = (DrivingTime::new(use_sim_time), RosTime::of(node));
+        Self { start: Instant::now(), driving, ros, watch: ClockWatch::default() }
+    }
+
+    /// For what has to do with images and decisions: as the robot lives time, see [`DrivingTime`].
+    pub(super) fn now(&self) -> Moment {
+        self.driving.now(|| (self.monotonic(), self.ros.now()))
+    }
+
+    /// For calls to the planner, whose processes wait for no simulation.
+    pub(super) fn monotonic(&self) -> Moment {
+        Moment::from_start(self.start.elapsed())
+    }
+
+    /// ROS time; zero before the first /clock.
+    pub(super) fn ros(&self) -> Stamp {
+        self.ros.now()
+    }
+
+    /// Whether ROS time has jumped, or begun to run, since it was last asked.
+    pub(super) fn event(&mut self) -> Option<ClockEvent> {
+        self.watch.read(self.monotonic(), self.ros.now())
     }
 }
 

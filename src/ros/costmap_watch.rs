@@ -16,7 +16,7 @@ use super::clock::stamp;
 use super::intake::{Messages, next};
 use super::planner_watch::Question;
 use super::{Input, NodeError};
-use vlm_planner_tuner::live::Names;
+use vlm_planner_tuner::live::{CostmapsReport, Names};
 use vlm_planner_tuner::nav2::{
     CostmapWatch, Mapping, MappingKind, ObservationSource, RollingGrid, ScanReturns, Sight, sight,
 };
@@ -45,9 +45,27 @@ pub(super) struct CostmapsWatch {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct CostmapNews {
     /// Why one is blind.
-    pub(super) blind: Option<String>,
+    blind: Option<String>,
     /// A line for each: its node, and what is known.
-    pub(super) lines: Vec<(String, String)>,
+    lines: Vec<(String, String)>,
+}
+
+impl CostmapNews {
+    /// Why one is blind.
+    pub(super) fn blind(&self) -> Option<&str> {
+        self.blind.as_deref()
+    }
+
+    /// A line for each: its node, and what is known.
+    pub(super) fn lines(&self) -> &[(String, String)] {
+        &self.lines
+    }
+}
+
+impl From<CostmapNews> for CostmapsReport {
+    fn from(news: CostmapNews) -> Self {
+        Self { blind: news.blind, known: news.lines }
+    }
 }
 
 impl CostmapsWatch {
@@ -114,8 +132,8 @@ impl CostmapsWatch {
 }
 
 /// One costmap: what it listens to, and what it publishes.
-pub(super) struct Costmap {
-    pub(super) name: String,
+struct Costmap {
+    name: String,
     list: r2r::Client<ListParameters::Service>,
     get: r2r::Client<GetParameters::Service>,
     listed: Question<ListParameters::Response>,
@@ -128,7 +146,7 @@ pub(super) struct Costmap {
 }
 
 impl Costmap {
-    pub(super) fn new(node: &mut r2r::Node, name: String) -> Result<Self, NodeError> {
+    fn new(node: &mut r2r::Node, name: String) -> Result<Self, NodeError> {
         let client = QosProfile::services_default;
         let beside = name.rsplit_once('/').map_or("", |(namespace, _)| namespace).to_owned();
         let latched = QosProfile::default().keep_last(1).transient_local();
@@ -146,7 +164,7 @@ impl Costmap {
     }
 
     /// Asks for the parameters that say what it listens to.
-    pub(super) fn ask(&mut self, now: Instant) {
+    fn ask(&mut self, now: Instant) {
         let (list, get) = (&self.list, &self.get);
         if self.names.is_none() {
             let answer = self.listed.go_on(now, ASK_EVERY, || {
@@ -175,7 +193,7 @@ impl Costmap {
     }
 
     /// The sources of its layers, and who publishes them.
-    pub(super) fn look_up(&self, publishers_of: impl Fn(&str) -> Option<usize> + Copy) -> Vec<ObservationSource> {
+    fn look_up(&self, publishers_of: impl Fn(&str) -> Option<usize> + Copy) -> Vec<ObservationSource> {
         let text = |name: &str| self.values.get(name).filter(|value| value.type_ == STRING).map(|v| &v.string_value);
         let layers = self.values.keys().filter_map(|name| name.strip_suffix(".observation_sources"));
         let is_enabled = |layer: &&str| {
@@ -197,7 +215,7 @@ impl Costmap {
     }
 
     /// Whether the parameters have been read.
-    pub(super) fn is_known(&self) -> bool {
+    fn is_known(&self) -> bool {
         !self.values.is_empty()
     }
 

@@ -7,7 +7,7 @@ use r2r::{Publisher, QosProfile};
 use tokio::sync::mpsc::Sender;
 
 use super::{Input, NodeError};
-use vlm_planner_tuner::live::{Claim, ClaimAction, Claimant, Heard, HeardTopic, Names, Settings};
+use vlm_planner_tuner::live::{Claim, ClaimAction, Claimant, Names, Settings, SubscribedTopic, Subscription};
 use vlm_planner_tuner::nav2::{Event, NodeName, ProcessWatch};
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -18,23 +18,70 @@ const RESPAWN_EVERY: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct GraphFacts {
     /// The image topic's final name.
-    pub(super) image_topic: String,
+    image_topic: String,
     /// Its publishers: node, type, reliability.
-    pub(super) image_publishers: Vec<String>,
+    image_publishers: Vec<String>,
     /// Of those, the ones that this node can hear.
-    pub(super) image_publishers_of_our_type: usize,
+    image_publishers_of_our_type: usize,
     /// The odometry topic's final name.
-    pub(super) odometry_topic: String,
+    odometry_topic: String,
     /// How many publish odometry.
-    pub(super) odometry_publishers: usize,
+    odometry_publishers: usize,
     /// The plan topic's final name, where images are drawn.
-    pub(super) plan_topic: Option<String>,
+    plan_topic: Option<String>,
     /// How many publish plans.
-    pub(super) plan_publishers: usize,
+    plan_publishers: usize,
     /// Another tuner that sets the same planner's parameters.
-    pub(super) other_tuner: Option<String>,
+    other_tuner: Option<String>,
     /// Whether this node has told others that the planner is its own.
-    pub(super) claimed: bool,
+    claimed: bool,
+}
+
+impl GraphFacts {
+    /// The final name of the topic that images, or the scans that they are drawn of, come from.
+    pub(super) fn image_topic(&self) -> &str {
+        &self.image_topic
+    }
+
+    /// Its publishers: node, type, reliability.
+    pub(super) fn image_publishers(&self) -> &[String] {
+        &self.image_publishers
+    }
+
+    /// Whether one of them publishes what this node subscribes to.
+    pub(super) fn has_images_of_our_type(&self) -> bool {
+        self.image_publishers_of_our_type > 0
+    }
+
+    /// The odometry topic's final name.
+    pub(super) fn odometry_topic(&self) -> &str {
+        &self.odometry_topic
+    }
+
+    /// How many publish odometry.
+    pub(super) fn odometry_publishers(&self) -> usize {
+        self.odometry_publishers
+    }
+
+    /// The plan topic's final name; empty where there is none.
+    pub(super) fn plan_topic(&self) -> &str {
+        self.plan_topic.as_deref().unwrap_or_default()
+    }
+
+    /// How many publish plans.
+    pub(super) fn plan_publishers(&self) -> usize {
+        self.plan_publishers
+    }
+
+    /// Another tuner that sets the same planner's parameters.
+    pub(super) fn other_tuner(&self) -> Option<&str> {
+        self.other_tuner.as_deref()
+    }
+
+    /// Whether this node has told others that the planner is its own.
+    pub(super) fn is_claimed(&self) -> bool {
+        self.claimed
+    }
 }
 
 /// Looks at the graph, and claims the planner: a tuner publishes on `<planner node>/tuned_by` for as long as it runs,
@@ -71,12 +118,13 @@ impl GraphWatch {
         inputs: Sender<Input>,
     ) -> Result<Self, NodeError> {
         let names = Names::new(std::env::args(), &node.namespace()?, &node.name()?);
-        let images = if settings.draws_images() { Heard::Scans } else { Heard::Images }.topic(settings);
-        let resolved = |topic: Option<&HeardTopic>| topic.map(|topic| names.resolve(&topic.name)).unwrap_or_default();
+        let images = if settings.draws_images() { Subscription::Scans } else { Subscription::Images }.topic(settings);
+        let resolved =
+            |topic: Option<&SubscribedTopic>| topic.map(|topic| names.resolve(&topic.name)).unwrap_or_default();
         let facts = GraphFacts {
             image_topic: resolved(images.as_ref()),
-            odometry_topic: resolved(Heard::Odometry.topic(settings).as_ref()),
-            plan_topic: Heard::Plan.topic(settings).map(|plan| names.resolve(&plan.name)),
+            odometry_topic: resolved(Subscription::Odometry.topic(settings).as_ref()),
+            plan_topic: Subscription::Plan.topic(settings).map(|plan| names.resolve(&plan.name)),
             ..GraphFacts::default()
         };
         let from = if settings.draws_images() { "drawn from" } else { "from" };

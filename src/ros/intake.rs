@@ -18,7 +18,7 @@ use super::surroundings::{SceneIntake, SharedSurroundings};
 use super::transition_log::LogIntake;
 use super::{Input, NodeError};
 use vlm_planner_tuner::frame::{Frame, FrameError, RawImage, Stamp};
-use vlm_planner_tuner::live::{Delivery, Heard, HeardTopic, LatestSlot, Settings};
+use vlm_planner_tuner::live::{ArrivalCounts, Arrived, Delivery, LatestSlot, Settings, SubscribedTopic, Subscription};
 use vlm_planner_tuner::recording::{GoalStatus, GoalWatch};
 use vlm_planner_tuner::scene::{OdometryTwist, TwistRemark};
 
@@ -51,16 +51,46 @@ impl ImageMessage {
     }
 }
 
-pub(super) fn decode_raw(image: &Image) -> Result<Frame, FrameError> {
+/// The pixels of a message, if the image is of the size that is expected.
+pub(super) fn decode_raw(image: &Image, expected: Option<(u32, u32)>) -> Result<Frame, FrameError> {
     let Image { height, width, encoding, step, data, .. } = image;
-    Frame::from_raw(&RawImage { height: *height, width: *width, encoding, step: *step, data })
+    Frame::from_raw_of_size(&RawImage { height: *height, width: *width, encoding, step: *step, data }, expected)
 }
 
 /// The newest image, and how to wake the one who decides.
 #[derive(Debug, Default)]
 pub(super) struct ImageInbox {
-    pub(super) slot: LatestSlot<ImageMessage>,
-    pub(super) arrived: Notify,
+    slot: LatestSlot<ImageMessage>,
+    arrived: Notify,
+}
+
+impl ImageInbox {
+    /// Puts an image in the place of the one that waits, and wakes the one who decides.
+    pub(super) fn put(&self, image: ImageMessage) {
+        let stamp = image.stamp();
+        self.slot.put(image, stamp, Instant::now());
+        self.arrived.notify_one();
+    }
+
+    /// Waits for an image that has not been announced yet.
+    pub(super) async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// Takes the newest image, unless it has been taken already.
+    pub(super) fn take(&self) -> Option<Arrived<ImageMessage>> {
+        self.slot.take()
+    }
+
+    /// Puts a taken image back, unless a newer one has come.
+    pub(super) fn put_back(&self, arrived: Arrived<ImageMessage>) {
+        self.slot.put_back(arrived);
+    }
+
+    /// The counts so far.
+    pub(super) fn counts(&self) -> ArrivalCounts {
+        self.slot.counts()
+    }
 }
 
 pub(super) type Messages<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
@@ -97,9 +127,9 @@ struct Said {
 /// Subscribes to a topic, if there is one.
 pub(super) fn subscribe<T: WrappedTypesupport + Send + 'static>(
     node: &mut r2r::Node,
-    topic: Option<HeardTopic>,
+    topic: Option<SubscribedTopic>,
 ) -> Result<Option<Messages<T>>, NodeError> {
-    let Some(HeardTopic { name, delivery, .. }) = topic else { return Ok(None) };
+    let Some(SubscribedTopic { name, delivery, .. }) = topic else { return Ok(None) };
     let qos = match delivery {
         Delivery::BestEffort => QosProfile::sensor_data(),
         Delivery::Reliable => QosProfile::default(),
@@ -123,14 +153,14 @@ impl Intake {
     ) -> Result<Self, NodeError> {
         let images = match settings.image_transport.as_str() {
             _ if settings.draws_images() => Images::Drawn(SceneIntake::subscribe(node, settings, surroundings)?),
-            "compressed" => Images::Compressed(subscribe(node, Heard::Images.topic(settings))?),
-            _ => Images::Raw(subscribe(node, Heard::Images.topic(settings))?),
+            "compressed" => Images::Compressed(subscribe(node, Subscription::Images.topic(settings))?),
+            _ => Images::Raw(subscribe(node, Subscription::Images.topic(settings))?),
         };
         Ok(Self {
             images,
-            scans: subscribe(node, Heard::Scans.topic(settings))?,
-            odometry: subscribe(node, Heard::Odometry.topic(settings))?,
-            goals: subscribe(node, Heard::GoalStatus.topic(settings))?,
+            scans: subscribe(node, Subscription::Scans.topic(settings))?,
+            odometry: subscribe(node, Subscription::Odometry.topic(settings))?,
+            goals: subscribe(node, Subscription::GoalStatus.topic(settings))?,
             goal_watch: GoalWatch::default(),
             said: Said::default(),
             log: LogIntake::subscribe(node, settings, inputs.clone())?,
@@ -179,12 +209,12 @@ impl Intake {
                 log.take_scan(&scan);
             }
             if let Images::Drawn(_) = &self.images {
-                self.put(ImageMessage::Scan(scan));
+                self.inbox.put(ImageMessage::Scan(scan));
             }
         }
         // Last: what came with an image is known when it is looked at.
         while let Some(image) = self.next_image() {
-            self.put(image);
+            self.inbox.put(image);
         }
     }
 
@@ -221,12 +251,6 @@ impl Intake {
             Images::Compressed(images) => next(images).map(ImageMessage::Compressed),
             Images::Drawn(_) => None,
         }
-    }
-
-    fn put(&self, image: ImageMessage) {
-        let stamp = image.stamp();
-        self.inbox.slot.put(image, stamp, Instant::now());
-        self.inbox.arrived.notify_one();
     }
 
     fn tell(&self, input: Input) {

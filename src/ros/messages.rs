@@ -39,9 +39,9 @@ pub(super) fn image_message(frame: &Frame, stamp: Stamp, frame_id: &str) -> Imag
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     /// The node's name without namespace and slash, which names of lines begin with, as diagnostic_updater has it.
-    pub(super) node: String,
+    node: String,
     /// The robot.
-    pub(super) hardware_id: String,
+    hardware_id: String,
 }
 
 impl Source {

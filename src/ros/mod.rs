@@ -1,37 +1,38 @@
 //! The ROS 2 node. Nothing outside this folder knows ROS.
 //!
-//! Three threads, and messages between them:
+//! Four threads, and messages between them:
 //! - the one that [spins](spin) owns the r2r node and drains every subscription at once ([`intake`]);
+//! - the one of [`vision`] decodes images, or draws them;
 //! - the [inference](vlm_planner_tuner::live::inference) thread owns model, history and policy;
-//! - the main thread runs [`control`], which owns guard and sink, and everything that waits, on tokio.
+//! - the main thread runs [`control`], whose parts own guard, sink and publishers, and everything that waits, on tokio.
 
 mod clock;
 mod context;
 mod control;
 mod costmap_watch;
-mod decisions;
-mod diagnostics;
+mod deciding;
 mod error;
 mod graph;
 mod intake;
 mod logging;
 mod messages;
-mod operations;
 // The message set that r2r brings for `doc-only` has no std_srvs and no /clock.
 #[cfg(not(feature = "doc-only"))]
 mod operator_services;
-mod outlet;
 mod parameter_server;
 mod planner_clients;
-mod planner_diagnostics;
 mod planner_side;
 mod planner_watch;
+mod policy;
+mod publishers;
+mod reporter;
 mod services;
 mod signals;
 mod spin;
 mod surroundings;
 mod survey;
 mod transition_log;
+mod vision;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -43,16 +44,20 @@ use tokio::sync::{mpsc, oneshot};
 use self::control::Control;
 use self::costmap_watch::CostmapNews;
 pub use self::error::NodeError;
-use self::graph::GraphFacts;
-use self::intake::ImageInbox;
+use self::graph::{GraphFacts, GraphWatch};
+use self::intake::{ImageInbox, Intake};
 use self::logging::RosLogger;
+use self::parameter_server::ParameterServer;
 use self::planner_watch::PlannerWatch;
 use self::services::{Outcome, Request};
+use self::spin::Spinning;
 use self::surroundings::SharedSurroundings;
+use self::vision::Sight;
 use vlm_planner_tuner::frame::Stamp;
 use vlm_planner_tuner::live::inference::{Loader, Report};
 use vlm_planner_tuner::live::{NodeParameters, RosArguments, SettingError, Settings, read_parameters};
-use vlm_planner_tuner::nav2;
+use vlm_planner_tuner::nav2::{self, Mapping};
+use vlm_planner_tuner::planner::PlannerSpec;
 use vlm_planner_tuner::recording::DriveEvent;
 
 #[cfg(not(feature = "doc-only"))]
@@ -73,6 +78,8 @@ enum Input {
     NewGoal,
     /// Something that the transition log wants to know.
     Drive(DriveEvent),
+    /// A message was looked at, or something was drawn.
+    Vision(Sight),
     /// The inference thread has something to say.
     Inference(Report),
     /// A planner's node answered, came or went.
@@ -93,6 +100,21 @@ enum Input {
     /// A speed limit of the place, or its end.
     #[cfg_attr(not(nav2_msgs), expect(dead_code, reason = "heard only where there is nav2_msgs"))]
     SpeedLimit(Option<nav2::SpeedLimit>),
+}
+
+/// What the node is to be, checked.
+struct Configuration {
+    settings: Settings,
+    planner: PlannerSpec,
+    mapping: Mapping,
+}
+
+/// What [`control`] shares with the other threads and tasks.
+struct Shared {
+    images: Arc<ImageInbox>,
+    surroundings: SharedSurroundings,
+    parameters: ParameterServer,
+    logger: &'static RosLogger,
 }
 
 /// What `--help` says.
@@ -176,7 +198,7 @@ fn start(loader: impl FnOnce(&Settings) -> Result<Loader, SettingError>) -> Resu
     let NodeParameters { settings, remarks } = read_parameters(&arguments.parameters, &node.fully_qualified_name()?)?;
     remarks.iter().for_each(|(level, remark)| log::log!(*level, "{remark}"));
     let planner = settings.planner_spec()?;
-    let mapping = nav2::Mapping::named(&settings.mapping, &planner)?;
+    let mapping = Mapping::named(&settings.mapping, &planner)?;
     let loader = loader(&settings)?;
     #[cfg(not(feature = "doc-only"))]
     if settings.use_sim_time {
@@ -186,17 +208,18 @@ fn start(loader: impl FnOnce(&Settings) -> Result<Loader, SettingError>) -> Resu
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(NodeError::Thread)?;
     runtime.block_on(async {
         let (inputs, received) = mpsc::channel(INPUTS);
-        let images = Arc::new(ImageInbox::default());
         let surroundings = SharedSurroundings::new(&settings);
         #[cfg(not(feature = "doc-only"))]
         operator_services::start(&mut node, &inputs)?;
-        let parameters = parameter_server::ParameterServer::start(&mut node, settings.clone(), inputs.clone())?;
-        let seen = (images.clone(), surroundings.clone(), parameters);
-        let control = Control::new(&mut node, settings, planner, mapping, loader, logger, seen, &inputs)?;
-        let intake = intake::Intake::subscribe(&mut node, control.settings(), images, surroundings, inputs.clone())?;
-        let watch = PlannerWatch::new(&mut node, control.mapping(), &control.planner_nodes(), inputs.clone())?;
-        let planner = control.planner_nodes();
-        let spinning = spin::Spinning::start(node, control.settings(), planner, (intake, watch), inputs)?;
+        let parameters = ParameterServer::start(&mut node, settings.clone(), inputs.clone())?;
+        let configuration = Configuration { settings, planner, mapping };
+        let shared = Shared { images: Arc::default(), surroundings, parameters, logger };
+        let control = Control::new(&mut node, configuration, loader, &shared, &inputs)?;
+        let (settings, planner) = (control.settings(), control.planner_nodes());
+        let intake = Intake::subscribe(&mut node, settings, shared.images, shared.surroundings, inputs.clone())?;
+        let planner_watch = PlannerWatch::new(&mut node, control.mapping(), &planner, inputs.clone())?;
+        let graph_watch = GraphWatch::new(&node, settings, planner, inputs)?;
+        let spinning = Spinning::start(node, intake, planner_watch, graph_watch)?;
         let ended = control.run(received, &spinning, &stop).await;
         spinning.end();
         ended

@@ -1,4 +1,4 @@
-//! What images are drawn from, with `image_source: render`: messages become those of [`vlm_planner_tuner::scene`].
+//! What images are drawn of, with `image_source: render`: messages become those of [`vlm_planner_tuner::scene`].
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,29 +7,55 @@ use futures::{FutureExt as _, StreamExt as _};
 use nalgebra::Point2;
 use r2r::QosProfile;
 use r2r::nav_msgs::msg::{Odometry, Path};
-use r2r::sensor_msgs::msg::LaserScan;
 
 use super::NodeError;
 use super::clock::{RosTime, stamp};
 use super::intake::Messages;
-use vlm_planner_tuner::frame::render::{self, Renderer};
-use vlm_planner_tuner::frame::{Frame, Stamp};
+use vlm_planner_tuner::frame::Stamp;
 #[cfg(tf2_msgs)]
 use vlm_planner_tuner::live::Names;
 use vlm_planner_tuner::live::Settings;
-use vlm_planner_tuner::planner::guard::Level;
 use vlm_planner_tuner::scene::{
-    GoalChange, Issue, IssueCounts, OdometryMessage, PlanLayer, PlanMessage, Refused, ScanMessage, SceneRules,
-    SpatialPose, Surroundings,
+    ComposedScene, GoalChange, Issue, IssueCounts, NoScene, OdometryMessage, PlanMessage, Refused, ScanMessage,
+    SceneRules, SpatialPose, Surroundings,
 };
 
-/// Fed by the thread that spins, drawn from by the one that decides.
+/// Fed by the thread that spins; images are drawn of it on another. Nobody holds the lock for longer than it takes to put
+/// a scene together.
 #[derive(Clone)]
 pub(super) struct SharedSurroundings(Arc<Mutex<Surroundings>>);
 
 impl SharedSurroundings {
     pub(super) fn new(settings: &Settings) -> Self {
         Self(Arc::new(Mutex::new(Surroundings::new(settings.scene_rules()))))
+    }
+
+    pub(super) fn set_rules(&self, rules: SceneRules) {
+        self.lock().set_rules(rules);
+    }
+
+    pub(super) fn clock_was_set_back(&self, now: Stamp) {
+        self.lock().clock_was_set_back(now);
+    }
+
+    /// Whether the odometry behind a scan that has waited for so long may still come.
+    pub(super) fn should_wait(&self, stamp: Stamp, waited: Duration) -> bool {
+        waited < Surroundings::ODOMETRY_MAY_FOLLOW && !self.lock().has_pose_for(stamp)
+    }
+
+    /// The scene around a scan.
+    pub(super) fn compose(&self, scan: ScanMessage) -> Result<ComposedScene, NoScene> {
+        self.lock().compose(scan)
+    }
+
+    /// Counts something that was left out of an image.
+    pub(super) fn count(&self, issue: Issue) {
+        self.lock().count(issue);
+    }
+
+    /// What was refused or left out so far.
+    pub(super) fn counts(&self) -> IssueCounts {
+        self.lock().counts().clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Surroundings> {
@@ -188,126 +214,3 @@ impl SceneIntake {
 
 /// Refused messages that are told of in full.
 const SAID_IN_FULL: u32 = 3;
-
-/// Frames that are around at a time: one that is decided on, one whose decision waits for the planner's answers.
-const SPARE: usize = 2;
-
-/// Draws what is decided on.
-pub(super) struct Painter {
-    surroundings: SharedSurroundings,
-    renderer: Renderer,
-    /// Buffers of frames that have been decided on.
-    spare: Vec<Vec<u8>>,
-    drawn: u64,
-    plan: &'static str,
-    /// What is to be said about the last image, or why there is none.
-    remark: Option<Remark>,
-}
-
-/// Why there is no image.
-#[derive(Debug)]
-pub(super) enum NoImage {
-    /// The sensor sees nothing: what would be drawn is free space.
-    Blind(String),
-    /// Anything else.
-    Refused(String),
-}
-
-/// How bad it is, and the words.
-type Remark = (Level, String);
-
-/// What `/diagnostics` says about drawing.
-pub(super) struct PainterReport {
-    pub(super) drawn: u64,
-    pub(super) plan: &'static str,
-    pub(super) remark: Option<Remark>,
-    pub(super) issues: IssueCounts,
-}
-
-impl Painter {
-    pub(super) fn new(surroundings: SharedSurroundings) -> Self {
-        Self {
-            surroundings,
-            renderer: Renderer::new(),
-            spare: Vec::new(),
-            drawn: 0,
-            plan: PlanLayer::None.name(),
-            remark: None,
-        }
-    }
-
-    pub(super) fn set_rules(&mut self, rules: SceneRules) {
-        self.surroundings.lock().set_rules(rules);
-    }
-
-    pub(super) fn clock_was_set_back(&mut self, now: Stamp) {
-        self.surroundings.lock().clock_was_set_back(now);
-    }
-
-    /// Whether the odometry behind a scan that has waited for so long may still come.
-    pub(super) fn should_wait(&self, stamp: Stamp, waited: Duration) -> bool {
-        waited < Surroundings::ODOMETRY_MAY_FOLLOW && !self.surroundings.lock().has_pose_for(stamp)
-    }
-
-    /// The image of a scan, or why there is none.
-    pub(super) fn draw(&mut self, scan: LaserScan, stamp: Stamp) -> Result<Frame, NoImage> {
-        let LaserScan { header, angle_min, angle_max, angle_increment, range_min, range_max, ranges, .. } = scan;
-        let scan = render::LaserScan { angle_min, angle_increment, range_min, range_max, ranges };
-        let message = ScanMessage { stamp, frame: header.frame_id, angle_max, scan };
-        let drawn = self.try_draw(message);
-        self.remark = match &drawn {
-            Ok((_, remark)) => remark.clone(),
-            Err(NoImage::Refused(problem)) => Some((Level::Warn, format!("no image is drawn: {problem}"))),
-            Err(NoImage::Blind(problem)) => Some((Level::Error, format!("no image is drawn: {problem}"))),
-        };
-        drawn.map(|(frame, _)| frame)
-    }
-
-    /// The image, and what was left out of it.
-    fn try_draw(&mut self, scan: ScanMessage) -> Result<(Frame, Option<Remark>), NoImage> {
-        let spare = self.spare.pop().unwrap_or_default();
-        // Drawn without the lock: the thread that spins waits for it.
-        let composed = self.surroundings.lock().compose(scan).map_err(|no| {
-            if no.is_blind() { NoImage::Blind(no.to_string()) } else { NoImage::Refused(no.to_string()) }
-        })?;
-        let drawn = self.renderer.draw_reusing(spare, &composed.scene);
-        let (frame, report) = drawn.map_err(|error| NoImage::Refused(error.to_string()))?;
-        self.drawn += 1;
-        self.plan = composed.plan.name();
-        let mut problems = Vec::new();
-        match &composed.plan {
-            PlanLayer::WithoutTransform(no) => {
-                problems.push(format!("the plan is left out: {no}; set assume_same_frame to draw it all the same"));
-            }
-            PlanLayer::Stale(age_s) => {
-                problems.push(format!("the plan is left out: it is {age_s:.1} s old (max_plan_age)"));
-            }
-            PlanLayer::Drawn | PlanLayer::None | PlanLayer::GoalOver | PlanLayer::Empty => {}
-        }
-        let mut surroundings = self.surroundings.lock();
-        if report.nan_ranges > 0 {
-            surroundings.count(Issue::NanRanges);
-            problems.push(format!("{} ranges are NaN", report.nan_ranges));
-        }
-        if report.unusable_path_points > 0 {
-            surroundings.count(Issue::UnusablePathPoints);
-            problems.push(format!("{} points of the plan are not finite or out of reach", report.unusable_path_points));
-        }
-        let remark = (!problems.is_empty()).then(|| (Level::Warn, problems.join("; ")));
-        Ok((frame, remark))
-    }
-
-    /// Takes back the frame of a decision that is over.
-    pub(super) fn recycle(&mut self, frame: Arc<Frame>) {
-        if let Some(frame) = Arc::into_inner(frame)
-            && self.spare.len() < SPARE
-        {
-            self.spare.push(frame.into_rgb());
-        }
-    }
-
-    pub(super) fn report(&self) -> PainterReport {
-        let issues = self.surroundings.lock().counts().clone();
-        PainterReport { drawn: self.drawn, plan: self.plan, remark: self.remark.clone(), issues }
-    }
-}

@@ -18,8 +18,8 @@ use super::planner_clients::{DOUBLE, INTEGER};
 use super::{NODE_NAME, NodeError, context};
 use tally::{Clock, Tally};
 use vlm_planner_tuner::live::{
-    CostmapsReport, Expected, FoundParameter, GraphReport, Heard, HeardTopic, Names, PlannerParameterReport,
-    PlannerReport, PublishedTopic, Publisher, RosArguments, TopicReport, read_parameters,
+    CostmapsReport, Expected, FoundParameter, GraphReport, Names, PlannerParameterReport, PlannerReport,
+    PublishedTopic, Publisher, RosArguments, SubscribedTopic, Subscription, TopicReport, read_parameters,
 };
 use vlm_planner_tuner::nav2::{Mapping, Target};
 
@@ -57,13 +57,14 @@ pub(super) fn run() -> Result<(), NodeError> {
             node.spin_once(SPIN);
             planner.iter_mut().for_each(|questions| questions.go_on(node));
             if let Some(news) = costmaps.observe(node, Instant::now()) {
-                seen = CostmapsReport { blind: news.blind, known: news.lines };
+                seen = news.into();
             }
             tallies.iter_mut().for_each(Tally::take);
         }
     };
     spin(&mut node, DISCOVER, &mut []);
-    let asked: Vec<HeardTopic> = Heard::ALL.into_iter().filter_map(|heard| heard.topic(&settings)).collect();
+    let asked: Vec<SubscribedTopic> =
+        Subscription::ALL.into_iter().filter_map(|topic| topic.topic(&settings)).collect();
     let clock = settings.use_sim_time.then(|| Clock::listen(&mut node)).transpose()?;
     let mut tallies = Vec::new();
     for asked in &asked {

@@ -1,5 +1,7 @@
 //! The transition log: what it needs to hear beside images, and how it is told.
 
+use std::path::PathBuf;
+
 use r2r::diagnostic_msgs::msg::DiagnosticStatus;
 use r2r::geometry_msgs::msg::PoseStamped;
 use r2r::nav_msgs::msg::Odometry;
@@ -7,14 +9,15 @@ use r2r::sensor_msgs::msg::LaserScan;
 use r2r::std_msgs::msg::Bool;
 use tokio::sync::mpsc::Sender;
 
-use super::control::Control;
 use super::intake::{Messages, next, subscribe};
-use super::messages::Line;
+use super::messages::{Line, Source};
 use super::{Input, NodeError};
 use vlm_planner_tuner::drive::{EpisodeEvent, Position};
-use vlm_planner_tuner::live::{Heard, Settings, log_needs_attention};
-use vlm_planner_tuner::nav2::ParameterStatus;
-use vlm_planner_tuner::planner::guard::{Level, Mode};
+use vlm_planner_tuner::live::inference::Decided;
+use vlm_planner_tuner::live::{NodeLog, Settings, Subscription, log_needs_attention};
+use vlm_planner_tuner::nav2::{BankedController, ParameterStatus};
+use vlm_planner_tuner::planner::guard::Level;
+use vlm_planner_tuner::planner::{PlannerParameters, PlannerSpec};
 use vlm_planner_tuner::recording::{DriveEvent, nearest_laser_of, pose_of};
 
 /// What the log hears: subscriptions that it alone needs, and what [`super::intake`] hands on.
@@ -35,8 +38,8 @@ impl LogIntake {
         if settings.log_folder.is_empty() {
             return Ok(None);
         }
-        let goals = subscribe(node, Heard::Goal.topic(settings))?;
-        let collisions = subscribe(node, Heard::Collision.topic(settings))?;
+        let goals = subscribe(node, Subscription::Goal.topic(settings))?;
+        let collisions = subscribe(node, Subscription::Collision.topic(settings))?;
         Ok(Some(Self { goals, collisions, in_collision: false, inputs }))
     }
 
@@ -77,27 +80,52 @@ impl LogIntake {
     }
 }
 
-impl Control {
-    /// Tells the log of a decision, once all is known of the one before it.
-    pub(super) fn log_decision(&mut self, decided: &vlm_planner_tuner::live::inference::Decided) {
-        let sent = self.wanted.as_ref().filter(|_| self.mode == Mode::Active);
-        if let Some(log) = &mut self.log {
+/// The log itself, where there is one.
+pub(super) struct StepLog(Option<NodeLog>);
+
+impl StepLog {
+    /// Opens the log, if the settings name a folder for it.
+    pub(super) fn start(settings: &Settings, planner: &PlannerSpec) -> Result<Self, NodeError> {
+        Ok(Self(NodeLog::start(settings, planner)?))
+    }
+
+    /// The model is there, with the policy that it started with or another.
+    pub(super) fn model_is_there(&mut self, policy: Option<PathBuf>) {
+        if let Some(log) = &mut self.0 {
+            log.model_is_there(policy);
+        }
+    }
+
+    pub(super) fn event(&mut self, event: DriveEvent) {
+        if let Some(log) = &mut self.0 {
+            log.event(event);
+        }
+    }
+
+    /// A decision was made, and these parameters were sent; all is known of the decision before it.
+    pub(super) fn decided(&mut self, decided: &Decided, sent: Option<&PlannerParameters>) {
+        if let Some(log) = &mut self.0 {
             log.decided(decided, sent);
         }
     }
 
-    /// Tells the log what became of the last decision's parameters.
-    pub(super) fn log_outcomes(&mut self, statuses: &[ParameterStatus]) {
-        if let Some(log) = self.log.as_mut().filter(|_| self.mode == Mode::Active) {
+    /// What became of the last decision's parameters.
+    pub(super) fn outcomes(&mut self, statuses: &[ParameterStatus], controller: Option<&BankedController>) {
+        if let Some(log) = &mut self.0 {
             log.outcomes(statuses);
-            let bank = self.sink.mapping().bank();
-            log.controller(bank.and_then(|bank| bank.controller(self.sink.controller()?)));
+            log.controller(controller);
+        }
+    }
+
+    pub(super) fn close(self) {
+        if let Some(log) = self.0 {
+            log.close();
         }
     }
 
     /// Whether steps are written, where to, and how many are missing.
-    pub(super) fn log_line(&self) -> Option<DiagnosticStatus> {
-        let (status, problem) = self.log.as_ref()?.status();
+    pub(super) fn line(&self, source: &Source) -> Option<DiagnosticStatus> {
+        let (status, problem) = self.0.as_ref()?.status();
         let (level, message) = match problem {
             Some(problem) => (Level::Warn, format!("nothing is logged: {problem}")),
             None => (Level::Ok, format!("{} steps written", status.written)),
@@ -107,7 +135,7 @@ impl Control {
             _ if log_needs_attention(&status) => (Level::Warn, format!("{message}, others were lost")),
             _ => (level, message),
         };
-        let line = Line::new(&self.source, "transition log", level, message)
+        let line = Line::new(source, "transition log", level, message)
             .value("state", status.state.as_str())
             .value("file", status.file.map_or("none".into(), |file| file.display().to_string()))
             .value("free_bytes", status.free_bytes.map_or("unknown".into(), |free| free.to_string()))

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::environment::in_force;
 use super::finding::Finding;
 use crate::live::{
-    CostmapsReport, FoundParameter, GraphReport, Heard, MessageProblem, PlannerReport, Settings, TopicProblem,
+    CostmapsReport, FoundParameter, GraphReport, MessageProblem, PlannerReport, Settings, Subscription, TopicProblem,
     TopicReport,
 };
 
@@ -173,7 +173,7 @@ fn judge_topic(report: &GraphReport, topic: &TopicReport) -> Vec<Finding> {
 /// What came, and what of it would not be used.
 fn messages(report: &GraphReport, topic: &TopicReport) -> Vec<Finding> {
     let Some(measured) = &topic.measured else { return Vec::new() };
-    let is_image = matches!(topic.asked.purpose, Heard::Images | Heard::Scans) && topic.asked.is_needed;
+    let is_image = matches!(topic.asked.purpose, Subscription::Images | Subscription::Scans) && topic.asked.is_needed;
     let problems = measured.problems(&report.expected, is_image);
     if problems.is_empty() {
         return vec![Finding::ok(MESSAGES, format!("{}: {measured}", topic.topic))];

@@ -97,7 +97,17 @@ impl Frame {
     /// [`FrameError::Size`], [`FrameError::Encoding`], [`FrameError::Step`] when the step is shorter than a row, and
     /// [`FrameError::DataLength`] when the data is shorter or longer than `step * height`.
     pub fn from_raw(image: &RawImage<'_>) -> Result<Self, FrameError> {
+        Self::from_raw_of_size(image, None)
+    }
+
+    /// As [`Self::from_raw`], of an image that must be `expected` pixels wide and high, where a size is given: another
+    /// size is refused by the header, before any pixel is copied.
+    ///
+    /// # Errors
+    /// [`FrameError::UnexpectedSize`], and those of [`Self::from_raw`].
+    pub fn from_raw_of_size(image: &RawImage<'_>, expected: Option<(u32, u32)>) -> Result<Self, FrameError> {
         let &RawImage { height, width, encoding, step, data } = image;
+        Self::check_size(width, height, expected)?;
         let rgb_len = Self::checked_len(width, height)?;
         let encoding = PixelEncoding::from_name(encoding)?;
         let row_len = u64::from(width) * u64::from(encoding.bytes_per_pixel());
@@ -173,6 +183,17 @@ mod tests {
             let huge = RawImage { height, width, encoding: "bgr8", step: u32::MAX, data };
             assert!(matches!(Frame::from_raw(&huge), Err(FrameError::Size { .. })));
         }
+    }
+
+    /// The header alone decides: the data would be refused, too, and is not looked at.
+    #[test]
+    fn another_size_than_the_expected_one_is_refused_by_the_header() {
+        let image = RawImage { height: 8192, width: 8192, encoding: "rgb8", step: 3 * 8192, data: &[] };
+        let message = Frame::from_raw_of_size(&image, Some((600, 400))).unwrap_err().to_string();
+        assert!(message.starts_with("image is 8192x8192 pixels, expected 600x400; correct the publisher"), "{message}");
+        let (_, data) = PIXELS[0];
+        let image = RawImage { height: 1, width: 2, encoding: "rgb8", step: 6, data };
+        assert_eq!(Frame::from_raw_of_size(&image, Some((2, 1))).unwrap().rgb(), data);
     }
 
     proptest! {

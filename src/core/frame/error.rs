@@ -13,6 +13,21 @@ pub enum FrameError {
         /// Largest side that is accepted, pixels.
         max: u32,
     },
+    /// The header states another size than the one that is expected.
+    #[error(
+        "image is {width}x{height} pixels, expected {expected_width}x{expected_height}; correct the publisher, or \
+         image_width and image_height"
+    )]
+    UnexpectedSize {
+        /// Width that the header states, pixels.
+        width: u32,
+        /// Height that the header states, pixels.
+        height: u32,
+        /// Expected width, pixels.
+        expected_width: u32,
+        /// Expected height, pixels.
+        expected_height: u32,
+    },
     /// The number of bytes does not fit width, height and three channels.
     #[error("RGB image of {width}x{height} pixels needs {expected} bytes, found {found}")]
     Length {

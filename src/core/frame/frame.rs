@@ -77,6 +77,21 @@ impl Frame {
         Ok(width as usize * height as usize * 3)
     }
 
+    /// Checks the size that a header states against the one that is expected, if one is.
+    ///
+    /// # Errors
+    /// [`FrameError::Size`] when a side is zero or beyond [`Self::MAX_SIDE`], [`FrameError::UnexpectedSize`] when it is
+    /// another size than the expected one.
+    pub(super) fn check_size(width: u32, height: u32, expected: Option<(u32, u32)>) -> Result<(), FrameError> {
+        Self::checked_len(width, height)?;
+        match expected {
+            Some((expected_width, expected_height)) if (width, height) != (expected_width, expected_height) => {
+                Err(FrameError::UnexpectedSize { width, height, expected_width, expected_height })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Width in pixels.
     pub fn width(&self) -> u32 {
         self.width

@@ -24,6 +24,19 @@ impl Frame {
     /// [`FrameError::UnknownImageFile`], [`FrameError::DepthImage`], [`FrameError::FormatDisagrees`], and those of
     /// [`Self::from_image_bytes`].
     pub fn from_compressed(format: &str, data: &[u8]) -> Result<Self, FrameError> {
+        Self::from_compressed_of_size(format, data, None)
+    }
+
+    /// As [`Self::from_compressed`], of an image that must be `expected` pixels wide and high, where a size is given:
+    /// another size is refused by the file's header, before any pixel is decoded.
+    ///
+    /// # Errors
+    /// [`FrameError::UnexpectedSize`], and those of [`Self::from_compressed`].
+    pub fn from_compressed_of_size(
+        format: &str,
+        data: &[u8],
+        expected: Option<(u32, u32)>,
+    ) -> Result<Self, FrameError> {
         let named = NamedCodecs::of(format);
         let shortened = || format.chars().take(64).collect();
         if named.depth {
@@ -37,7 +50,7 @@ impl Frame {
         if names_another && !agrees {
             return Err(FrameError::FormatDisagrees { field: shortened(), content: content.name() });
         }
-        content.decode(data)
+        content.decode(data, expected)
     }
 
     /// From the bytes of a PNG or JPEG file; what lies behind the picture's end is of no interest.
@@ -50,7 +63,7 @@ impl Frame {
     /// [`FrameError::UnknownImageFile`], [`FrameError::Size`], [`FrameError::WideGrey`], and [`FrameError::Decode`] for a
     /// damaged file.
     pub fn from_image_bytes(data: &[u8]) -> Result<Self, FrameError> {
-        ImageContent::of(data)?.decode(data)
+        ImageContent::of(data)?.decode(data, None)
     }
 }
 
@@ -84,7 +97,7 @@ impl ImageContent {
         }
     }
 
-    fn decode(self, data: &[u8]) -> Result<Frame, FrameError> {
+    fn decode(self, data: &[u8], expected: Option<(u32, u32)>) -> Result<Frame, FrameError> {
         let refuse = |reason: String| FrameError::Decode { format: self.name(), length: data.len(), reason };
         let (format, picture) = match self {
             Self::Png => (ImageFormat::Png, data),
@@ -101,7 +114,7 @@ impl ImageContent {
         reader.limits(limits.clone());
         let mut decoder = reader.into_decoder().map_err(|error| refuse(error.to_string()))?;
         let (width, height) = decoder.dimensions();
-        Frame::checked_len(width, height)?;
+        Frame::check_size(width, height, expected)?;
         if decoder.original_color_type() == ExtendedColorType::L16 {
             return Err(FrameError::WideGrey { format: self.name() });
         }
@@ -279,6 +292,30 @@ mod tests {
         huge[29..33].copy_from_slice(&crc.to_be_bytes());
         let message = Frame::from_image_bytes(&huge).unwrap_err().to_string();
         assert!(message.contains("65535x65535"), "{message}");
+    }
+
+    /// Files whose pixels are not those that their headers promise: whoever decoded them would stumble over that.
+    #[test]
+    fn another_size_than_the_expected_one_is_refused_by_the_header() {
+        let mut png = png(ExtendedColorType::Rgb8, &RGB);
+        png[16..24].copy_from_slice(&[0, 0, 0x20, 0, 0, 0, 0x20, 0]);
+        let crc = crc32(&png[12..29]);
+        png[29..33].copy_from_slice(&crc.to_be_bytes());
+        // The data chunk has neither the length nor the rows of such a picture.
+        assert!(matches!(Frame::from_image_bytes(&png), Err(FrameError::Decode { .. })));
+        let message = Frame::from_compressed_of_size("png", &png, Some((600, 400))).unwrap_err().to_string();
+        assert!(message.starts_with("image is 8192x8192 pixels, expected 600x400; correct the publisher"), "{message}");
+
+        let mut jpeg = jpeg();
+        assert_eq!(Frame::from_compressed_of_size("jpeg", &jpeg, Some((16, 16))).unwrap().width(), 16);
+        let size = jpeg.windows(2).position(|bytes| bytes == [0xFF, 0xC0]).unwrap() + 5;
+        jpeg[size..size + 4].copy_from_slice(&[0x20, 0, 0x20, 0]);
+        let refused = Frame::from_compressed_of_size("jpeg", &jpeg, Some((600, 400)));
+        assert!(
+            matches!(refused, Err(FrameError::UnexpectedSize { width: 8192, height: 8192, .. })),
+            "{:?}",
+            refused.err()
+        );
     }
 
     /// CRC-32 as PNG chunks carry it.

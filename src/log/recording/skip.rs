@@ -83,6 +83,7 @@ impl From<&FrameError> for SkipReason {
     fn from(error: &FrameError) -> Self {
         match error {
             FrameError::Size { .. } => Self::ImpossibleSize,
+            FrameError::UnexpectedSize { .. } => Self::WrongSize,
             FrameError::Encoding { .. } | FrameError::DepthImage { .. } | FrameError::WideGrey { .. } => {
                 Self::UnsupportedEncoding
             }

@@ -15,7 +15,7 @@ use super::super::NodeError;
 use super::super::clock::stamp;
 use super::super::intake::Messages;
 use vlm_planner_tuner::frame::Stamp;
-use vlm_planner_tuner::live::{Heard, HeardTopic, Measured};
+use vlm_planner_tuner::live::{Measured, SubscribedTopic, Subscription};
 
 /// /clock, for a node that takes its time from there.
 pub(super) struct Clock(Rc<RefCell<(Messages<ClockMessage>, Option<Stamp>)>>);
@@ -60,7 +60,7 @@ impl Seen {
 
 /// One topic.
 pub(super) struct Tally {
-    purpose: Heard,
+    purpose: Subscription,
     next: Box<dyn FnMut() -> Option<Seen>>,
     now: Box<dyn Fn() -> Option<Stamp>>,
     measured: Measured,
@@ -72,21 +72,24 @@ impl Tally {
     /// Listens to a topic; not to those of which there is nothing to measure.
     pub(super) fn listen(
         node: &mut r2r::Node,
-        asked: &HeardTopic,
+        asked: &SubscribedTopic,
         clock: Option<&Clock>,
     ) -> Result<Option<Self>, NodeError> {
         let topic = asked.name.as_str();
         let next = match (asked.purpose, asked.type_name.as_str()) {
-            (Heard::Images, "sensor_msgs/msg/CompressedImage") => messages(node, topic, |image: CompressedImage| {
-                Seen { encoding: Some(image.format), ..Seen::of(image.header) }
-            })?,
-            (Heard::Images, _) => messages(node, topic, |image: Image| Seen {
+            (Subscription::Images, "sensor_msgs/msg/CompressedImage") => {
+                messages(node, topic, |image: CompressedImage| Seen {
+                    encoding: Some(image.format),
+                    ..Seen::of(image.header)
+                })?
+            }
+            (Subscription::Images, _) => messages(node, topic, |image: Image| Seen {
                 size: Some((image.width, image.height)),
                 encoding: Some(image.encoding),
                 ..Seen::of(image.header)
             })?,
-            (Heard::Scans, _) => messages(node, topic, |scan: LaserScan| Seen::of(scan.header))?,
-            (Heard::Odometry, _) => messages(node, topic, |odometry: Odometry| {
+            (Subscription::Scans, _) => messages(node, topic, |scan: LaserScan| Seen::of(scan.header))?,
+            (Subscription::Odometry, _) => messages(node, topic, |odometry: Odometry| {
                 let mut seen = Seen::of(odometry.header);
                 seen.frames.push(odometry.child_frame_id);
                 seen
@@ -99,7 +102,7 @@ impl Tally {
         Ok(Some(Self { purpose: asked.purpose, next, now: Box::new(now), measured, first: None, last: None }))
     }
 
-    pub(super) fn purpose(&self) -> Heard {
+    pub(super) fn purpose(&self) -> Subscription {
         self.purpose
     }
 

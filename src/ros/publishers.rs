@@ -1,20 +1,19 @@
-//! Messages go out.
+//! Messages go out: the publishers, but for what is said to the planner.
 
 use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus};
 use r2r::rcl_interfaces::msg::Log as RosLog;
 use r2r::sensor_msgs::msg::Image;
-use r2r::std_msgs::msg::{Float32MultiArray, Float64MultiArray, String as RosString};
+use r2r::std_msgs::msg::{Float32MultiArray, Float64MultiArray};
 use r2r::{Publisher, QosProfile, WrappedTypesupport};
 
 use super::messages::{image_message, labelled};
 use super::{NodeError, clock};
 use vlm_planner_tuner::frame::{Frame, Stamp};
 use vlm_planner_tuner::live::inference::Decided;
-use vlm_planner_tuner::picture::attention_overlay;
 use vlm_planner_tuner::planner::PlannerParameters;
 
-/// The publishers.
-pub(super) struct Outlet {
+/// The publishers of what the node has to say to everybody.
+pub(super) struct Publishers {
     parameters: Publisher<Float64MultiArray>,
     decision: Publisher<DiagnosticArray>,
     feature: Publisher<Float32MultiArray>,
@@ -25,10 +24,9 @@ pub(super) struct Outlet {
     diagnostics: Publisher<DiagnosticArray>,
     /// Unless it was switched off (`--disable-rosout-logs`).
     rosout: Option<Publisher<RosLog>>,
-    controller: Publisher<RosString>,
 }
 
-impl Outlet {
+impl Publishers {
     pub(super) fn new(node: &mut r2r::Node, draws_images: bool, logs_to_rosout: bool) -> Result<Self, NodeError> {
         let reliable = QosProfile::default;
         let latched = || QosProfile::default().keep_last(1).transient_local();
@@ -50,7 +48,6 @@ impl Outlet {
                 }
                 false => None,
             },
-            controller: node.create_publisher("controller_selector", latched())?,
         })
     }
 
@@ -75,25 +72,23 @@ impl Outlet {
         }
     }
 
-    /// Feature and attention overlay, for whoever listens; `frame_id` is that of the image.
-    pub(super) fn insight(&self, decided: &Decided, frame_id: &str) {
+    /// The feature of a decision, for whoever listens.
+    pub(super) fn feature(&self, decided: &Decided) {
         if has_listener(self.feature.get_inter_process_subscription_count()) {
             let data = decided.decision.extracted.feature.values().to_vec();
             let layout = labelled("feature", data.len());
             publish("~/feature", &self.feature, &Float32MultiArray { layout, data });
         }
-        if has_listener(self.attention.get_inter_process_subscription_count()) {
-            match attention_overlay(&decided.job.frame, &decided.decision.attention_map) {
-                Ok(overlay) => {
-                    publish(
-                        "~/attention",
-                        &self.attention,
-                        &image_message(&overlay, decided.job.ticket.stamp(), frame_id),
-                    );
-                }
-                Err(error) => log::warn!("~/attention: {error}"),
-            }
-        }
+    }
+
+    /// Whether anybody listens to attention overlays, which take a while to draw.
+    pub(super) fn has_attention_listener(&self) -> bool {
+        has_listener(self.attention.get_inter_process_subscription_count())
+    }
+
+    /// An attention overlay; `frame_id` is that of the image.
+    pub(super) fn attention(&self, overlay: &Frame, stamp: Stamp, frame_id: &str) {
+        publish("~/attention", &self.attention, &image_message(overlay, stamp, frame_id));
     }
 
     pub(super) fn status(&self, status: &DiagnosticStatus) {
@@ -110,16 +105,6 @@ impl Outlet {
             self.rosout.as_ref().map(|rosout| rosout.publish(&line).ok());
         }
     }
-
-    /// How many listen to which controller is to be used.
-    pub(super) fn controller_listeners(&self) -> usize {
-        self.controller.get_inter_process_subscription_count().unwrap_or(0)
-    }
-
-    /// The controller to use from now on.
-    pub(super) fn controller(&self, id: &str) {
-        publish("controller_selector", &self.controller, &RosString { data: id.to_owned() });
-    }
 }
 
 fn has_listener(count: r2r::Result<usize>) -> bool {
@@ -132,7 +117,8 @@ fn diagnostic_array(stamp: Stamp, status: Vec<DiagnosticStatus>) -> DiagnosticAr
     array
 }
 
-fn publish<T: WrappedTypesupport + 'static>(topic: &str, publisher: &Publisher<T>, message: &T) {
+/// Publishes; a message that is lost is logged.
+pub(super) fn publish<T: WrappedTypesupport + 'static>(topic: &str, publisher: &Publisher<T>, message: &T) {
     if let Err(error) = publisher.publish(message) {
         log::error!("{topic}: a message was lost: {error}");
     }

@@ -298,7 +298,7 @@ impl Dataset {
     ) {
         let mut values = Vec::with_capacity(self.outputs.len());
         for (output, label) in self.outputs.iter().zip(labels) {
-            let value = label.unwrap_or_else(|| output.from_velocity(next));
+            let value = label.unwrap_or_else(|| output.velocity_of(next));
             let clamped = value.clamp(output.min, output.max);
             if clamped != value {
                 *self.counts.clamped.entry(output.name.clone()).or_default() += 1;
@@ -359,7 +359,7 @@ impl OutputName {
         !self.name.starts_with("next_")
     }
 
-    fn from_velocity(&self, next: BodyVelocity) -> f64 {
+    fn velocity_of(&self, next: BodyVelocity) -> f64 {
         if self.name.contains("angular") { next.angular() } else { next.linear() }
     }
 }

@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
 use planner_tuner_core::random::Random;
 use planner_tuner_model::checkpoint::{HistoryConfig, StateDict, TensorTable};
-use planner_tuner_model::feature::{DptHead, DptSizes, FeatureExtractor, HistoryEncoder, HistorySizes};
+use planner_tuner_model::feature::{DptHead, DptSizes, FeatureExtractor, HeadInput, HistoryEncoder, HistorySizes};
 use planner_tuner_model::vision_language::HiddenStates;
 use planner_tuner_model::weights::LoadPlan;
 
@@ -143,7 +143,7 @@ impl SupervisedHeads {
         hidden_states: &HiddenStates,
         newest_first: &[Tensor],
     ) -> Result<(Tensor, Tensor), FinetuneError> {
-        let feature = self.extractor.forward(hidden_states, newest_first)?;
+        let feature = self.extractor.forward_batch(&[HeadInput { hidden_states, newest_first }])?;
         let outputs = self.extractor.forward_regression(&feature)?;
         Ok((feature, outputs))
     }

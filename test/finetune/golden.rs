@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{Module as _, VarBuilder};
 use planner_tuner_finetune::Learns;
 use planner_tuner_model::checkpoint::TensorTable;
-use planner_tuner_model::feature::{DptHead, DptSizes, FeatureExtractor, HistoryEncoder, HistorySizes};
+use planner_tuner_model::feature::{DptHead, DptSizes, FeatureExtractor, HeadInput, HistoryEncoder, HistorySizes};
 use planner_tuner_model::learning::GradientSums;
 use planner_tuner_model::vision_language::HiddenStates;
 
@@ -84,7 +84,8 @@ fn fixture_actor_loss_and_gradients_are_pytorchs() {
         let (states, passed) = model.forward(&example.sight).unwrap();
         let states = states.whole().unwrap().map(|state| Var::from_tensor(&state).unwrap());
         let seen = HiddenStates::new(states.each_ref().map(|state| state.as_tensor().clone()));
-        let feature = extractor.forward(&seen, &example.newest_first).unwrap();
+        let input = HeadInput { hidden_states: &seen, newest_first: &example.newest_first };
+        let feature = extractor.forward_batch(&[input]).unwrap();
         let action = fc.forward(&feature).unwrap().tanh().unwrap();
         let share = (action.broadcast_mul(&w).unwrap().sum_all().unwrap() * (-1.0 / examples.len() as f64)).unwrap();
         loss += f64::from(share.to_scalar::<f32>().unwrap());

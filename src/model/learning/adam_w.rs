@@ -241,11 +241,11 @@ mod tests {
     fn both_ways_of_a_step_agree() {
         let start = Tensor::randn(0f32, 1., (7, 5), &Device::Cpu).unwrap();
         let (fast, plain) = (Var::from_tensor(&start).unwrap(), Var::from_tensor(&start.copy().unwrap()).unwrap());
-        let mut adam = AdamW::new(AdamSettings::default(), &[fast.clone()]).unwrap();
+        let mut adam = AdamW::new(AdamSettings::default(), std::slice::from_ref(&fast)).unwrap();
         let (first, second) = (start.zeros_like().unwrap(), start.zeros_like().unwrap());
         for step in 1..=4 {
             let gradient = Tensor::randn(0f32, 1., (7, 5), &Device::Cpu).unwrap();
-            adam.step(&[fast.clone()], &[Some(gradient.clone())], 0.1, 0.5).unwrap();
+            adam.step(std::slice::from_ref(&fast), &[Some(gradient.clone())], 0.1, 0.5).unwrap();
             let numbers = StepNumbers::new(AdamSettings::default(), step, 0.1);
             step_plainly(&plain, &(gradient * 0.5).unwrap(), (&first, &second), numbers).unwrap();
         }

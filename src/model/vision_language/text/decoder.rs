@@ -99,8 +99,8 @@ impl TextModel {
 
     /// Calls `visit` with each linear layer and its name below `path`.
     pub fn visit_linears(&mut self, path: &str, visit: &mut LinearVisitor<'_>) -> Result<()> {
-        let layers = self.layers.iter_mut().enumerate();
-        layers.map(|(index, layer)| layer.visit_linears(&format!("{path}.layers.{index}"), visit)).collect()
+        let mut layers = self.layers.iter_mut().enumerate();
+        layers.try_for_each(|(index, layer)| layer.visit_linears(&format!("{path}.layers.{index}"), visit))
     }
 
     fn run(

@@ -98,7 +98,7 @@ enum Input {
     /// Whether the costmaps see anything.
     Costmaps(CostmapNews),
     /// A speed limit of the place, or its end.
-    #[cfg_attr(not(nav2_msgs), expect(dead_code, reason = "heard only where there is nav2_msgs"))]
+    #[cfg_attr(not(nav2_msgs), expect(dead_code, reason = "comes only where there is nav2_msgs"))]
     SpeedLimit(Option<nav2::SpeedLimit>),
 }
 

@@ -242,8 +242,8 @@ fn r6_files_begin_with_their_first_message_and_layouts_find_their_topics() {
 
 #[test]
 fn r14_the_nodes_layout_has_the_nodes_topics() {
-    // As src/ros/outlet.rs names them.
-    let outlet = std::fs::read_to_string(Path::new(ROOT).join("src/ros/outlet.rs")).unwrap();
+    // As src/ros/publishers.rs names them.
+    let outlet = std::fs::read_to_string(Path::new(ROOT).join("src/ros/publishers.rs")).unwrap();
     for path in paths_of(&layout("foxglove_layout.json")) {
         let topic = path.split('.').next().unwrap();
         let name = topic.strip_prefix("/planner_tuner/").map_or(topic.to_owned(), |name| format!("~/{name}"));

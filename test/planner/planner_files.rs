@@ -118,7 +118,7 @@ fn complaints_name_file_place_parameter_and_remedy() {
         (
             "max: 1.0",
             "mux: 1.0",
-            "planner file mine.yaml: parameters[0]: unknown field `mux`, expected one of `name`, `unit`, `min`, `max`, `integer`, `safe_default`, `description` at line 7 column 5; did you mean 'max'?",
+            "planner file mine.yaml: parameters[0]: unknown field `mux`, expected one of `name`, `unit`, `min`, `max`, `integer`, `safe_default`, `loss_weight`, `description` at line 7 column 5; did you mean 'max'?",
         ),
         (
             "parameters:",

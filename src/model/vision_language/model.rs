@@ -218,7 +218,7 @@ impl VisionLanguageModel {
     }
 
     /// Takes the gradients of the last four hidden states `[seq, hidden]` back through the whole model, block by block. What
-    /// it finds for the variables of [`LoraPair`]s goes to `sink`.
+    /// it finds for the variables of [`super::LoraPair`]s goes to `sink`.
     ///
     /// # Errors
     /// When an operation fails.

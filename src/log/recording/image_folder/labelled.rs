@@ -63,7 +63,8 @@ pub struct LabelledPictures {
 const ALIASES: [(&str, &str); 1] = [("inflation_radius", "final_inflation")];
 
 impl LabelledPictures {
-    /// Reads the table of a folder of images: the one that is named, or the one that [`super::table_of`] finds.
+    /// Reads the table of a folder of images: the one that is named, otherwise its `frames.csv`, the recorder's
+    /// `data.csv`, the only .csv or the only .json.
     ///
     /// # Errors
     /// [`RecordingError`] when there is no table, or a required column or the filter's is not in it.

@@ -162,10 +162,23 @@ impl Learner {
     /// # Errors
     /// When an operation fails.
     pub fn predict(&mut self, example: &Example) -> Result<Vec<f32>, FinetuneError> {
+        let (_, outputs) = self.look(example)?;
+        Ok(outputs.flatten_all()?.to_vec1()?)
+    }
+
+    /// The feature that the heads make of an observation. Nothing is left out, and nothing learns.
+    ///
+    /// # Errors
+    /// When an operation fails.
+    pub fn feature(&mut self, example: &Example) -> Result<Vec<f32>, FinetuneError> {
+        let (feature, _) = self.look(example)?;
+        Ok(feature.flatten_all()?.to_vec1()?)
+    }
+
+    fn look(&mut self, example: &Example) -> Result<(Tensor, Tensor), FinetuneError> {
         self.lora.set_dropout(None);
         let (states, _) = self.model.forward(&example.sight)?;
-        let (_, outputs) = self.heads.forward(&states, &example.newest_first)?;
-        Ok(outputs.flatten_all()?.to_vec1()?)
+        self.heads.forward(&states, &example.newest_first)
     }
 
     /// Adds the gradient of an example's share of a loss to the sums, and returns that share: of the mean over `examples`

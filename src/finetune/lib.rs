@@ -9,12 +9,14 @@
 //! | and step | [`Learner::step`] | other numbers |
 //! | epoch after epoch | [`Finetuning`], [`Schedule`] | curves, and when to stop |
 //! | what is left of it | [`Finetuning::checkpoint`], [`Finetuning::save`] | a supervised checkpoint; a state to go on from |
+//! | and then | [`Finetuning::first_policy`] | a policy for reinforcement learning to begin with |
 //!
 //! Nothing here knows a command line, a clock or ROS.
 
 mod data;
 mod episode_filter;
 mod error;
+mod first_policy;
 mod heads;
 mod learner;
 mod report;

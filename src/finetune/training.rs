@@ -183,6 +183,15 @@ impl Finetuning {
         &self.settings
     }
 
+    /// The feature of a frame, with the numbers of now.
+    ///
+    /// # Errors
+    /// When a picture cannot be read or an operation fails.
+    pub fn feature(&mut self, item: usize) -> Result<Vec<f32>, FinetuneError> {
+        let example = self.example(item)?;
+        self.learner.feature(&example)
+    }
+
     /// How far it has come.
     pub fn progress(&self) -> &Progress {
         &self.progress

@@ -5,6 +5,7 @@ mod bench;
 mod commands;
 mod doctor;
 mod drives;
+mod finetune;
 mod inspect;
 mod launch_files;
 mod outputs;

@@ -145,6 +145,19 @@ fn a_training_learns_and_its_checkpoint_opens() {
     let constant = ["max_vel_theta", "vx_samples", "path_distance_bias", "goal_distance_bias", "inflation_radius"];
     assert_eq!(training.material().scale.constant(), constant);
 
+    let dwa = PlannerSpec::builtin("dwa").unwrap();
+    let policy = training.first_policy(&dwa).unwrap();
+    let of_policy = |name: &str| policy.get(name).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let (weight, bias) = (of_policy("fc.weight"), of_policy("fc.bias"));
+    for item in training.material().split.train.clone() {
+        let feature = training.feature(item).unwrap();
+        let speed = weight.iter().zip(&feature).map(|(weight, value)| weight * value).sum::<f32>() + bias[0];
+        let speed = 1.1 + 0.9 * f64::from(speed.tanh());
+        let label = training.material().data.values(item)[0];
+        assert!((speed - label).abs() < 0.1, "max_vel_x of frame {item}: {speed}, labelled {label}");
+    }
+    assert!(policy.get("feature_extractor.dpt_head.projections.0.0.weight").is_some());
+
     let out = folder.path().join("checkpoint");
     training.checkpoint("tiny", "{\"system\": \"\", \"user\": \"{planner}\"}".into()).unwrap().save(&out).unwrap();
     let checkpoint = SupervisedCheckpoint::open(&out).unwrap();

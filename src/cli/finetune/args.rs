@@ -27,6 +27,7 @@ Exit code 3 means that the training ran to its end, but frames of the data could
 Examples:
   planner_tuner finetune frames/ --base Qwen/Qwen2.5-VL-3B-Instruct --dtype bf16 -o checkpoint/
   planner_tuner finetune frames/ --base tiny/ --rank 4 -o checkpoint/ --epochs 20 --patience 3
+  planner_tuner finetune frames/ --base tiny/ --rank 4 -o checkpoint/ --first-policy policy/
   planner_tuner finetune frames/ --base tiny/ --rank 4 -o fold2/ --fold 2/5 --only method=HB
   planner_tuner finetune logs/ --base tiny/ --from checkpoint/ --success-only --best 0.5 -o better/
   planner_tuner finetune frames/ --base tiny/ --rank 4 -o checkpoint/ --epochs 40 --resume
@@ -50,6 +51,9 @@ pub struct FinetuneArgs {
     /// Wording of the prompt: a prompt.json [default: that of --from, or a built-in one]
     #[arg(long, value_name = "FILE")]
     pub(super) prompt: Option<PathBuf>,
+    /// Also write a policy to begin reinforcement learning with, policy_step_0: the heads, and an actor fitted to the labels
+    #[arg(long, value_name = "DIR")]
+    pub(super) first_policy: Option<PathBuf>,
     /// Go on with the training of the output folder
     #[arg(long)]
     pub(super) resume: bool,

@@ -13,15 +13,18 @@ use self::args::Rate;
 use self::networks::Networks;
 use self::report::Summary;
 use super::Outcome;
+use super::choices::QuantizeArg;
 use super::destination::check_folder;
 use super::interrupt::Interrupt;
 use super::model_args::planner_named;
 use super::progress::counting_bar;
 use super::stdout;
+use crate::checkpoint::{PolicyOrigin, PolicySet, VlmInfo};
 use crate::finetune::{
     DataCounts, Dataset, EpochPoint, Event, FinetuneSettings, Finetuning, Material, SavedFinetuning, TargetScale,
 };
 use crate::picture::{Curve, CurveSheet, plot_curves};
+use crate::planner::PlannerSpec;
 use crate::td3::{CurveFiles, CurvePoint};
 
 pub use args::FinetuneArgs;
@@ -32,6 +35,9 @@ pub use args::FinetuneArgs;
 /// What cannot be read or written, data without labels, a training that went astray.
 pub fn run(args: &FinetuneArgs) -> anyhow::Result<Outcome> {
     check_folder("--output", &args.output)?;
+    if let Some(folder) = &args.first_policy {
+        check_folder("--first-policy", folder)?;
+    }
     args.compute.start_threads();
     let state = state_folder(&args.output);
     let saved = match (SavedFinetuning::open(&state)?, args.resume) {
@@ -88,6 +94,7 @@ pub fn run(args: &FinetuneArgs) -> anyhow::Result<Outcome> {
                 curves.add(curve_point(&point), now())?;
                 if is_best {
                     checkpoint(&training, args, (&base, &prompt_json))?;
+                    first_policy(&mut training, args, &planner)?;
                 }
                 save(&training)?;
                 bar.suspend(|| log::info!("{}", describe(&point, is_best)));
@@ -167,6 +174,32 @@ fn checkpoint(training: &Finetuning, args: &FinetuneArgs, (base, prompt_json): (
     log::debug!("the base model is {}", base.display());
     Ok(files.save(&args.output)?)
 }
+
+/// With the numbers of the checkpoint that was just saved.
+fn first_policy(training: &mut Finetuning, args: &FinetuneArgs, planner: &PlannerSpec) -> anyhow::Result<()> {
+    let Some(folder) = &args.first_policy else { return Ok(()) };
+    let policy = PolicySet {
+        actor: training.first_policy(planner)?,
+        noise: Some(FIRST_NOISE),
+        vlm_info: Some(VlmInfo {
+            checkpoint_path: args.output.display().to_string(),
+            use_4bit: args.compute.quantize == QuantizeArg::Nf4,
+            use_history: training.learner().heads().history().is_some(),
+            vlm_trainable: false,
+        }),
+        step: Some(0),
+        origin: PolicyOrigin {
+            planner: Some(planner.name().to_owned()),
+            parameters: planner.parameters().iter().map(|parameter| parameter.name().to_owned()).collect(),
+            ..PolicyOrigin::default()
+        },
+    };
+    policy.save(folder, "policy_step_0")?;
+    Ok(())
+}
+
+/// Standard deviation of the exploration that the original begins with.
+const FIRST_NOISE: f64 = 0.1;
 
 fn describe(point: &EpochPoint, is_best: bool) -> String {
     let validation = point.validation_loss.map(|loss| format!(", validation {loss:.4}")).unwrap_or_default();

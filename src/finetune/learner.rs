@@ -6,11 +6,20 @@ use planner_tuner_model::vision_language::HiddenStates;
 
 use crate::{FinetuneError, SupervisedHeads};
 
+/// What the heads' hidden states come from.
+#[derive(Debug, Clone)]
+pub enum View {
+    /// A picture and a prompt, which the vision-language model looks at.
+    Sight(Sight),
+    /// They are known: the model has looked, and does not learn.
+    States(HiddenStates),
+}
+
 /// A frame as the networks are shown it, and what they should say.
 #[derive(Debug, Clone)]
 pub struct Example {
     /// For the vision-language model.
-    pub sight: Sight,
+    pub view: View,
     /// Pixels `[3, side, side]` of the frames before, newest first, normalised for the history encoder.
     pub newest_first: Vec<Tensor>,
     /// One value for each output, normalised.
@@ -176,9 +185,25 @@ impl Learner {
     }
 
     fn look(&mut self, example: &Example) -> Result<(Tensor, Tensor), FinetuneError> {
-        self.lora.set_dropout(None);
-        let (states, _) = self.model.forward(&example.sight)?;
+        let states = self.hidden_states(&example.view)?;
         self.heads.forward(&states, &example.newest_first)
+    }
+
+    /// The hidden states of a view. Nothing is left out, and nothing learns.
+    ///
+    /// # Errors
+    /// When an operation fails.
+    pub fn hidden_states(&mut self, view: &View) -> Result<HiddenStates, FinetuneError> {
+        self.lora.set_dropout(None);
+        match view {
+            View::Sight(sight) => Ok(self.model.forward(sight)?.0),
+            View::States(states) => Ok(states.clone()),
+        }
+    }
+
+    /// What learns.
+    pub fn learns(&self) -> Learns {
+        self.learns
     }
 
     /// Adds the gradient of an example's share of a loss to the sums, and returns that share: of the mean over `examples`
@@ -192,14 +217,21 @@ impl Learner {
         examples: usize,
         seed: Option<u64>,
     ) -> Result<Learned, FinetuneError> {
-        self.lora.set_dropout(seed);
-        let (states, passed) = self.model.forward(&example.sight)?;
+        // A LoRA that stays is not left out of either.
+        self.lora.set_dropout(seed.filter(|_| self.learns.lora));
+        let (states, passed) = match &example.view {
+            View::Sight(sight) => {
+                let (states, passed) = self.model.forward(sight)?;
+                (states, Some(passed))
+            }
+            View::States(states) => (states.clone(), None),
+        };
         let states = StateVariables::of(&states)?;
         let (_, outputs) = self.heads.forward(&states.hidden_states()?, &example.newest_first)?; // [1, outputs]
         let loss = self.loss(&outputs, &example.target, examples)?;
         let found = loss.backward()?;
         self.gradients.add(&found)?;
-        if self.learns.lora {
+        if let Some(passed) = passed.filter(|_| self.learns.lora) {
             let of_states = states.gradients(&found)?;
             let gradients = &mut self.gradients;
             self.model.backward(&passed, &of_states, &mut |found| gradients.add(found))?;

@@ -6,7 +6,8 @@ use planner_tuner_model::vision_language::processor::ResizeError;
 use serde::{Deserialize, Serialize};
 
 use crate::data::shuffle;
-use crate::{Dataset, Example, FinetuneError, Learner, Schedule, Split, TargetScale, past_pixels};
+use crate::known_examples::KnownExamples;
+use crate::{Dataset, Example, FinetuneError, Learner, Schedule, Split, TargetScale, View, past_pixels};
 
 /// Steps in a row without numbers that end a training.
 const MOST_SKIPPED: u32 = 10;
@@ -48,6 +49,7 @@ pub struct Finetuning {
     material: Material,
     learner: Learner,
     past: Option<HistoryImageProcessor>,
+    known: KnownExamples,
     progress: Progress,
 }
 
@@ -131,7 +133,7 @@ impl Finetuning {
         let side = learner.heads().history().map(|config| config.history_image_size);
         let unfit = |error: ResizeError| FinetuneError::Heads { problem: error.to_string() };
         let past = side.map(HistoryImageProcessor::new).transpose().map_err(unfit)?;
-        Ok(Self { settings, material, learner, past, progress })
+        Ok(Self { settings, material, learner, past, known: KnownExamples::default(), progress })
     }
 
     /// One step; at the end of an epoch also what is held back is looked at.
@@ -234,7 +236,20 @@ impl Finetuning {
         order
     }
 
+    /// A frame as the networks are shown it. Where the model in front of the heads does not learn, it looks at it once.
     fn example(&mut self, item: usize) -> Result<Example, FinetuneError> {
+        if let Some(known) = self.known.get(item) {
+            return Ok(known.clone());
+        }
+        let mut example = self.example_from_files(item)?;
+        if !self.learner.learns().lora {
+            example.view = View::States(self.learner.hidden_states(&example.view)?);
+            self.known.keep(item, &example);
+        }
+        Ok(example)
+    }
+
+    fn example_from_files(&mut self, item: usize) -> Result<Example, FinetuneError> {
         let Self { material, learner, past, .. } = self;
         let data = &material.data;
         let frame = data.frame(item)?;
@@ -252,7 +267,7 @@ impl Finetuning {
             _ => Vec::new(),
         };
         let target = material.scale.normalization().normalise(data.values(item));
-        Ok(Example { sight, newest_first, target })
+        Ok(Example { view: View::Sight(sight), newest_first, target })
     }
 
     fn count(&mut self, item: usize, loss: f64, outputs: &[f32]) {

@@ -8,7 +8,7 @@ use planner_tuner_model::feature::{DptHead, DptSizes, FeatureExtractor, HeadInpu
 use planner_tuner_model::learning::GradientSums;
 use planner_tuner_model::vision_language::HiddenStates;
 
-use crate::golden_set::{GoldenSet, distance, floats, golden_name, norm};
+use crate::golden_set::{GoldenSet, distance, floats, golden_name, norm, sight_of};
 
 /// Its gradient is zero in exact arithmetic: a softmax does not see a common offset.
 const WITHOUT_GRADIENT: &str = "spatial_attention.2.bias";
@@ -81,7 +81,7 @@ fn fixture_actor_loss_and_gradients_are_pytorchs() {
     let examples = set.examples(&mut model);
     let mut loss = 0.0;
     for example in examples.values() {
-        let (states, passed) = model.forward(&example.sight).unwrap();
+        let (states, passed) = model.forward(sight_of(example)).unwrap();
         let states = states.whole().unwrap().map(|state| Var::from_tensor(&state).unwrap());
         let seen = HiddenStates::new(states.each_ref().map(|state| state.as_tensor().clone()));
         let input = HeadInput { hidden_states: &seen, newest_first: &example.newest_first };

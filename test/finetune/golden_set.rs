@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use planner_tuner_core::frame::{BodyVelocity, Frame};
-use planner_tuner_finetune::{Example, Learner, Learns, StepSettings, SupervisedHeads, past_pixels};
+use planner_tuner_finetune::{Example, Learner, Learns, StepSettings, SupervisedHeads, View, past_pixels};
 use planner_tuner_model::checkpoint::{SupervisedCheckpoint, TensorTable};
 use planner_tuner_model::feature::HistoryImageProcessor;
-use planner_tuner_model::learning::{AdamSettings, LearningModel, LearningModelOptions, LoraLayers};
+use planner_tuner_model::learning::{AdamSettings, LearningModel, LearningModelOptions, LoraLayers, Sight};
 use planner_tuner_model::vision_language::Precision;
 use planner_tuner_model::vision_language::processor::PixelBudget;
 use serde_json::Value;
@@ -137,7 +137,7 @@ impl GoldenSet {
                     past_pixels(small.process(picture), side as usize, &Device::Cpu).unwrap()
                 });
                 let target = floats(&self.expected["targets_normalised"][&index.to_string()]);
-                (index, Example { sight, newest_first: past.collect(), target })
+                (index, Example { view: View::Sight(sight), newest_first: past.collect(), target })
             })
             .collect()
     }
@@ -162,4 +162,11 @@ pub fn golden_name(name: &str) -> String {
     ["lora_A", "lora_B"].iter().fold(name.to_owned(), |name, half| {
         name.replace(&format!(".{half}.weight"), &format!(".{half}.default.weight"))
     })
+}
+
+pub fn sight_of(example: &Example) -> &Sight {
+    match &example.view {
+        View::Sight(sight) => sight,
+        View::States(_) => panic!("the golden set's examples are pictures"),
+    }
 }

@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 use planner_tuner_core::random::Random;
 use planner_tuner_model::learning::GradientSums;
 
-use crate::golden_set::{GoldenSet, distance, norm};
+use crate::golden_set::{GoldenSet, distance, norm, sight_of};
 
 #[test]
 fn fixture_going_back_block_by_block_is_going_back_through_one_graph() {
@@ -12,13 +12,13 @@ fn fixture_going_back_block_by_block_is_going_back_through_one_graph() {
     let (mut model, lora) = set.model_with_lora();
     let example = set.examples(&mut model).into_values().next().unwrap();
     let variables: Vec<_> = lora.variables().map(|(_, variable)| variable.clone()).collect();
-    let (states, passed) = model.forward(&example.sight).unwrap();
+    let (states, passed) = model.forward(sight_of(&example)).unwrap();
     let weights = states.whole().unwrap().map(|state| Tensor::randn(0f32, 1., state.shape(), &Device::Cpu).unwrap());
 
     let mut blockwise = GradientSums::new(variables.clone());
     model.backward(&passed, &weights, &mut |found| blockwise.add(found)).unwrap();
 
-    let whole = model.forward_as_one_graph(&example.sight).unwrap().whole().unwrap();
+    let whole = model.forward_as_one_graph(sight_of(&example)).unwrap().whole().unwrap();
     let sums = whole.iter().zip(&weights).map(|(state, weights)| (state * weights).unwrap().sum_all().unwrap());
     let loss = sums.reduce(|a, b| (a + b).unwrap()).unwrap();
     let mut in_one = GradientSums::new(variables);
@@ -41,7 +41,7 @@ fn fixture_gradients_are_those_of_finite_differences() {
     let (mut model, lora) = set.model_with_lora();
     let example = set.examples(&mut model).into_values().next().unwrap();
     let variables: Vec<_> = lora.variables().map(|(name, variable)| (name, variable.clone())).collect();
-    let (states, passed) = model.forward(&example.sight).unwrap();
+    let (states, passed) = model.forward(sight_of(&example)).unwrap();
     let weights = states.whole().unwrap().map(|state| Tensor::randn(0f32, 1., state.shape(), &Device::Cpu).unwrap());
     let mut gradients = GradientSums::new(variables.iter().map(|(_, variable)| variable.clone()).collect());
     model.backward(&passed, &weights, &mut |found| gradients.add(found)).unwrap();
@@ -62,7 +62,7 @@ fn fixture_gradients_are_those_of_finite_differences() {
             let moved = start.iter().zip(&direction).map(|(value, along)| (f64::from(*value) + offset * along) as f32);
             let moved = Tensor::from_vec(moved.collect::<Vec<_>>(), variable.shape(), &Device::Cpu).unwrap();
             variable.set(&moved).unwrap();
-            model.forward(&example.sight).unwrap().0.whole().unwrap()
+            model.forward(sight_of(&example)).unwrap().0.whole().unwrap()
         };
         let mut slope_over = |step: f64| {
             let (after, before) = (states_at(step), states_at(-step));

@@ -217,6 +217,8 @@ fn what_does_not_learn_stays() {
     assert!(training.learner().variables().all(|(name, _)| name.starts_with("regression_head.")));
     run_to_the_end(&mut training);
     assert!(training.learner().lora().state_dict().unwrap().same_bits(&before).unwrap());
+    // What was looked at once is not looked at again, and says the same.
+    assert_eq!(training.feature(1).unwrap(), training.feature(1).unwrap());
 }
 
 #[test]

@@ -5,11 +5,11 @@
 
 use std::io::{Cursor, Write as _};
 
-use candle_core::DType;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::error::CheckpointError;
+use super::pickle::{storage_class, strides};
 use super::state_dict::{StateDict, bytes};
 
 /// What all entries are below.
@@ -71,30 +71,6 @@ impl StateDict {
         pickle.extend(b"u.");
         Ok(pickle)
     }
-}
-
-fn storage_class(dtype: DType) -> Option<&'static str> {
-    Some(match dtype {
-        DType::F32 => "FloatStorage",
-        DType::F64 => "DoubleStorage",
-        DType::F16 => "HalfStorage",
-        DType::BF16 => "BFloat16Storage",
-        DType::I64 => "LongStorage",
-        DType::U8 => "ByteStorage",
-        _ => return None,
-    })
-}
-
-/// Elements between neighbours of a row-major tensor.
-fn strides(shape: &[usize]) -> Vec<usize> {
-    let mut step = 1;
-    let mut strides: Vec<usize> = Vec::with_capacity(shape.len());
-    for size in shape.iter().rev() {
-        strides.push(step);
-        step *= size.max(&1);
-    }
-    strides.reverse();
-    strides
 }
 
 fn text(pickle: &mut Vec<u8>, text: &str) {

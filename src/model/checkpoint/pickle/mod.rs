@@ -33,4 +33,4 @@ pub(super) use parsed::Pickle;
 pub(super) use tensor::{Storage, StorageBytes};
 pub(super) use value::{Object, Span, Value};
 pub(super) use write::PickleWriter;
-pub(super) use write_tensors::{TensorBytes, write_tensor};
+pub(super) use write_tensors::{TensorBytes, storage_class, strides, write_tensor};

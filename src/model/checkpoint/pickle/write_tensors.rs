@@ -32,7 +32,7 @@ pub fn write_tensor(pickle: &mut PickleWriter, tensor: &TensorBytes<'_>) -> Opti
 }
 
 /// Elements between neighbours of a row-major tensor; an empty dimension counts as one, as in torch.
-fn strides(shape: &[usize]) -> Vec<usize> {
+pub fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides: Vec<usize> = shape
         .iter()
         .rev()
@@ -46,7 +46,8 @@ fn strides(shape: &[usize]) -> Vec<usize> {
     strides
 }
 
-fn storage_class(dtype: DType) -> Option<&'static str> {
+/// The class of torch's storages for an element type; `None` where there is none.
+pub fn storage_class(dtype: DType) -> Option<&'static str> {
     Some(match dtype {
         DType::F32 => "FloatStorage",
         DType::F64 => "DoubleStorage",

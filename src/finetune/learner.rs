@@ -1,8 +1,8 @@
 //! One step of learning: examples in, other numbers in LoRA and heads out.
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use planner_tuner_model::learning::{AdamSettings, AdamW, GradientSums, LearningModel, LoraLayers, Sight};
-use planner_tuner_model::vision_language::HiddenStates;
+use planner_tuner_model::vision_language::{HiddenStates, StateVariables};
 
 use crate::{FinetuneError, SupervisedHeads};
 
@@ -196,7 +196,7 @@ impl Learner {
     pub fn hidden_states(&mut self, view: &View) -> Result<HiddenStates, FinetuneError> {
         self.lora.set_dropout(None);
         match view {
-            View::Sight(sight) => Ok(self.model.forward(sight)?.0),
+            View::Sight(sight) => Ok(self.model.hidden_states(sight)?),
             View::States(states) => Ok(states.clone()),
         }
     }
@@ -227,7 +227,7 @@ impl Learner {
             View::States(states) => (states.clone(), None),
         };
         let states = StateVariables::of(&states)?;
-        let (_, outputs) = self.heads.forward(&states.hidden_states()?, &example.newest_first)?; // [1, outputs]
+        let (_, outputs) = self.heads.forward(&states.hidden_states(), &example.newest_first)?; // [1, outputs]
         let loss = self.loss(&outputs, &example.target, examples)?;
         let found = loss.backward()?;
         self.gradients.add(&found)?;
@@ -267,27 +267,6 @@ impl Learner {
         }
         self.gradients.clear();
         Ok(Step { loss, gradient_norm, moved })
-    }
-}
-
-/// Hidden states as variables, so that a gradient can be asked for.
-struct StateVariables([Var; 4]);
-
-impl StateVariables {
-    fn of(states: &HiddenStates) -> candle_core::Result<Self> {
-        let [a, b, c, d] = states.whole()?;
-        let variable = |state: Tensor| Var::from_tensor(&state.to_dtype(DType::F32)?);
-        Ok(Self([variable(a)?, variable(b)?, variable(c)?, variable(d)?]))
-    }
-
-    fn hidden_states(&self) -> candle_core::Result<HiddenStates> {
-        Ok(HiddenStates::new(self.0.each_ref().map(|state| state.as_tensor().clone())))
-    }
-
-    fn gradients(&self, found: &candle_core::backprop::GradStore) -> candle_core::Result<[Tensor; 4]> {
-        let [a, b, c, d] = &self.0;
-        let of = |state: &Var| found.get(state).map_or_else(|| state.zeros_like(), |found| Ok(found.detach()));
-        Ok([of(a)?, of(b)?, of(c)?, of(d)?])
     }
 }
 

@@ -1,18 +1,15 @@
 //! A training on disk: the checkpoint that it is for, and the state that `--resume` goes on from, to the last bit.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use planner_tuner_model::checkpoint::{CheckpointError, FileSet, SetFile, StateDict, SupervisedFiles, TensorTable};
+use planner_tuner_model::checkpoint::{SavedState, StateDict, StateFormat, SupervisedFiles};
 use serde::{Deserialize, Serialize};
 
 use crate::training::Progress;
 use crate::{FinetuneError, FinetuneSettings, Finetuning, Learner, Material};
 
-const PREFIX: &str = "finetune_state";
-const TENSORS: &str = ".safetensors";
-const REST: &str = ".json";
-const FORMAT: &str = "vlm_planner_tuner finetune 1";
+const FORMAT: StateFormat = StateFormat { prefix: "finetune_state", format: "vlm_planner_tuner finetune 1" };
 
 /// What a saved tensor is: a number that learns, or one of its averages.
 const GROUPS: [&str; 3] = ["value", "adam.first", "adam.second"];
@@ -21,7 +18,6 @@ const GROUPS: [&str; 3] = ["value", "adam.first", "adam.second"];
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rest {
-    format: String,
     adam_steps: u64,
     /// Of data, model and options: a training only goes on with the same.
     origin: String,
@@ -31,11 +27,7 @@ struct Rest {
 
 /// A training as it was saved.
 #[derive(Debug)]
-pub struct SavedFinetuning {
-    rest: Rest,
-    tensors: TensorTable,
-    path: PathBuf,
-}
+pub struct SavedFinetuning(SavedState<Rest>);
 
 impl Finetuning {
     /// Writes everything that is needed to go on into a folder, at one instant. `origin` says what it was begun with.
@@ -45,7 +37,6 @@ impl Finetuning {
     pub fn save(&self, folder: &Path, origin: &str) -> Result<(), FinetuneError> {
         let adam = self.learner().adam();
         let rest = Rest {
-            format: FORMAT.to_owned(),
             adam_steps: adam.steps(),
             origin: origin.to_owned(),
             settings: self.settings().clone(),
@@ -60,12 +51,7 @@ impl Finetuning {
                 .map(|(group, tensor)| Ok((format!("{group}.{name}"), tensor.to_device(&Device::Cpu)?)));
             tensors.extend(numbers.into_iter().collect::<candle_core::Result<Vec<_>>>()?);
         }
-        let set = FileSet::new(folder, PREFIX);
-        let json = serde_json::to_vec_pretty(&rest)
-            .map_err(|error| CheckpointError::malformed(set.path(REST), error.to_string()))?;
-        let tensors = StateDict::new(tensors)?.to_safetensors()?;
-        let files = [SetFile { suffix: TENSORS, bytes: &tensors }, SetFile { suffix: REST, bytes: &json }];
-        Ok(set.save(&files, &[TENSORS, REST])?)
+        Ok(FORMAT.save(folder, &StateDict::new(tensors)?, &rest)?)
     }
 
     /// What was learned, as a supervised checkpoint. `base` is noted as the model it belongs to, `prompt_json` is the wording
@@ -94,23 +80,12 @@ impl SavedFinetuning {
     /// # Errors
     /// What cannot be read of it.
     pub fn open(folder: &Path) -> Result<Option<Self>, FinetuneError> {
-        let Some(current) = FileSet::new(folder, PREFIX).current() else { return Ok(None) };
-        let path = current.join(format!("{PREFIX}{REST}"));
-        let text = std::fs::read(&path)
-            .map_err(|error| FinetuneError::Data { path: path.clone(), problem: error.to_string() })?;
-        let rest: Rest =
-            serde_json::from_slice(&text).map_err(|error| CheckpointError::malformed(&path, error.to_string()))?;
-        if rest.format != FORMAT {
-            let what = format!("format is '{}', expected '{FORMAT}'", rest.format);
-            return Err(CheckpointError::malformed(&path, what).into());
-        }
-        let path = current.join(format!("{PREFIX}{TENSORS}"));
-        Ok(Some(Self { rest, tensors: TensorTable::open_safetensors(std::slice::from_ref(&path))?, path }))
+        Ok(FORMAT.open(folder)?.map(Self))
     }
 
     /// Epochs and steps that were done.
     pub fn done(&self) -> (u64, u64) {
-        (self.rest.progress.epoch, self.rest.progress.step)
+        (self.0.rest.progress.epoch, self.0.rest.progress.step)
     }
 
     /// Goes on with the same data and networks, up to `epochs` epochs.
@@ -124,19 +99,19 @@ impl SavedFinetuning {
         learner: Learner,
     ) -> Result<Finetuning, FinetuneError> {
         let begun =
-            FinetuneSettings { epochs: settings.epochs, patience: settings.patience, ..self.rest.settings.clone() };
-        if self.rest.origin != origin || begun != settings {
-            return Err(FinetuneError::OtherTraining { path: self.path });
+            FinetuneSettings { epochs: settings.epochs, patience: settings.patience, ..self.0.rest.settings.clone() };
+        if self.0.rest.origin != origin || begun != settings {
+            return Err(FinetuneError::OtherTraining { path: self.0.path });
         }
         let names: Vec<String> = learner.variables().map(|(name, _)| name.to_owned()).collect();
         let device = learner.device().clone();
         let group = |group: &str| -> Result<Vec<Tensor>, FinetuneError> {
-            names.iter().map(|name| Ok(self.tensors.read(&format!("{group}.{name}"), &device)?)).collect()
+            names.iter().map(|name| Ok(self.0.tensors.read(&format!("{group}.{name}"), &device)?)).collect()
         };
         let [values, first, second] = GROUPS;
         let (values, moments) = (group(values)?, [group(first)?, group(second)?]);
-        let mut training = Finetuning::new(settings, material, learner, self.rest.progress)?;
-        training.learner_mut().resume(&values, self.rest.adam_steps, moments)?;
+        let mut training = Finetuning::new(settings, material, learner, self.0.rest.progress)?;
+        training.learner_mut().resume(&values, self.0.rest.adam_steps, moments)?;
         Ok(training)
     }
 }

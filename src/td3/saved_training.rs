@@ -1,6 +1,6 @@
 //! A training on disk: what `--resume` takes up again, to the last bit.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -11,18 +11,14 @@ use super::{
     ActionSpace, CriticMoments, Learner, Mlp, Moments, NamedTensor, Optimizer, Progress, ReplayBuffer, TrainConfig,
     TrainError, Training, TwinCritic,
 };
-use planner_tuner_model::checkpoint::{CheckpointError, FileSet, SetFile, StateDict, TensorTable};
+use planner_tuner_model::checkpoint::{CheckpointError, SavedState, StateDict, StateFormat};
 
-const PREFIX: &str = "training_state";
-const TENSORS: &str = ".safetensors";
-const REST: &str = ".json";
-const FORMAT: &str = "vlm_planner_tuner training 1";
+const FORMAT: StateFormat = StateFormat { prefix: "training_state", format: "vlm_planner_tuner training 1" };
 
 /// The file beside the tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rest {
-    format: String,
     /// Updates so far; the policy of that moment is `policy_step_N`.
     step: u64,
     /// Steps of Adam: the actor's, the critic's.
@@ -38,11 +34,7 @@ struct Rest {
 
 /// A training as it was saved.
 #[derive(Debug, Clone)]
-pub struct SavedTraining {
-    rest: Rest,
-    tensors: TensorTable,
-    path: PathBuf,
-}
+pub struct SavedTraining(SavedState<Rest>);
 
 impl Training {
     /// Writes everything that is needed to go on into a folder, at one instant. `logs` says what was learned from, so
@@ -53,7 +45,6 @@ impl Training {
     pub fn save(&self, folder: &Path, logs: &str) -> Result<(), TrainError> {
         let learner = self.learner();
         let rest = Rest {
-            format: FORMAT.to_owned(),
             step: self.iteration(),
             adam_steps: [learner.actor_optimizer().steps(), learner.critic_optimizer().steps()],
             logs: logs.to_owned(),
@@ -61,12 +52,8 @@ impl Training {
             progress: self.progress().clone(),
             heads: self.head_training().map(|heads| heads.origin().clone()),
         };
-        let set = FileSet::new(folder, PREFIX);
-        let json = serde_json::to_vec_pretty(&rest)
-            .map_err(|error| CheckpointError::malformed(set.path(REST), error.to_string()))?;
-        let tensors = StateDict::new(tensors(learner, self.start_actor(), self.head_training())?)?.to_safetensors()?;
-        let files = [SetFile { suffix: TENSORS, bytes: &tensors }, SetFile { suffix: REST, bytes: &json }];
-        Ok(set.save(&files, &[TENSORS, REST])?)
+        let tensors = StateDict::new(tensors(learner, self.start_actor(), self.head_training())?)?;
+        Ok(FORMAT.save(folder, &tensors, &rest)?)
     }
 }
 
@@ -76,40 +63,28 @@ impl SavedTraining {
     /// # Errors
     /// [`TrainError::NothingToResume`] when there is nothing; what cannot be read of it.
     pub fn open(folder: &Path) -> Result<Self, TrainError> {
-        let set = FileSet::new(folder, PREFIX);
-        let Some(current) = set.current() else {
-            return Err(TrainError::NothingToResume { folder: folder.to_owned() });
-        };
-        let path = current.join(format!("{PREFIX}{REST}"));
-        let text = std::fs::read(&path).map_err(CheckpointError::io(&path))?;
-        let rest: Rest =
-            serde_json::from_slice(&text).map_err(|error| CheckpointError::malformed(&path, error.to_string()))?;
-        if rest.format != FORMAT {
-            let what = format!("format is '{}', expected '{FORMAT}'", rest.format);
-            return Err(CheckpointError::malformed(&path, what).into());
-        }
-        let path = current.join(format!("{PREFIX}{TENSORS}"));
-        Ok(Self { rest, tensors: TensorTable::open_safetensors(std::slice::from_ref(&path))?, path })
+        let saved = FORMAT.open(folder)?;
+        saved.map(Self).ok_or_else(|| TrainError::NothingToResume { folder: folder.to_owned() })
     }
 
     /// Updates that were done.
     pub fn step(&self) -> u64 {
-        self.rest.step
+        self.0.rest.step
     }
 
     /// The settings that it began with.
     pub fn config(&self) -> &TrainConfig {
-        &self.rest.config
+        &self.0.rest.config
     }
 
     /// What it learned from.
     pub fn logs(&self) -> &str {
-        &self.rest.logs
+        &self.0.rest.logs
     }
 
     /// What the heads were begun with, where they learn.
     pub fn heads(&self) -> Option<&HeadsOrigin> {
-        self.rest.heads.as_ref()
+        self.0.rest.heads.as_ref()
     }
 
     /// Goes on under the settings it began with (how long it lasts may be another), with steps that were read again.
@@ -143,24 +118,27 @@ impl SavedTraining {
         let critic = |prefix: &str| TwinCritic::load(feature, actions, |name, shape| read(prefix, name, shape));
         let (actors, critics) =
             ([actor("actor")?, actor("actor_target")?], [critic("critic")?, critic("critic_target")?]);
-        let [actor_steps, critic_steps] = self.rest.adam_steps;
+        let [actor_steps, critic_steps] = self.0.rest.adam_steps;
         let [first, second] = [actor("actor_adam.first")?, actor("actor_adam.second")?].map(Mlp::into_values);
         let of_actor = Optimizer::after(actor_steps, Moments { first, second });
         let [first, second] =
             [critic("critic_adam.first")?, critic("critic_adam.second")?].map(TwinCritic::into_numbers);
         let of_critic = Optimizer::after(critic_steps, CriticMoments::new(first, second));
-        let learner =
-            Learner::from_networks(config.learner(), space, actors, critics).after(self.rest.step, of_actor, of_critic);
+        let learner = Learner::from_networks(config.learner(), space, actors, critics).after(
+            self.0.rest.step,
+            of_actor,
+            of_critic,
+        );
         let start = actor("start")?;
-        let training = Training::go_on(config, learner, start, self.rest.progress.clone(), buffer)?;
+        let training = Training::go_on(config, learner, start, self.0.rest.progress.clone(), buffer)?;
         Ok(training.with_heads(heads))
     }
 
     fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, TrainError> {
-        let tensor = self.tensors.read(name, &Device::Cpu)?;
+        let tensor = self.0.tensors.read(name, &Device::Cpu)?;
         if tensor.dims() != shape {
             let what = format!("tensor '{name}' has shape {:?}, expected {shape:?}", tensor.dims());
-            return Err(CheckpointError::malformed(&self.path, what).into());
+            return Err(CheckpointError::malformed(&self.0.path, what).into());
         }
         Ok(tensor.flatten_all()?.to_vec1()?)
     }

@@ -22,6 +22,7 @@ pub mod npy;
 mod pickle;
 mod policy;
 mod safetensors_file;
+mod saved_state;
 mod sharded;
 mod stand_in;
 mod state_dict;
@@ -44,6 +45,7 @@ pub use policy::{
     DPT_HEAD, Fingerprint, HISTORY_ENCODER, HeadsPolicy, LocatedPolicy, PolicyCheckpoint, PolicyForm, PolicyManifest,
     PolicyOrigin, PolicySet, SavedPolicy, StoredPolicy, VlmInfo, locate_live, sha256_of,
 };
+pub use saved_state::{SavedState, StateFormat};
 pub(crate) use stand_in::stand_in;
 pub use state_dict::StateDict;
 pub use supervised::{AdapterRequirement, Heads, SupervisedCheckpoint};

@@ -8,7 +8,7 @@ use candle_nn::VarBuilder;
 use super::by_hand::{HandBatch, HandOutput, HandSums, HandWeights};
 use super::{DptHead, DptSizes, FeatureError, FeatureExtractor, HeadInput, HistoryEncoder, HistorySizes};
 use crate::checkpoint::{DPT_HEAD, HISTORY_ENCODER};
-use crate::vision_language::HiddenStates;
+use crate::vision_language::{HiddenStates, StateVariables};
 
 /// What heads are made of.
 #[derive(Debug, Clone, Copy)]
@@ -162,12 +162,10 @@ impl BatchHeads {
         sum: &mut HeadGradient,
         with_states: bool,
     ) -> std::result::Result<Vec<[Tensor; 4]>, FeatureError> {
-        let states: Vec<[Var; 4]> =
-            if with_states { observations.iter().map(as_variables).collect::<Result<Vec<_>>>()? } else { Vec::new() };
-        let tracked: Vec<HiddenStates> = states
-            .iter()
-            .map(|states| HiddenStates::new(states.each_ref().map(|state| state.as_tensor().clone())))
-            .collect();
+        let of = |observation: &HeadInput| StateVariables::of(observation.hidden_states);
+        let states: Vec<StateVariables> =
+            if with_states { observations.iter().map(of).collect::<Result<_>>()? } else { Vec::new() };
+        let tracked: Vec<HiddenStates> = states.iter().map(StateVariables::hidden_states).collect();
         let replaced = observations
             .iter()
             .zip(&tracked)
@@ -178,12 +176,7 @@ impl BatchHeads {
         for (sum, variable) in sum.tensors.iter_mut().zip(&self.variables) {
             add(sum, gradients.get(variable))?;
         }
-        let of = |state: &Var| gradients.get(state).map_or_else(|| state.zeros_like(), |of| Ok(of.clone()));
-        let all = states.iter().map(|states| -> Result<[Tensor; 4]> {
-            let [a, b, c, d] = states.each_ref().map(of);
-            Ok([a?, b?, c?, d?])
-        });
-        Ok(all.collect::<Result<Vec<_>>>()?)
+        Ok(states.iter().map(|states| states.gradients(&gradients)).collect::<Result<_>>()?)
     }
 
     /// Copies a sum from the device: the gradient of each variable, in their order.
@@ -226,16 +219,12 @@ fn extractor(HeadParts { dpt, history }: HeadParts, vb: VarBuilder) -> Result<Fe
     Ok(FeatureExtractor::new(DptHead::new(dpt, vb.pp(DPT_HEAD))?, encoder))
 }
 
-fn as_variables(observation: &HeadInput) -> Result<[Var; 4]> {
-    let [a, b, c, d] = observation.hidden_states.whole()?.map(|state| Var::from_tensor(&state.to_dtype(DType::F32)?));
-    Ok([a?, b?, c?, d?])
-}
-
 fn add(sum: &mut Option<Tensor>, gradient: Option<&Tensor>) -> Result<()> {
-    if let Some(gradient) = gradient {
+    if let Some(gradient) = gradient.map(Tensor::detach) {
         *sum = Some(match sum {
-            Some(sum) => (&*sum + gradient)?,
-            None => gradient.clone(),
+            Some(sum) => (&*sum + &gradient)?,
+            // It can be part of a graph itself, which would be kept.
+            None => gradient,
         });
     }
     Ok(())

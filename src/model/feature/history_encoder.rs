@@ -5,7 +5,8 @@ use candle_nn::{Conv2dConfig, Linear, VarBuilder, linear};
 
 use super::convolution::ImageConvolution;
 use super::learned_linear::forward_rows;
-use super::norm::{Norm, softmax_last_dim};
+use super::norm::Norm;
+use crate::vision_language::softmax_last_dim;
 use crate::weights::WeightSource;
 
 /// Channels after each convolution.

@@ -1,6 +1,6 @@
-//! Layer normalisation and softmax that can be learned through.
+//! Layer normalisation that can be learned through.
 //!
-//! candle's kernels for them are quick and have no gradient. Where one is asked for, the same is computed of plain
+//! candle's kernel is quick and has no gradient. Where one is asked for, the same is computed of plain
 //! operations; both agree up to rounding.
 
 use candle_core::{D, Module, Result, Tensor};
@@ -37,11 +37,6 @@ impl Module for Norm {
     }
 }
 
-/// Softmax over the last dimension.
-pub fn softmax_last_dim(xs: &Tensor) -> Result<Tensor> {
-    if xs.track_op() { candle_nn::ops::softmax(xs, D::Minus1) } else { candle_nn::ops::softmax_last_dim(xs) }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -75,10 +70,5 @@ mod tests {
         let learned = norm(true).forward(&xs).unwrap();
         assert!(learned.track_op());
         assert!(largest_difference(&norm(false).forward(&xs).unwrap(), &learned) < 2e-6);
-
-        let tracked = Var::from_tensor(&xs).unwrap().into_inner();
-        let softened = softmax_last_dim(&tracked).unwrap();
-        assert!(softened.backward().is_ok(), "candle's kernel would refuse");
-        assert!(largest_difference(&softmax_last_dim(&xs).unwrap(), &softened) < 1e-6);
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::checkpoint::CheckpointError;
 use crate::feature::FeatureError;
-use crate::tuner::TunerError;
 use crate::vision_language::ModelError;
 use crate::vision_language::processor::ProcessorError;
 use crate::weights::WeightError;
@@ -26,9 +25,6 @@ pub enum LearningError {
     /// The heads.
     #[error(transparent)]
     Feature(#[from] FeatureError),
-    /// Loading the model.
-    #[error(transparent)]
-    Tuner(#[from] Box<TunerError>),
     /// A LoRA that no layer takes.
     #[error("a LoRA of rank {rank} does not fit {layer}, a matrix of {rows}x{cols}: choose a rank of at most {most}")]
     Rank {
@@ -59,10 +55,4 @@ pub enum LearningError {
     /// A tensor operation failed.
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),
-}
-
-impl From<TunerError> for LearningError {
-    fn from(error: TunerError) -> Self {
-        Box::new(error).into()
-    }
 }

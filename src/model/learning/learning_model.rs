@@ -86,6 +86,15 @@ impl LearningModel {
         Ok(Sight { image, prompt })
     }
 
+    /// The last four hidden states `[seq, hidden]`. Nothing is kept for a way back.
+    ///
+    /// # Errors
+    /// When an operation fails.
+    pub fn hidden_states(&mut self, sight: &Sight) -> Result<HiddenStates, LearningError> {
+        let image_tokens = self.model.image_tokens(&sight.image)?;
+        Ok(self.model.hidden_states_afresh(&sight.prompt, &image_tokens, sight.image.grid())?)
+    }
+
     /// The last four hidden states `[seq, hidden]`, and what [`backward`](Self::backward) needs.
     ///
     /// # Errors

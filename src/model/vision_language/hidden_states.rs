@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use candle_core::{Result, Tensor};
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Result, Tensor, Var};
 
 /// The last four hidden states in the sense of HF's `output_hidden_states=True`: `[seq, hidden]` each.
 ///
@@ -74,5 +75,36 @@ impl HiddenStates {
         let ([a, b, c, d], [e, f, g, h]) = (prefix.states(), &self.rest);
         let pair = |first: &Tensor, second: &Tensor| Tensor::cat(&[first, second], 0);
         Ok([pair(a, e)?, pair(b, f)?, pair(c, g)?, pair(d, h)?])
+    }
+}
+
+/// Hidden states as variables, f32: a gradient can be asked for.
+#[derive(Debug)]
+pub struct StateVariables([Var; 4]);
+
+impl StateVariables {
+    /// With the numbers of these, a prefix included.
+    ///
+    /// # Errors
+    /// When the device refuses.
+    pub fn of(states: &HiddenStates) -> Result<Self> {
+        let [a, b, c, d] = states.whole()?;
+        let variable = |state: Tensor| Var::from_tensor(&state.to_dtype(DType::F32)?);
+        Ok(Self([variable(a)?, variable(b)?, variable(c)?, variable(d)?]))
+    }
+
+    /// Hidden states that lead back to the variables.
+    pub fn hidden_states(&self) -> HiddenStates {
+        HiddenStates::new(self.0.each_ref().map(|state| state.as_tensor().clone()))
+    }
+
+    /// What was found for each, `[seq, hidden]`; zeros where nothing was. They lead nowhere themselves.
+    ///
+    /// # Errors
+    /// When the device refuses.
+    pub fn gradients(&self, found: &GradStore) -> Result<[Tensor; 4]> {
+        let of = |state: &Var| found.get(state).map_or_else(|| state.zeros_like(), |found| Ok(found.detach()));
+        let [a, b, c, d] = self.0.each_ref().map(of);
+        Ok([a?, b?, c?, d?])
     }
 }

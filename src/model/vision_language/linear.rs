@@ -102,6 +102,11 @@ impl Linear {
         })
     }
 
+    /// Whether a LoRA learns beside the matrix.
+    pub fn has_lora(&self) -> bool {
+        self.lora.is_some()
+    }
+
     /// Lets a LoRA learn beside the matrix, in place of one that is there.
     pub fn set_lora(&mut self, lora: Option<LoraPair>) {
         self.lora = lora;

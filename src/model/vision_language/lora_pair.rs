@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use candle_core::{DType, Device, Result, Tensor, Var};
+use rayon::prelude::*;
 
 use planner_tuner_core::random::{Random, SplitMix};
 
@@ -97,10 +98,66 @@ impl Dropout {
         if step == 0 || self.share == 0.0 {
             return Ok(xs.clone());
         }
-        let mut random = Random::new(SplitMix::new(step ^ self.layer.rotate_left(32)).bits());
+        let seed = SplitMix::new(step ^ self.layer.rotate_left(32)).bits();
         let kept = (1.0 / (1.0 - self.share)) as f32;
-        let mask = (0..xs.elem_count()).map(|_| if random.uniform() < self.share { 0.0 } else { kept }).collect();
-        let mask: Vec<f32> = mask;
+        let mut mask = vec![kept; xs.elem_count()];
+        // Each row draws for itself, so that the mask does not depend on how many threads there are.
+        mask.par_chunks_mut(xs.dim(1)?.max(1)).enumerate().for_each(|(row, mask)| {
+            let mut random = Random::new(seed.wrapping_add(row as u64));
+            mask.iter_mut().filter(|_| random.uniform() < self.share).for_each(|kept| *kept = 0.0);
+        });
         xs * Tensor::from_vec(mask, xs.shape(), &Device::Cpu)?.to_device(xs.device())?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn pair(dropout: f64) -> (LoraPair, DropoutStep) {
+        let step = DropoutStep::default();
+        let random = |shape: (usize, usize)| Var::randn(0f32, 1., shape, &Device::Cpu).unwrap();
+        let pair = LoraPair::new(random((3, 40)), random((7, 3)), 0.5).unwrap();
+        (pair.with_dropout(Dropout::new(dropout, 4, step.clone())), step)
+    }
+
+    fn numbers(tensor: &Tensor) -> Vec<f32> {
+        tensor.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    #[test]
+    fn dropout_is_the_same_for_a_step_and_another_for_the_next() {
+        let (pair, step) = pair(0.25);
+        let xs = Tensor::ones((50, 40), DType::F32, &Device::Cpu).unwrap();
+        let ys = Tensor::zeros((50, 7), DType::F32, &Device::Cpu).unwrap();
+        let mut at = |seed| {
+            step.set(seed);
+            numbers(&pair.add_to(&ys, &xs).unwrap())
+        };
+        let whole = at(None);
+        let (first, again, second) = (at(Some(10)), at(Some(10)), at(Some(12)));
+        assert_eq!(first, again);
+        assert!(first != second && first != whole);
+        assert_eq!(at(None), whole);
+        // Of ones, the mask itself is left: a quarter zeros, the rest larger by as much.
+        let dropout = Dropout::new(0.25, 4, step.clone());
+        step.set(Some(10));
+        let mask = numbers(&dropout.apply(&xs).unwrap());
+        let zeros = mask.iter().filter(|value| **value == 0.0).count();
+        assert!((400..600).contains(&zeros), "{zeros} of 2000");
+        assert!(mask.iter().all(|value| *value == 0.0 || (value - 4.0 / 3.0).abs() < 1e-6));
+    }
+
+    #[test]
+    fn padded_rows_are_taken_and_given() {
+        let (pair, _) = pair(0.0);
+        let xs = Tensor::randn(0f32, 1., (5, 40), &Device::Cpu).unwrap();
+        let ys = Tensor::randn(0f32, 1., (5, 7), &Device::Cpu).unwrap();
+        let plain = pair.add_to(&ys, &xs).unwrap();
+        let (wide_xs, wide_ys) = (xs.pad_with_zeros(1, 0, 8).unwrap(), ys.pad_with_zeros(1, 0, 1).unwrap());
+        let padded = pair.add_to(&wide_ys, &wide_xs).unwrap();
+        assert_eq!(numbers(&padded.narrow(1, 0, 7).unwrap()), numbers(&plain));
+        assert!(numbers(&padded.narrow(1, 7, 1).unwrap()).iter().all(|value| *value == 0.0));
     }
 }

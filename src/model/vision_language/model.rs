@@ -27,6 +27,8 @@ pub struct VisionLanguageModel {
     vision_geometries: GeometryCache<GridThw, VisionGeometry>,
     sequence_geometries: GeometryCache<SequenceShape, Geometries>,
     prefix_cache: PrefixCache<PrefixState>,
+    /// A LoRA learns in the vision tower: gradients have to go there.
+    vision_learns: bool,
 }
 
 /// The geometry of a whole sequence, and of what comes after its constant prefix.
@@ -103,6 +105,7 @@ impl VisionLanguageModel {
             vision_geometries: GeometryCache::default(),
             sequence_geometries: GeometryCache::default(),
             prefix_cache: PrefixCache::default(),
+            vision_learns: false,
         })
     }
 
@@ -230,6 +233,9 @@ impl VisionLanguageModel {
     ) -> Result<(), ModelError> {
         let ForwardPass { vision, vision_geometry, text, geometries, image_rows: (start, len) } = passed;
         let of_embeddings = self.parts.model.backward(text, of_states, &geometries.whole, sink)?;
+        if !self.vision_learns {
+            return Ok(());
+        }
         let of_tokens = of_embeddings.narrow(0, *start, *len)?; // [tokens, hidden]
         Ok(self.parts.visual.backward(vision, &of_tokens, vision_geometry, sink)?)
     }
@@ -241,7 +247,13 @@ impl VisionLanguageModel {
     /// The first error of `visit`.
     pub fn visit_linears(&mut self, visit: &mut LinearVisitor<'_>) -> candle_core::Result<()> {
         self.prefix_cache = PrefixCache::default();
-        self.parts.visual.visit_linears("visual", visit)?;
+        let mut vision_learns = false;
+        self.parts.visual.visit_linears("visual", &mut |name, linear| {
+            visit(name, linear)?;
+            vision_learns |= linear.has_lora();
+            Ok(())
+        })?;
+        self.vision_learns = vision_learns;
         self.parts.model.visit_linears("model", visit)
     }
 

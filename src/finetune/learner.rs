@@ -234,7 +234,7 @@ impl Learner {
         if let Some(passed) = passed.filter(|_| self.learns.lora) {
             let of_states = states.gradients(&found)?;
             let gradients = &mut self.gradients;
-            self.model.backward(&passed, &of_states, &mut |found| gradients.add(found))?;
+            self.model.backward(passed, &of_states, &mut |found| gradients.add(found))?;
         }
         Ok(Learned { loss: f64::from(loss.to_scalar::<f32>()?), outputs: outputs.flatten_all()?.to_vec1()? })
     }

@@ -50,6 +50,8 @@ pub struct Finetuning {
     learner: Learner,
     past: Option<HistoryImageProcessor>,
     known: KnownExamples,
+    /// The examples of the current epoch.
+    order: Vec<usize>,
     progress: Progress,
 }
 
@@ -133,7 +135,8 @@ impl Finetuning {
         let side = learner.heads().history().map(|config| config.history_image_size);
         let unfit = |error: ResizeError| FinetuneError::Heads { problem: error.to_string() };
         let past = side.map(HistoryImageProcessor::new).transpose().map_err(unfit)?;
-        Ok(Self { settings, material, learner, past, known: KnownExamples::default(), progress })
+        let order = order_of(&material.split.train, settings.seed, progress.epoch);
+        Ok(Self { settings, material, learner, past, known: KnownExamples::default(), order, progress })
     }
 
     /// One step; at the end of an epoch also what is held back is looked at.
@@ -145,9 +148,8 @@ impl Finetuning {
         if let Some(stop) = self.stop() {
             return Ok(Event::Done(stop));
         }
-        let order = self.order();
         let first = self.progress.step_of_epoch as usize * self.settings.batch;
-        let batch: Vec<usize> = order.iter().copied().skip(first).take(self.settings.batch).collect();
+        let batch: Vec<usize> = self.order.iter().copied().skip(first).take(self.settings.batch).collect();
         let mut loss = 0.0;
         for (number, item) in batch.iter().enumerate() {
             let example = self.example(*item)?;
@@ -162,7 +164,7 @@ impl Finetuning {
         self.progress.step += 1;
         self.progress.step_of_epoch += 1;
         self.note_skipped(&step)?;
-        if first + batch.len() < order.len() {
+        if first + batch.len() < self.order.len() {
             return Ok(Event::Step(step));
         }
         let point = self.end_epoch(rate)?;
@@ -226,14 +228,6 @@ impl Finetuning {
         let since = self.progress.best.map_or(0, |best| self.progress.curve.len() - 1 - best) as u64;
         let at_an_end = self.progress.step_of_epoch == 0;
         (at_an_end && self.settings.patience.is_some_and(|patience| since >= patience)).then_some(Stop::Patience)
-    }
-
-    /// The examples of the current epoch in their order, which depends on the seed and the epoch alone.
-    fn order(&self) -> Vec<usize> {
-        let mut order = self.material.split.train.clone();
-        let seed = SplitMix::new(self.settings.seed.wrapping_add(self.progress.epoch)).bits();
-        shuffle(&mut order, &mut Random::new(seed));
-        order
     }
 
     /// A frame as the networks are shown it. Where the model in front of the heads does not learn, it looks at it once.
@@ -313,6 +307,7 @@ impl Finetuning {
         let (validation_loss, validation_mae) = validation.unzip();
         self.progress.epoch += 1;
         self.progress.step_of_epoch = 0;
+        self.order = order_of(&self.material.split.train, self.settings.seed, self.progress.epoch);
         let epoch = self.progress.epoch;
         let point = EpochPoint { epoch, rate, train_loss, validation_loss, train_mae, validation_mae };
         let lowest = self.progress.best.and_then(|best| self.progress.curve.get(best)).map(EpochPoint::judged);
@@ -323,6 +318,13 @@ impl Finetuning {
         self.progress.curve.push(point.clone());
         Ok(point)
     }
+}
+
+/// Examples in the order of an epoch, which depends on the seed and the epoch alone.
+fn order_of(examples: &[usize], seed: u64, epoch: u64) -> Vec<usize> {
+    let mut order = examples.to_vec();
+    shuffle(&mut order, &mut Random::new(SplitMix::new(seed.wrapping_add(epoch)).bits()));
+    order
 }
 
 impl EpochPoint {

@@ -92,7 +92,7 @@ fn fixture_actor_loss_and_gradients_are_pytorchs() {
         let found = share.backward().unwrap();
         gradients.add(&found).unwrap();
         let of_states = states.each_ref().map(|state| found.get(state).unwrap().detach());
-        model.backward(&passed, &of_states, &mut |found| gradients.add(found)).unwrap();
+        model.backward(passed, &of_states, &mut |found| gradients.add(found)).unwrap();
     }
     let expected = &set.expected["actor"];
     let expected_loss = expected["loss"].as_f64().unwrap();

@@ -17,7 +17,7 @@ fn fixture_going_back_block_by_block_is_going_back_through_one_graph() {
     let weights = random_like(&states);
 
     let mut blockwise = GradientSums::new(variables.clone());
-    model.backward(&passed, &weights, &mut |found| blockwise.add(found)).unwrap();
+    model.backward(passed, &weights, &mut |found| blockwise.add(found)).unwrap();
 
     let whole = model.forward_as_one_graph(sight_of(&example)).unwrap().whole().unwrap();
     let sums = whole.iter().zip(&weights).map(|(state, weights)| (state * weights).unwrap().sum_all().unwrap());
@@ -48,7 +48,7 @@ fn fixture_gradients_are_those_of_finite_differences() {
     let (states, passed) = model.forward(sight_of(&example)).unwrap();
     let weights = random_like(&states);
     let mut gradients = GradientSums::new(variables.iter().map(|(_, variable)| variable.clone()).collect());
-    model.backward(&passed, &weights, &mut |found| gradients.add(found)).unwrap();
+    model.backward(passed, &weights, &mut |found| gradients.add(found)).unwrap();
 
     let mut random = Random::new(7);
     let mut farthest = 0f64;

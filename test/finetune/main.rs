@@ -5,4 +5,5 @@
 mod golden;
 mod golden_set;
 mod gradients;
+mod memory;
 mod training;

@@ -110,7 +110,7 @@ impl LearningModel {
     /// When an operation fails.
     pub fn backward(
         &self,
-        passed: &ForwardPass,
+        passed: ForwardPass,
         of_states: &[Tensor; 4],
         sink: &mut GradientSink<'_>,
     ) -> Result<(), LearningError> {

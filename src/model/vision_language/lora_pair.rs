@@ -131,7 +131,7 @@ mod tests {
         let (pair, step) = pair(0.25);
         let xs = Tensor::ones((50, 40), DType::F32, &Device::Cpu).unwrap();
         let ys = Tensor::zeros((50, 7), DType::F32, &Device::Cpu).unwrap();
-        let mut at = |seed| {
+        let at = |seed| {
             step.set(seed);
             numbers(&pair.add_to(&ys, &xs).unwrap())
         };

@@ -227,7 +227,7 @@ impl VisionLanguageModel {
     /// When an operation fails.
     pub fn backward(
         &self,
-        passed: &ForwardPass,
+        passed: ForwardPass,
         of_states: &[Tensor; 4],
         sink: &mut GradientSink<'_>,
     ) -> Result<(), ModelError> {
@@ -236,8 +236,8 @@ impl VisionLanguageModel {
         if !self.vision_learns {
             return Ok(());
         }
-        let of_tokens = of_embeddings.narrow(0, *start, *len)?; // [tokens, hidden]
-        Ok(self.parts.visual.backward(vision, &of_tokens, vision_geometry, sink)?)
+        let of_tokens = of_embeddings.narrow(0, start, len)?; // [tokens, hidden]
+        Ok(self.parts.visual.backward(vision, &of_tokens, &vision_geometry, sink)?)
     }
 
     /// Calls `visit` with each linear layer that a LoRA can learn beside, and its published name (`visual.*`, `model.*`)

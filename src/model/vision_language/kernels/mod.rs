@@ -16,6 +16,7 @@ mod split_heads;
 mod trial;
 mod work_split;
 
+pub(super) use attention::values;
 pub use attention::{AttentionSpan, attention, is_cpu_f32};
 pub use attention_plan::AttentionPlan;
 pub use device_trial::DeviceTrial;

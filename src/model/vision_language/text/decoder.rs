@@ -77,19 +77,21 @@ impl TextModel {
     }
 
     /// The gradient of the embeddings `[seq, hidden]`, f32, from those of the last four hidden states. What it finds for
-    /// variables in the layers goes to `sink`.
+    /// variables in the layers goes to `sink`. A layer's input is let go once it has been gone back through.
     pub fn backward(
         &self,
-        passed: &LayerInputs,
+        passed: LayerInputs,
         of_states: &[Tensor; 4],
         geometry: &SequenceGeometry,
         sink: &mut GradientSink<'_>,
     ) -> Result<Tensor> {
         let [earlier @ .., last] = of_states;
-        let mut gradient = back_through(&passed.last_output, last, sink, |xs| self.norm.forward(xs))?;
+        let LayerInputs { inputs, last_output } = passed;
+        let mut gradient = back_through(&last_output, last, sink, |xs| self.norm.forward(xs))?;
+        drop(last_output);
         let mut earlier = earlier.iter().rev();
-        for (layer, input) in self.layers.iter().zip(&passed.inputs).rev() {
-            gradient = back_through(input, &gradient, sink, |xs| Ok(layer.forward(xs, geometry, None)?.0))?;
+        for (layer, input) in self.layers.iter().zip(inputs).rev() {
+            gradient = back_through(&input, &gradient, sink, |xs| Ok(layer.forward(xs, geometry, None)?.0))?;
             if let Some(of_state) = earlier.next() {
                 gradient = (gradient + of_state)?;
             }

@@ -120,23 +120,26 @@ impl VisionTower {
         Ok((tokens, BlockInputs { inputs, last_output: xs }))
     }
 
-    /// Takes the gradient of the image tokens `[tokens, out_hidden]` back; what it finds for variables goes to `sink`.
+    /// Takes the gradient of the image tokens `[tokens, out_hidden]` back; what it finds for variables goes to `sink`. A block's
+    /// input is let go once it has been gone back through.
     ///
     /// # Errors
     /// When an operation fails.
     pub fn backward(
         &self,
-        passed: &BlockInputs,
+        passed: BlockInputs,
         of_tokens: &Tensor,
         geometry: &VisionGeometry,
         sink: &mut GradientSink<'_>,
     ) -> candle_core::Result<()> {
         // A permutation's gradient is the permutation the other way round.
         let of_tokens = of_tokens.contiguous()?.index_select(&geometry.token_order, 0)?;
-        let mut gradient = back_through(&passed.last_output, &of_tokens, sink, |xs| self.merger.forward(xs))?;
-        for (index, (block, input)) in self.blocks.iter().zip(&passed.inputs).enumerate().rev() {
+        let BlockInputs { inputs, last_output } = passed;
+        let mut gradient = back_through(&last_output, &of_tokens, sink, |xs| self.merger.forward(xs))?;
+        drop(last_output);
+        for (index, (block, input)) in self.blocks.iter().zip(inputs).enumerate().rev() {
             let pattern = self.pattern(index, geometry);
-            gradient = back_through(input, &gradient, sink, |xs| block.forward(xs, &geometry.rotary, pattern))?;
+            gradient = back_through(&input, &gradient, sink, |xs| block.forward(xs, &geometry.rotary, pattern))?;
         }
         Ok(())
     }

@@ -73,10 +73,10 @@ pub fn values<'s>(storage: &'s CpuStorage, layout: &Layout) -> Result<&'s [f32]>
     }
 }
 
-struct Attention<'s> {
-    scale: f32,
-    spans: &'s [AttentionSpan],
-    vectors: Vectors,
+pub(super) struct Attention<'s> {
+    pub(super) scale: f32,
+    pub(super) spans: &'s [AttentionSpan],
+    pub(super) vectors: Vectors,
 }
 
 impl CustomOp3 for Attention<'_> {

@@ -1,13 +1,15 @@
 //! Who attends to whom, made once for a geometry and kept for all layers.
 
+use std::sync::Arc;
+
 use candle_core::{Result, Tensor};
 
-use super::{AttentionSpan, attention, is_cpu_f32};
+use super::{AttentionSpan, LearnedAttention, attention, is_cpu_f32};
 
 /// The spans of an attention, and on a GPU the tiles that its kernel makes of them.
 #[derive(Debug)]
 pub struct AttentionPlan {
-    spans: Vec<AttentionSpan>,
+    spans: Arc<[AttentionSpan]>,
     /// u32 `[tiles, 5]`, made when a GPU first asks.
     #[cfg(feature = "cuda")]
     tiles: std::sync::OnceLock<Tensor>,
@@ -17,7 +19,7 @@ impl AttentionPlan {
     /// For spans that cover the queries in order.
     pub fn new(spans: Vec<AttentionSpan>) -> Self {
         Self {
-            spans,
+            spans: spans.into(),
             #[cfg(feature = "cuda")]
             tiles: std::sync::OnceLock::new(),
         }
@@ -39,11 +41,16 @@ impl AttentionPlan {
     /// # Errors
     /// When the shapes do not fit, or the device refuses.
     pub fn attend(&self, query: &Tensor, key: &Tensor, value: &Tensor, scale: f64) -> Result<Option<Tensor>> {
-        if query.track_op() || value.track_op() {
-            return Ok(None);
+        let learns = query.track_op() || value.track_op();
+        if is_cpu_f32(query) && learns {
+            let attention = LearnedAttention { scale: scale as f32, spans: Arc::clone(&self.spans) };
+            return query.contiguous()?.apply_op3(&key.contiguous()?, &value.contiguous()?, attention).map(Some);
         }
         if is_cpu_f32(query) {
             return attention(query, key, value, scale, &self.spans).map(Some);
+        }
+        if learns {
+            return Ok(None);
         }
         #[cfg(feature = "cuda")]
         if query.device().is_cuda()

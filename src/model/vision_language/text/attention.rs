@@ -105,10 +105,10 @@ fn attend_plainly(query: &Tensor, key: &Tensor, value: &Tensor, scale: f64, mask
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use candle_core::Device;
+    use candle_core::{Device, Var};
 
     use super::*;
-    use crate::vision_language::kernels::{AttentionSpan, attention};
+    use crate::vision_language::kernels::{AttentionPlan, AttentionSpan, attention};
 
     #[test]
     fn the_kernel_equals_the_plain_operations() {
@@ -122,6 +122,30 @@ mod tests {
         let fast = attention(&query, &key, &value, 0.25, &AttentionSpan::causal(rows, seq)).unwrap();
         let difference = (plain - fast).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
         assert!(difference < 1e-5, "{difference}");
+    }
+
+    #[test]
+    fn the_kernels_gradient_is_that_of_the_plain_operations() {
+        // All rows, and the last ones of a sequence; more than a block of rows.
+        for (rows, seq) in [(150, 150), (70, 210), (1, 1)] {
+            let random = |heads: usize, rows: usize| Var::randn(0f32, 1., (heads, rows, 16), &Device::Cpu).unwrap();
+            let (query, key, value) = (random(4, rows), random(2, seq), random(2, seq));
+            let dy = Tensor::randn(0f32, 1., (rows, 64), &Device::Cpu).unwrap();
+            let mask = (0..rows * seq)
+                .map(|at| if at % seq <= seq - rows + at / seq { 0.0 } else { f32::NEG_INFINITY })
+                .collect::<Vec<_>>();
+            let mask = Tensor::from_vec(mask, (1, rows, seq), &Device::Cpu).unwrap();
+            let gradients = |attended: &Tensor| {
+                let found = (attended * &dy).unwrap().sum_all().unwrap().backward().unwrap();
+                [&query, &key, &value].map(|part| found.get(part).unwrap().clone())
+            };
+            let plain = gradients(&attend_plainly(&query, &key, &value, 0.25, &mask).unwrap());
+            let attended = AttentionPlan::causal(rows, seq).attend(&query, &key, &value, 0.25).unwrap().unwrap();
+            for (fast, plain) in gradients(&attended).iter().zip(&plain) {
+                let difference = (fast - plain).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+                assert!(difference < 2e-5, "{rows} of {seq}: {difference}");
+            }
+        }
     }
 
     /// The 3B model's key biases reach hundreds. They are the same for all keys, so that they cancel in the softmax, unless

@@ -92,7 +92,7 @@ fn attend_plainly(query: &Tensor, key: &Tensor, value: &Tensor) -> Result<Tensor
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use candle_core::Device;
+    use candle_core::{Device, Var};
 
     use super::super::window::WindowPartition;
     use super::*;
@@ -107,5 +107,23 @@ mod tests {
         let fast = attention(&query, &key, &value, 0.3, AttentionPattern::new(groups).plan.spans()).unwrap();
         let difference = (plain - fast).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
         assert!(difference < 1e-5, "{difference}");
+    }
+
+    #[test]
+    fn the_kernels_gradient_is_that_of_the_plain_operations() {
+        let pattern = AttentionPattern::new(WindowPartition::new(7, 9, 4, 4).groups().to_vec());
+        let random = || Var::randn(0f32, 1., (3, 7 * 9 * 4, 12), &Device::Cpu).unwrap();
+        let (query, key, value) = (random(), random(), random());
+        let dy = Tensor::randn(0f32, 1., (7 * 9 * 4, 36), &Device::Cpu).unwrap();
+        let gradients = |attended: &Tensor| {
+            let found = (attended * &dy).unwrap().sum_all().unwrap().backward().unwrap();
+            [&query, &key, &value].map(|part| found.get(part).unwrap().clone())
+        };
+        let plain = gradients(&attend_in_windows(&query, &key, &value, 0.3, &pattern.groups).unwrap());
+        let fast = gradients(&pattern.plan.attend(&query, &key, &value, 0.3).unwrap().unwrap());
+        for (fast, plain) in fast.iter().zip(&plain) {
+            let difference = (fast - plain).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            assert!(difference < 2e-5, "{difference}");
+        }
     }
 }

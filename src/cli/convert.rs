@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use super::Outcome;
 use super::destination::check_folder;
-use crate::checkpoint::{CheckpointError, PolicyCheckpoint, PolicyForm, PolicySet};
+use crate::checkpoint::{PolicyCheckpoint, PolicyForm, PolicySet};
 
 /// Write a policy in its other form: pickles for the original system, safetensors for everything else
 #[derive(Debug, clap::Args)]
@@ -57,15 +57,11 @@ pub fn run(args: &ConvertArgs) -> anyhow::Result<Outcome> {
     };
     let set = PolicySet::read(&policy)?;
     let saved = set.save_as(form, &folder, &prefix)?;
-    if let Some(adapter) = &policy.lora_adapter {
-        let from = adapter.path.parent().unwrap_or(Path::new("."));
-        copy_folder(from, &folder.join(format!("{prefix}_lora_adapter")))
-            .with_context(|| format!("the adapter {} cannot be copied", from.display()))?;
-    }
     // As proof, what was written is read back.
     let written = PolicyCheckpoint::open(&saved.prefix)?;
+    let written = PolicySet::read(&written)?;
     anyhow::ensure!(
-        PolicySet::read(&written)?.actor.same_bits(&set.actor)?,
+        written.actor.same_bits(&set.actor)? && written.lora_adapter == set.lora_adapter,
         "{} does not hold the tensors that were written; is the disk in order?",
         saved.prefix.display()
     );
@@ -84,20 +80,6 @@ fn output(output: &Path, actor: &Path) -> anyhow::Result<(PathBuf, String)> {
     let prefix = prefix.to_str().context("the output's name is not UTF-8")?.to_owned();
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Ok((folder.to_owned(), prefix))
-}
-
-/// Copies the files of a folder without folders in it.
-fn copy_folder(from: &Path, to: &Path) -> Result<(), CheckpointError> {
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        |reason| CheckpointError::Io { path, reason }
-    };
-    std::fs::create_dir(to).map_err(io(to))?;
-    for entry in std::fs::read_dir(from).map_err(io(from))? {
-        let entry = entry.map_err(io(from))?;
-        std::fs::copy(entry.path(), to.join(entry.file_name())).map_err(io(&entry.path()))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

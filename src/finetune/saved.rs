@@ -63,8 +63,7 @@ impl Finetuning {
         let learner = self.learner();
         let (regression_head, history_encoder) = learner.heads().state_dicts()?;
         Ok(SupervisedFiles {
-            adapter: learner.lora().state_dict()?,
-            adapter_config: learner.lora().adapter_config(base),
+            adapter: learner.lora().files(base)?,
             regression_head,
             history: learner.heads().history().cloned().zip(history_encoder),
             normalization: self.material().scale.normalization().clone(),

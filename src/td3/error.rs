@@ -88,6 +88,9 @@ pub enum TrainError {
     /// The frozen model cannot be run.
     #[error(transparent)]
     Model(#[from] Box<planner_tuner_model::tuner::TunerError>),
+    /// The model that learns cannot be run.
+    #[error(transparent)]
+    Learning(#[from] planner_tuner_model::learning::LearningError),
     /// The heads cannot be run.
     #[error(transparent)]
     Heads(#[from] planner_tuner_model::feature::FeatureError),

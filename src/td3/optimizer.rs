@@ -46,6 +46,7 @@ impl<M> Optimizer<M> {
 /// The sizes of a step, which depend on how many were taken before.
 #[derive(Debug, Clone, Copy)]
 pub struct AdamStep {
+    learning_rate: f64,
     rate: f32,
     root: f32,
     clip: f32,
@@ -55,7 +56,18 @@ impl AdamStep {
     /// Step number `step`, from 1, at a learning rate, the gradient times `clip`.
     pub fn new(learning_rate: f64, step: u64, clip: f32) -> Self {
         let faded = |beta: f64| 1.0 - beta.powf(step as f64);
-        Self { rate: (learning_rate / faded(BETA.0)) as f32, root: faded(BETA.1).sqrt() as f32, clip }
+        let rate = (learning_rate / faded(BETA.0)) as f32;
+        Self { learning_rate, rate, root: faded(BETA.1).sqrt() as f32, clip }
+    }
+
+    /// The learning rate.
+    pub fn learning_rate(self) -> f64 {
+        self.learning_rate
+    }
+
+    /// What the gradient is multiplied by.
+    pub fn clip(self) -> f32 {
+        self.clip
     }
 
     /// Moves the weights against their gradient.

@@ -3,9 +3,9 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::heads::LearningHeads;
-use super::{ActorChange, ActorOn, LogSummary, Mlp, TrainError, Training};
+use super::{ActorChange, ActorOn, Learns, LogSummary, Mlp, TrainError, Training};
 use planner_tuner_core::planner::{ParameterSpec, PlannerSpec};
-use planner_tuner_model::checkpoint::{PolicyOrigin, PolicySet, StateDict};
+use planner_tuner_model::checkpoint::{PolicyOrigin, PolicySet, StateDict, VlmInfo};
 
 /// Name of the actor's layer in a policy.
 const FC: &str = "fc";
@@ -36,8 +36,8 @@ pub fn actor_of(policy: &StateDict, planner: &PlannerSpec) -> Result<Mlp, TrainE
     })
 }
 
-/// The policy that a training began with, all that learns replaced by what it is now: the actor's layer, and the heads
-/// where they learn. All other tensors stay bit for bit. After heads have learned, the features are another extractor's,
+/// The policy that a training began with, all that learns replaced by what it is now: the actor's layer, the heads and the
+/// adapter where they learn. All other tensors stay bit for bit. After heads have learned, the features are another extractor's,
 /// whose id the caller has to fill in.
 ///
 /// # Errors
@@ -61,7 +61,7 @@ pub fn trained_policy(
     let tensors = start.actor.iter().map(replaced).collect::<candle_core::Result<Vec<_>>>()?;
     let one = |names: &std::collections::BTreeSet<String>| names.iter().next().filter(|_| names.len() == 1).cloned();
     let mut summary = serde_json::Map::new();
-    summary.insert("train".to_owned(), training.mode().into());
+    summary.insert("train".to_owned(), training.learns().name().into());
     summary.insert("updates".to_owned(), training.iteration().into());
     summary.insert("skipped_updates".to_owned(), training.skipped().into());
     summary.insert("reward_scale".to_owned(), training.reward_scale().into());
@@ -73,7 +73,10 @@ pub fn trained_policy(
     Ok(PolicySet {
         actor: StateDict::new(tensors)?,
         noise: Some(training.exploration_noise()),
-        vlm_info: start.vlm_info.clone(),
+        vlm_info: start
+            .vlm_info
+            .clone()
+            .map(|info| VlmInfo { vlm_trainable: info.vlm_trainable || training.learns() == Learns::Lora, ..info }),
         step: Some(training.iteration()),
         origin: PolicyOrigin {
             planner: Some(planner.name().to_owned()),
@@ -84,6 +87,10 @@ pub fn trained_policy(
                 .collect(),
             extractor: one(&logs.extractors),
             summary,
+        },
+        lora_adapter: match training.view() {
+            Some(view) => Some(view.adapter()?),
+            None => start.lora_adapter.clone(),
         },
     })
 }

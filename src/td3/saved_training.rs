@@ -6,10 +6,9 @@ use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::heads::{HeadTraining, HeadsOrigin};
-use super::training::mode;
 use super::{
-    ActionSpace, CriticMoments, Learner, Mlp, Moments, NamedTensor, Optimizer, Progress, ReplayBuffer, TrainConfig,
-    TrainError, Training, TwinCritic,
+    ActionSpace, CriticMoments, Learner, Learns, Mlp, Moments, NamedTensor, Optimizer, Progress, ReplayBuffer,
+    TrainConfig, TrainError, Training, TwinCritic,
 };
 use planner_tuner_model::checkpoint::{CheckpointError, SavedState, StateDict, StateFormat};
 
@@ -30,6 +29,9 @@ struct Rest {
     /// Where heads learn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     heads: Option<HeadsOrigin>,
+    /// Whether a LoRA learns in front of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    lora: bool,
 }
 
 /// A training as it was saved.
@@ -51,6 +53,7 @@ impl Training {
             config: self.config().clone(),
             progress: self.progress().clone(),
             heads: self.head_training().map(|heads| heads.origin().clone()),
+            lora: self.learns() == Learns::Lora,
         };
         let tensors = StateDict::new(tensors(learner, self.start_actor(), self.head_training())?)?;
         Ok(FORMAT.save(folder, &tensors, &rest)?)
@@ -82,6 +85,15 @@ impl SavedTraining {
         &self.0.rest.logs
     }
 
+    /// What learned.
+    pub fn learns(&self) -> Learns {
+        match (self.heads().is_some(), self.0.rest.lora) {
+            (false, _) => Learns::Actor,
+            (true, false) => Learns::Heads,
+            (true, true) => Learns::Lora,
+        }
+    }
+
     /// What the heads were begun with, where they learn.
     pub fn heads(&self) -> Option<&HeadsOrigin> {
         self.0.rest.heads.as_ref()
@@ -100,9 +112,9 @@ impl SavedTraining {
         buffer: ReplayBuffer,
         mut heads: Option<HeadTraining>,
     ) -> Result<Training, TrainError> {
-        let (begun, asked) = (mode(self.heads().is_some()), mode(heads.is_some()));
+        let (begun, asked) = (self.learns(), heads.as_ref().map_or(Learns::Actor, HeadTraining::mode));
         if begun != asked {
-            return Err(TrainError::OtherMode { begun, asked });
+            return Err(TrainError::OtherMode { begun: begun.name(), asked: asked.name() });
         }
         if let (Some(heads), Some(begun)) = (&mut heads, self.heads()) {
             if heads.origin().model != begun.model {
@@ -110,6 +122,8 @@ impl SavedTraining {
                 return Err(TrainError::OtherModel { begun, found });
             }
             heads.restore(|group, name, shape| self.values(&format!("{group}.{name}"), shape))?;
+            let [actor_steps, _] = self.0.rest.adam_steps;
+            heads.restore_lora(actor_steps, |name| Ok(self.0.tensors.read(name, &Device::Cpu)?))?;
         }
         let (feature, actions) = (buffer.feature_length(), space.len());
         let sizes = [feature, actions];
@@ -164,6 +178,9 @@ fn tensors(learner: &Learner, start: &Mlp, heads: Option<&HeadTraining>) -> Resu
         for NamedTensor { name, shape, values } in tensors {
             all.push((format!("{group}.{name}"), Tensor::from_slice(values, shape, &Device::Cpu)?));
         }
+    }
+    for (name, tensor) in heads.into_iter().flat_map(HeadTraining::lora_state) {
+        all.push((name, tensor.to_device(&Device::Cpu)?));
     }
     Ok(all)
 }

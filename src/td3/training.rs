@@ -1,10 +1,10 @@
 //! Update after update, with what has to be remembered in between.
 
 use super::curves::CurvePoint;
-use super::heads::{HeadTraining, LearningHeads};
+use super::heads::{HeadTraining, LearningHeads, LearningView};
 use super::{
-    ActionSpace, Automatic, Batch, Learner, Mlp, Progress, Random, ReplayBuffer, RewardScale, Sampler, TrainConfig,
-    TrainError, exploration_noise,
+    ActionSpace, Automatic, Batch, Learner, Learns, Mlp, Progress, Random, ReplayBuffer, RewardScale, Sampler,
+    TrainConfig, TrainError, exploration_noise,
 };
 
 /// Updates between two points of the curves.
@@ -25,11 +25,6 @@ pub struct Training {
     batch: Batch,
     noise: Vec<f32>,
     heads: Option<HeadTraining>,
-}
-
-/// What learns, as the option `--train` calls it.
-pub(super) fn mode(heads_learn: bool) -> &'static str {
-    if heads_learn { "heads" } else { "actor" }
 }
 
 impl Training {
@@ -149,9 +144,14 @@ impl Training {
         self.heads.as_mut().map(HeadTraining::old_and_new).transpose()
     }
 
-    /// What learns, as the option `--train` calls it.
-    pub fn mode(&self) -> &'static str {
-        mode(self.heads.is_some())
+    /// What learns.
+    pub fn learns(&self) -> Learns {
+        self.heads.as_ref().map_or(Learns::Actor, HeadTraining::mode)
+    }
+
+    /// The model with its LoRA, where that learns.
+    pub fn view(&self) -> Option<&LearningView> {
+        self.heads.as_ref().and_then(HeadTraining::view)
     }
 
     /// The actor that the training began with.

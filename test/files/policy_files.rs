@@ -41,6 +41,7 @@ fn small(value: f32) -> PolicySet {
         vlm_info: Some(info),
         step: Some(7),
         origin: PolicyOrigin::default(),
+        lora_adapter: None,
     }
 }
 

@@ -21,7 +21,7 @@ fn numbered(number: u64) -> PolicySet {
         VlmInfo { checkpoint_path: number.to_string(), use_4bit: false, use_history: true, vlm_trainable: false };
     let (noise, step) = (Some(number as f64), Some(number));
     let actor = StateDict::new(tensors).unwrap();
-    PolicySet { actor, noise, vlm_info: Some(info), step, origin: PolicyOrigin::default() }
+    PolicySet { actor, noise, vlm_info: Some(info), step, origin: PolicyOrigin::default(), lora_adapter: None }
 }
 
 /// The number that all tensors of a table hold; panics when they hold different ones.

@@ -310,6 +310,7 @@ impl ToyHeads {
             vlm_info: None,
             step: None,
             origin: Default::default(),
+            lora_adapter: None,
         };
         trained_policy(&start, training, &self.toy.planner, &LogSummary::default()).unwrap().actor
     }

@@ -1,90 +1,15 @@
 //! `planner_tuner train --train heads` as a user meets it: from the demo drive to a policy whose heads have learned.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
-use crate::support::{own_fixture_set, say};
-use serde_json::Value;
-use tempfile::TempDir;
+use super::logged_drive::{Drive, PIXELS, ended, golden, report, run, tensors};
+use crate::support::say;
 use vlm_planner_tuner::checkpoint::{PolicyCheckpoint, StateDict};
 use vlm_planner_tuner::origin::identify;
 use vlm_planner_tuner::planner::PlannerSpec;
 use vlm_planner_tuner::tuner::{Head, ModelSpec, QuantizeChoice};
 use vlm_planner_tuner::vision_language::processor::PixelBudget;
-
-/// Small pictures: what happens here does not depend on their size.
-const PIXELS: u64 = 28 * 28 * 12;
-
-fn golden(part: &str) -> String {
-    own_fixture_set("tiny_vlm").join(part).display().to_string()
-}
-
-fn run(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_planner_tuner"));
-    // Every product of candle's looks for it.
-    command.env("RAYON_NUM_THREADS", "2").args(arguments).args(["--max-pixels", &PIXELS.to_string()]);
-    command.output().unwrap()
-}
-
-/// Exit code and talk; a panic fails the test.
-fn ended(output: &Output) -> (i32, String) {
-    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!talk.contains("panicked"), "{talk}");
-    (output.status.code().unwrap_or_else(|| panic!("killed: {talk}")), talk)
-}
-
-/// A logged demo drive, and settings for trainings on it.
-struct Drive {
-    folder: TempDir,
-}
-
-impl Drive {
-    fn new() -> Self {
-        let drive = Self { folder: tempfile::tempdir().unwrap() };
-        std::fs::write(drive.path("quick.yaml"), "batch_size: 3\nn_step: 2\nactor_lr: 1.0e-3\n").unwrap();
-        let (logs, plot) = (drive.text("logs"), drive.text("plot.png"));
-        // Episodes of three seconds: most of them are cut off, and go on in the next.
-        let logged =
-            run(&["replay", "--demo", "--log", &logs, "--exploration", "0.3", "--time-out", "3", "--plot", &plot]);
-        assert_eq!(ended(&logged).0, 0, "{}", ended(&logged).1);
-        drive
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).display().to_string()
-    }
-
-    fn train(&self, output: &str, rest: &[&str]) -> Output {
-        let (logs, output, base, checkpoint) =
-            (self.text("logs"), self.text(output), golden("base"), golden("checkpoint"));
-        let fixed = ["train", &logs, "-o", &output, "--base", &base, "--checkpoint", &checkpoint, "--json"];
-        run(&[&fixed[..], rest].concat())
-    }
-
-    fn begin(&self, output: &str, steps: &str, rest: &[&str]) -> Output {
-        let (policy, config) = (golden("policy"), self.text("quick.yaml"));
-        let fixed = ["--policy", &policy, "--config", &config, "--train", "heads", "--steps", steps];
-        self.train(output, &[&fixed[..], rest].concat())
-    }
-
-    fn read(&self, output: &str, name: &str) -> Vec<u8> {
-        std::fs::read(self.path(output).join(name)).unwrap()
-    }
-}
-
-fn report(output: &Output) -> Value {
-    let (code, talk) = ended(output);
-    assert_eq!(code, 0, "{talk}");
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn tensors(policy: &Path) -> StateDict {
-    StateDict::read(&PolicyCheckpoint::open(policy).unwrap().actor).unwrap()
-}
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -96,7 +21,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn from_a_drive_to_heads_that_have_learned_to_a_drive_that_follows_them() {
     let drive = Drive::new();
-    let finished = drive.begin("whole", "6", &["--save-every", "3"]);
+    let finished = drive.begin("whole", "heads", "6", &["--save-every", "3"]);
     let (report, talk) = (report(&finished), ended(&finished).1);
     assert_eq!(
         (&report["train"], &report["updates"], &report["skipped_updates"]),
@@ -142,10 +67,10 @@ fn from_a_drive_to_heads_that_have_learned_to_a_drive_that_follows_them() {
 #[test]
 fn interrupted_with_a_damaged_or_a_small_cache_it_ends_with_the_same_bytes() {
     let drive = Drive::new();
-    let expected = report(&drive.begin("whole", "5", &[]));
+    let expected = report(&drive.begin("whole", "heads", "5", &[]));
 
     let cache = drive.text("cache");
-    report(&drive.begin("part", "2", &["--cache", &cache]));
+    report(&drive.begin("part", "heads", "2", &["--cache", &cache]));
     let known = entries(&drive.path("cache"));
     assert!(known.len() > 30, "{}", known.len());
     // One entry is damaged, one is another's, one is gone.
@@ -166,14 +91,14 @@ fn interrupted_with_a_damaged_or_a_small_cache_it_ends_with_the_same_bytes() {
     }
 
     // Room for a few entries only: what does not fit is computed whenever it is drawn.
-    let tight = drive.begin("tight", "5", &["--cache-limit", "0.0015"]);
+    let tight = drive.begin("tight", "heads", "5", &["--cache-limit", "0.0015"]);
     assert_eq!(report(&tight)["policy"]["sha256"], expected["policy"]["sha256"]);
     assert!(ended(&tight).1.contains("--cache-limit"), "{}", ended(&tight).1);
     let kept: u64 = entries(&drive.path("tight/hidden_states")).iter().map(|file| file.metadata().unwrap().len()).sum();
     assert!(kept > 0 && kept <= (0.0015 * f64::from(1 << 30)) as u64, "{kept}");
 
     // Half the room: other numbers, but close.
-    let half = report(&drive.begin("half", "5", &["--cache-format", "bf16"]));
+    let half = report(&drive.begin("half", "heads", "5", &["--cache-format", "bf16"]));
     assert_ne!(half["policy"]["sha256"], expected["policy"]["sha256"]);
     // Past frames are entries, too, of 224 x 224 pixels behind a header of 52 bytes.
     let size = |folder: &str| {

@@ -193,6 +193,7 @@ fn first_policy(training: &mut Finetuning, args: &FinetuneArgs, planner: &Planne
             parameters: planner.parameters().iter().map(|parameter| parameter.name().to_owned()).collect(),
             ..PolicyOrigin::default()
         },
+        lora_adapter: None,
     };
     policy.save(folder, "policy_step_0")?;
     Ok(())

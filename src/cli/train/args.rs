@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::choices::{HeadArg, HiddenFormatArg};
 use crate::cli::model_args::{ComputeArgs, ModelArgs, missing};
+use crate::td3::Learns;
 use crate::td3::heads::CacheSettings;
 
 /// Learn a better actor from logged drives (TD3)
@@ -23,6 +24,7 @@ Examples:
   planner_tuner train monday/ tuesday/ --checkpoint checkpoint/ --policy policy/ -o run/ --steps 50000 --allow-mixed
   planner_tuner train logs/ --checkpoint checkpoint/ -o run/ --resume --steps 100000
   planner_tuner train logs/ --checkpoint checkpoint/ --policy policy/ -o run/ --train heads --base model/
+  planner_tuner train logs/ --checkpoint checkpoint/ --policy policy/ -o run/ --train lora --base model/ --device cuda:0
   tensorboard --logdir run/")]
 pub struct TrainArgs {
     /// Transition logs: files, or folders of them
@@ -74,15 +76,15 @@ pub struct TrainArgs {
     pub(super) heads: HeadsArgs,
 }
 
-/// What `--train heads` needs to see the logged frames.
+/// What `--train heads` and `--train lora` need to see the logged frames.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Heads that learn (--train heads)")]
+#[command(next_help_heading = "The model (--train heads, --train lora)")]
 pub struct HeadsArgs {
     /// Base model: a folder, or an id on the Hugging Face Hub (owner/name[@revision])
     #[arg(long, value_name = "DIR|ID")]
     pub(super) base: Option<String>,
-    /// Folder for the frozen model's hidden states, computed once for each logged frame [default: hidden_states in the
-    /// output folder]. Several trainings may share one
+    /// With --train heads: folder for the frozen model's hidden states, computed once for each logged frame [default:
+    /// hidden_states in the output folder]. Several trainings may share one
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Most GiB that the folder takes; what was not used for longest goes. A frame of the 3B model takes 18 MiB
@@ -102,9 +104,9 @@ fn gibibytes(text: &str) -> Result<u64, String> {
 }
 
 impl TrainArgs {
-    /// The model whose hidden states the heads of a policy see.
+    /// The model in front of the heads of a policy.
     pub(super) fn model(&self, policy: &Path) -> Result<ModelArgs, clap::Error> {
-        let base = self.heads.base.clone().ok_or_else(|| missing("--base <DIR|ID> (for --train heads)"))?;
+        let base = self.heads.base.clone().ok_or_else(|| missing("--base <DIR|ID> (for --train heads or lora)"))?;
         Ok(ModelArgs {
             base: Some(base),
             checkpoint: Some(self.checkpoint.clone()),
@@ -130,14 +132,16 @@ pub enum Trained {
     Actor,
     /// DPT head, history encoder and history fusion, too, from the logged frames (the original's default); needs --base
     Heads,
+    /// The LoRA of the vision-language model, too (the original's second mode); needs --base, and at full size a GPU
+    Lora,
 }
 
-impl Trained {
-    /// The option's name for it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Actor => "actor",
-            Self::Heads => "heads",
+impl From<Trained> for Learns {
+    fn from(trained: Trained) -> Self {
+        match trained {
+            Trained::Actor => Self::Actor,
+            Trained::Heads => Self::Heads,
+            Trained::Lora => Self::Lora,
         }
     }
 }

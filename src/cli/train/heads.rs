@@ -1,8 +1,8 @@
-//! `--train heads`: the frozen model, its cache, and what the logged steps have seen.
+//! What the logged steps have seen, and `--train heads`: the frozen model and its cache.
 
 use super::args::TrainArgs;
 use super::run::BasePolicy;
-use crate::checkpoint::SupervisedCheckpoint;
+use crate::checkpoint::{HistoryConfig, SupervisedCheckpoint};
 use crate::cli::progress::counting_bar;
 use crate::origin::{identify, identify_model};
 use crate::td3::heads::{HeadTraining, HeadsOrigin, LearningHeads, LogObserver, ObservationTable};
@@ -43,11 +43,7 @@ pub fn open_heads(
         }
     };
     let checkpoint = SupervisedCheckpoint::open(&args.checkpoint)?;
-    let has_history = checkpoint.history_encoder.is_some();
-    let offsets = if has_history { checkpoint.history_config.history_offsets.as_slice() } else { &[] };
-    let mut table = ObservationTable::new(offsets)?;
-    let start = StartPolicy { id: begun.policy.clone(), extractor: Some(begun.extractor.clone()) };
-    let logs = read_logs_with_frames(&args.logs, &mut gate.with_start(start), buffer, &mut table)?;
+    let (logs, table) = observe(args, history(&checkpoint), gate.with_start(start_of(&begun)), buffer)?;
 
     let device = options.device;
     let tuner = model.load()?;
@@ -68,13 +64,42 @@ pub fn open_heads(
     Ok(HeadsInput { logs, heads, origin })
 }
 
+/// The logged steps with what each of them has seen.
+///
+/// # Errors
+/// Logs that cannot be read or do not belong together.
+pub fn observe(
+    args: &TrainArgs,
+    history: Option<&HistoryConfig>,
+    mut gate: LogGate,
+    buffer: &mut ReplayBuffer,
+) -> anyhow::Result<(LogSummary, ObservationTable)> {
+    let mut table = ObservationTable::new(history.map_or(&[], |config| config.history_offsets.as_slice()))?;
+    let logs = read_logs_with_frames(&args.logs, &mut gate, buffer, &mut table)?;
+    Ok((logs, table))
+}
+
+/// How the past is shown, if it is.
+pub fn history(checkpoint: &SupervisedCheckpoint) -> Option<&HistoryConfig> {
+    checkpoint.history_encoder.is_some().then_some(&checkpoint.history_config)
+}
+
+/// The policy and the extractor that logs should have been made with.
+pub fn start_of(begun: &HeadsOrigin) -> StartPolicy {
+    StartPolicy { id: begun.policy.clone(), extractor: Some(begun.extractor.clone()) }
+}
+
 /// The frozen model and everything else on which the last digits of its hidden states depend.
-fn model_id(options: &TunerOptions, origin: &ModelSpec) -> anyhow::Result<String> {
+pub fn model_id(options: &TunerOptions, origin: &ModelSpec) -> anyhow::Result<String> {
     let place = if options.device.is_cpu() { "cpu" } else { "gpu" };
     Ok(format!("{} {:?} {place}", identify_model(origin)?, Precision::new(&options.device, options.format)))
 }
 
-fn compare_with_log(heads: &mut HeadTraining, buffer: &ReplayBuffer) -> anyhow::Result<()> {
+/// Says how far features that are computed now lie from those of the log.
+///
+/// # Errors
+/// When an observation cannot be seen.
+pub fn compare_with_log(heads: &mut HeadTraining, buffer: &ReplayBuffer) -> anyhow::Result<()> {
     let distance = heads.distance_from_logged(buffer)?;
     if distance <= FAR {
         log::info!("features computed again lie within {distance:.1e} of the logged ones");

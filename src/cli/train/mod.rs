@@ -2,6 +2,7 @@
 
 mod args;
 mod heads;
+mod lora;
 mod page;
 mod report;
 mod run;

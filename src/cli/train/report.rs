@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use crate::checkpoint::SavedPolicy;
-use crate::td3::{ActorChange, Changes, CurveFiles, LogSummary, Training};
+use crate::td3::{ActorChange, Changes, CurveFiles, Learns, LogSummary, Training};
 
 /// Everything that is reported.
 pub struct Report<'a> {
@@ -29,7 +29,11 @@ impl Report<'_> {
             self.training.reward_scale(),
         );
         let _ = writeln!(text, "{}", describe_logs(self.logs));
-        let what = if self.training.heads().is_some() { "actor with heads" } else { "actor" };
+        let what = match self.training.learns() {
+            Learns::Actor => "actor",
+            Learns::Heads => "actor with heads",
+            Learns::Lora => "actor with heads and LoRA",
+        };
         let _ = writeln!(text, "\nold and new {what} on {} logged steps, noise off:", self.changes.steps);
         let _ = writeln!(
             text,
@@ -70,7 +74,7 @@ impl Report<'_> {
             .unwrap_or_default();
         let logs = self.logs;
         let report = json!({
-            "train": self.training.mode(),
+            "train": self.training.learns().name(),
             "updates": self.training.iteration(),
             "skipped_updates": self.training.skipped(),
             "updates_per_second": self.rate,

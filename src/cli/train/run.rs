@@ -2,8 +2,9 @@
 
 use anyhow::Context as _;
 
-use super::args::{TrainArgs, Trained};
+use super::args::TrainArgs;
 use super::heads::{HeadsInput, open_heads};
+use super::lora::open_lora;
 use super::{LIVE, same_settings, step_name};
 use crate::checkpoint::{HISTORY_ENCODER, Normalization, PolicyCheckpoint, PolicySet, SavedPolicy, VlmInfo, sha256_of};
 use crate::cli::model_args::missing;
@@ -11,8 +12,8 @@ use crate::identity::{ExtractorId, PolicyId};
 use crate::origin::identify_extractor;
 use crate::planner::PlannerSpec;
 use crate::td3::{
-    ActionSpace, LogGate, LogSummary, Mixing, ReplayBuffer, SavedTraining, StartPolicy, TrainConfig, TrainError,
-    Training, actor_of, trained_policy,
+    ActionSpace, Learns, LogGate, LogSummary, Mixing, ReplayBuffer, SavedTraining, StartPolicy, TrainConfig,
+    TrainError, Training, actor_of, trained_policy,
 };
 use crate::tuner::ModelSpec;
 
@@ -29,6 +30,7 @@ pub struct Run {
 
 /// The policy that is trained, as it lies on disk.
 pub struct BasePolicy {
+    pub files: PolicyCheckpoint,
     pub set: PolicySet,
     pub path: std::path::PathBuf,
     pub id: PolicyId,
@@ -61,14 +63,15 @@ impl Run {
         let gate = LogGate::new(planner.clone(), actor.inputs(), mixing);
         let mut buffer = ReplayBuffer::new(space.clone(), actor.inputs(), config.buffer_size, config.reward_limit);
         let (logs, heads, extractor_origin) = match trained {
-            Trained::Actor => {
+            Learns::Actor => {
                 let extractor = policy.set.origin.extractor.clone().map(ExtractorId);
                 let mut gate = gate.with_start(StartPolicy { id: policy.id.clone(), extractor });
                 (crate::td3::read_logs(&args.logs, &mut gate, &mut buffer)?, None, None)
             }
-            Trained::Heads => {
+            learns @ (Learns::Heads | Learns::Lora) => {
                 let begun = saved.as_ref().and_then(SavedTraining::heads);
-                let HeadsInput { logs, heads, origin } = open_heads(args, &policy, begun, gate, &mut buffer)?;
+                let open = if learns == Learns::Lora { open_lora } else { open_heads };
+                let HeadsInput { logs, heads, origin } = open(args, &policy, begun, gate, &mut buffer)?;
                 (logs, Some(heads), Some(origin))
             }
         };
@@ -94,7 +97,7 @@ impl Run {
     pub fn save(&self, args: &TrainArgs) -> anyhow::Result<SavedPolicy> {
         let mut policy = trained_policy(&self.base, &self.training, &self.planner, &self.logs)?;
         if let Some(origin) = &self.extractor_origin {
-            policy.origin.extractor = Some(identify_extractor(origin, &policy.actor)?.0);
+            policy.origin.extractor = Some(identify_extractor(origin, &policy)?.0);
         }
         let saved = policy.save(&args.output, &step_name(self.training.iteration()))?;
         self.training.save(&args.output, &self.logs.digest)?;
@@ -117,19 +120,19 @@ impl Run {
             sampler.windows(),
             sampler.n_step(),
             self.training.reward_scale(),
-            self.training.mode(),
+            self.training.learns().name(),
         )
     }
 }
 
 /// What learns: what was asked for, or what learned before.
-fn trained(args: &TrainArgs, saved: Option<&SavedTraining>) -> Result<Trained, TrainError> {
-    let begun = saved.map(|saved| if saved.heads().is_some() { Trained::Heads } else { Trained::Actor });
-    match (begun, args.train) {
+fn trained(args: &TrainArgs, saved: Option<&SavedTraining>) -> Result<Learns, TrainError> {
+    let (begun, asked) = (saved.map(SavedTraining::learns), args.train.map(Learns::from));
+    match (begun, asked) {
         (Some(begun), Some(asked)) if begun != asked => {
             Err(TrainError::OtherMode { begun: begun.name(), asked: asked.name() })
         }
-        (begun, asked) => Ok(begun.or(asked).unwrap_or(Trained::Actor)),
+        (begun, asked) => Ok(begun.or(asked).unwrap_or(Learns::Actor)),
     }
 }
 
@@ -141,11 +144,6 @@ fn base_policy(args: &TrainArgs, saved: Option<&SavedTraining>) -> anyhow::Resul
         (None, None) => return Err(missing("--policy <PREFIX|DIR|FILE>").into()),
     };
     let policy = PolicyCheckpoint::open(&path)?;
-    anyhow::ensure!(
-        policy.lora_adapter.is_none(),
-        "{} has an adapter of its own, which a trained policy cannot carry over yet; start from one without",
-        path.display()
-    );
     let mut set = PolicySet::read(&policy)?;
     let use_history = set.actor.iter().any(|(name, _)| name.starts_with(HISTORY_ENCODER));
     set.vlm_info.get_or_insert_with(|| VlmInfo {
@@ -154,5 +152,5 @@ fn base_policy(args: &TrainArgs, saved: Option<&SavedTraining>) -> anyhow::Resul
         use_history,
         vlm_trainable: false,
     });
-    Ok(BasePolicy { set, path, id: PolicyId(sha256_of(&policy.path)?) })
+    Ok(BasePolicy { set, path, id: PolicyId(sha256_of(&policy.path)?), files: policy })
 }

@@ -2,6 +2,7 @@
 
 use super::error::CheckpointError;
 use super::lora_config::LoraConfig;
+use super::state_dict::StateDict;
 use super::tensor_table::TensorTable;
 use std::path::{Path, PathBuf};
 
@@ -57,5 +58,54 @@ impl Adapter {
     pub fn is_in(folder: impl AsRef<Path>) -> bool {
         let folder = folder.as_ref();
         Self::TENSORS.iter().chain([&LoraConfig::FILE]).any(|name| folder.join(name).exists())
+    }
+}
+
+/// An adapter's files in memory, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdapterFiles {
+    config: Vec<u8>,
+    /// One of [`Adapter::TENSORS`].
+    name: &'static str,
+    tensors: Vec<u8>,
+}
+
+impl AdapterFiles {
+    /// The files of an adapter that is not on disk yet: the text of `adapter_config.json`, and the tensors under PEFT's names.
+    ///
+    /// # Errors
+    /// When the tensors have no safetensors form.
+    pub fn new(config: String, tensors: &StateDict) -> Result<Self, CheckpointError> {
+        let [name, _] = Adapter::TENSORS;
+        Ok(Self { config: config.into_bytes(), name, tensors: tensors.to_safetensors()? })
+    }
+
+    /// Reads an adapter's files as they are.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn read(adapter: &Adapter) -> Result<Self, CheckpointError> {
+        let path = adapter.path.with_file_name(LoraConfig::FILE);
+        let read = |path: &Path| std::fs::read(path).map_err(CheckpointError::io(path));
+        let name = Adapter::TENSORS.into_iter().find(|name| adapter.path.ends_with(name));
+        Ok(Self { config: read(&path)?, name: name.unwrap_or(Adapter::TENSORS[0]), tensors: read(&adapter.path)? })
+    }
+
+    /// What the adapter says of its ranks and scales.
+    ///
+    /// # Errors
+    /// When it says nothing that can be read.
+    pub fn config(&self) -> Result<LoraConfig, CheckpointError> {
+        LoraConfig::parse(Path::new(LoraConfig::FILE), &self.config)
+    }
+
+    /// The file of the tensors.
+    pub fn tensors(&self) -> &[u8] {
+        &self.tensors
+    }
+
+    /// The files by name, in a folder of their own.
+    pub(super) fn files(&self) -> [(&'static str, &[u8]); 2] {
+        [(LoraConfig::FILE, &self.config), (self.name, &self.tensors)]
     }
 }

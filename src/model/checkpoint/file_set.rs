@@ -38,10 +38,18 @@ pub struct FileSet {
 /// One file of a set.
 #[derive(Debug, Clone, Copy)]
 pub struct SetFile<'a> {
-    /// What follows the prefix in the file's name, `_actor` for instance.
+    /// What follows the prefix in the file's name, `_actor` for instance; for a file in a folder of the set the folder's,
+    /// too: `_lora_adapter/adapter_config.json`.
     pub suffix: &'a str,
     /// The contents.
     pub bytes: &'a [u8],
+}
+
+impl SetFile<'_> {
+    /// What follows the prefix in the name of the file, or of the folder that it lies in.
+    fn entry(&self) -> &str {
+        self.suffix.split('/').next().unwrap_or_default()
+    }
 }
 
 impl FileSet {
@@ -83,7 +91,7 @@ impl FileSet {
             self.adopt(family)?;
         }
         for file in files {
-            self.link(file.suffix)?;
+            self.link(file.entry())?;
         }
         sync(&self.folder)?;
         self.commit(&new)?;
@@ -112,7 +120,11 @@ impl FileSet {
 
     fn write(&self, folder: &Path, file: SetFile<'_>) -> Result<(), CheckpointError> {
         let path = folder.join(self.name(file.suffix));
-        write_new(&path, file.bytes).map_err(CheckpointError::write(&path))
+        let failed = || CheckpointError::write(&path);
+        let inner = path.parent().filter(|parent| *parent != folder);
+        inner.map_or(Ok(()), fs::create_dir_all).map_err(failed())?;
+        write_new(&path, file.bytes).map_err(failed())?;
+        inner.map_or(Ok(()), sync_folder).map_err(failed())
     }
 
     /// Moves the plain files that lie here into a set, and leaves links in their place. No name changes its contents.
@@ -121,9 +133,7 @@ impl FileSet {
             for suffix in family {
                 // The file itself, not a link to it.
                 let Ok(path) = self.path(suffix).canonicalize() else { continue };
-                let place = folder.join(self.name(suffix));
-                let linked = fs::hard_link(&path, &place).or_else(|_| fs::copy(&path, &place).map(|_| ()));
-                linked.map_err(CheckpointError::write(&path))?;
+                take_along(&path, &folder.join(self.name(suffix))).map_err(CheckpointError::write(&path))?;
             }
             Ok(())
         })?;
@@ -214,6 +224,19 @@ impl FileSet {
         let made = next.and_then(|next| fs::metadata(self.store().join(format!("{SET}{next}"))).ok()?.modified().ok());
         made.and_then(|made| made.elapsed().ok()).is_none_or(|age| age > READERS_MAY_TAKE)
     }
+}
+
+/// Gives a file, or the files of a folder, another place besides the one they have.
+fn take_along(path: &Path, place: &Path) -> std::io::Result<()> {
+    if !path.is_dir() {
+        return fs::hard_link(path, place).or_else(|_| fs::copy(path, place).map(|_| ()));
+    }
+    fs::create_dir(place)?;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        take_along(&entry.path(), &place.join(entry.file_name()))?;
+    }
+    sync_folder(place)
 }
 
 /// A name is on the disk once its folder is.

@@ -15,21 +15,26 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, CheckpointErro
     let io = || CheckpointError::io(path);
     let file = File::open(path).map_err(io())?;
     let length = file.metadata().map_err(io())?.len();
-    let wrong = |found: String| CheckpointError::WrongFormat {
-        path: path.into(),
-        expected: "the JSON file it should be",
-        found,
-    };
     if length > MAX_BYTES {
-        return Err(wrong(format!("it has {length} bytes, more than the {MAX_BYTES} that are read")));
+        return Err(wrong(path, format!("it has {length} bytes, more than the {MAX_BYTES} that are read")));
     }
     let mut text = Vec::new();
     file.take(MAX_BYTES).read_to_end(&mut text).map_err(io())?;
+    parse(path, &text)
+}
+
+/// Reads the contents of a JSON file into a type. The error names the file, and the line and column where it stopped making
+/// sense.
+pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, CheckpointError> {
     if text.is_empty() {
-        return Err(wrong("it is empty".into()));
+        return Err(wrong(path, "it is empty".into()));
     }
-    if let Some(found) = stand_in(&text) {
-        return Err(wrong(found));
+    if let Some(found) = stand_in(text) {
+        return Err(wrong(path, found));
     }
-    serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))
+    serde_json::from_slice(text).map_err(|error| wrong(path, error.to_string()))
+}
+
+fn wrong(path: &Path, found: String) -> CheckpointError {
+    CheckpointError::WrongFormat { path: path.into(), expected: "the JSON file it should be", found }
 }

@@ -111,6 +111,12 @@ impl LoraConfig {
         Fields { path, fields: &fields }.read()
     }
 
+    /// Reads the contents of the file; errors call it `path`.
+    pub(super) fn parse(path: &Path, text: &[u8]) -> Result<Self, CheckpointError> {
+        let fields: Map<String, Value> = json::parse(path, text)?;
+        Fields { path, fields: &fields }.read()
+    }
+
     /// The factor of the product where no pattern says otherwise: alpha / r, or alpha / sqrt(r) with rank-stabilised
     /// scaling.
     pub fn scale(&self) -> f64 {

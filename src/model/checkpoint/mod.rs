@@ -34,7 +34,7 @@ mod torch_pickle;
 mod torch_save;
 mod torch_zip;
 
-pub use adapter::Adapter;
+pub use adapter::{Adapter, AdapterFiles};
 pub use error::CheckpointError;
 pub use file_set::{FileSet, SetFile};
 pub use history_config::HistoryConfig;

@@ -5,10 +5,9 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::adapter::Adapter;
+use super::adapter::AdapterFiles;
 use super::error::CheckpointError;
 use super::history_config::HistoryConfig;
-use super::lora_config::LoraConfig;
 use super::normalization::Normalization;
 use super::npy;
 use super::state_dict::StateDict;
@@ -18,10 +17,8 @@ use planner_tuner_core::durable::{replace_folder, write_new};
 /// A supervised checkpoint in memory, as [`super::SupervisedCheckpoint`] reads it and the original's loader does.
 #[derive(Debug, Clone)]
 pub struct SupervisedFiles {
-    /// The LoRA's tensors under PEFT's names.
-    pub adapter: StateDict,
-    /// The text of `adapter_config.json`.
-    pub adapter_config: String,
+    /// The LoRA.
+    pub adapter: AdapterFiles,
     /// The DPT head with its regression.
     pub regression_head: StateDict,
     /// How the past is shown and the history encoder, where there is one.
@@ -41,13 +38,12 @@ impl SupervisedFiles {
     /// [`CheckpointError::Write`] or [`CheckpointError::NotWritable`]; the old folder is then still there.
     pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
         let mut files: Vec<(&str, Vec<u8>)> = vec![
-            (LoraConfig::FILE, self.adapter_config.clone().into_bytes()),
-            (Adapter::TENSORS[0], self.adapter.to_safetensors()?),
             (REGRESSION_HEAD[0], self.regression_head.to_torch_zip()?),
             (Normalization::MEAN, npy::vector_bytes(self.normalization.mean())),
             (Normalization::STD, npy::vector_bytes(self.normalization.std())),
             ("prompt.json", self.prompt_json.clone().into_bytes()),
         ];
+        files.extend(self.adapter.files().map(|(name, bytes)| (name, bytes.to_vec())));
         let config = match &self.history {
             Some((config, encoder)) => {
                 files.push((HISTORY_ENCODER[0], encoder.to_torch_zip()?));

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor, Var};
 
 use super::{LearningError, LoraSettings};
-use crate::checkpoint::{Adapter, StateDict};
+use crate::checkpoint::{Adapter, AdapterFiles, StateDict};
 use crate::vision_language::{Dropout, DropoutStep, LoraPair, VisionLanguageModel};
 use crate::weights::LoraAdapter;
 use planner_tuner_core::random::Random;
@@ -140,7 +140,7 @@ impl LoraLayers {
         self.dropout.set(seed);
     }
 
-    /// The tensors as PEFT saves them.
+    /// The tensors under PEFT's names.
     ///
     /// # Errors
     /// When the device refuses to hand out its numbers.
@@ -148,6 +148,14 @@ impl LoraLayers {
         let to_cpu =
             |(name, variable): (String, &Var)| Ok((name, variable.as_detached_tensor().to_device(&Device::Cpu)?));
         Ok(StateDict::new(self.variables().map(to_cpu).collect::<candle_core::Result<_>>()?)?)
+    }
+
+    /// The adapter as PEFT saves it. `base` is noted as where the base model came from.
+    ///
+    /// # Errors
+    /// When the device refuses to hand out its numbers.
+    pub fn files(&self, base: &str) -> Result<AdapterFiles, LearningError> {
+        Ok(AdapterFiles::new(self.adapter_config(base), &self.state_dict()?)?)
     }
 }
 

@@ -4,7 +4,7 @@
 //! all of it would take longer than loading the model.
 
 use std::fs::File;
-use std::io::{Read, Seek as _, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
@@ -22,12 +22,17 @@ pub(super) fn file_digest_if_there(path: &Path) -> Result<String, IdentityError>
 
 /// The SHA-256 of a file; of a large one that of its length, header and ends.
 pub(super) fn file_digest(path: &Path) -> Result<String, IdentityError> {
-    digest_of(path, SMALL).map_err(|source| IdentityError::Io { path: path.to_owned(), source })
+    let file = File::open(path);
+    let digest = file.and_then(|file| Ok((file.metadata()?.len(), file))).and_then(|file| digest_of(file, SMALL));
+    digest.map_err(|source| IdentityError::Io { path: path.to_owned(), source })
 }
 
-fn digest_of(path: &Path, small: u64) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
+/// The same of a file that is in memory.
+pub(super) fn contents_digest(bytes: &[u8]) -> std::io::Result<String> {
+    digest_of((bytes.len() as u64, Cursor::new(bytes)), SMALL)
+}
+
+fn digest_of((length, mut file): (u64, impl Read + Seek), small: u64) -> std::io::Result<String> {
     let mut hash = Sha256::new();
     if length <= small {
         std::io::copy(&mut file, &mut hash)?;
@@ -65,13 +70,10 @@ mod tests {
 
     #[test]
     fn a_large_file_counts_by_its_length_header_and_ends() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("weights");
         let id = |change: &dyn Fn(&mut Vec<u8>)| {
             let mut bytes = vec![0; 5 << 20];
             change(&mut bytes);
-            std::fs::write(&path, &bytes).unwrap();
-            digest_of(&path, 4 << 20).unwrap()
+            digest_of((bytes.len() as u64, Cursor::new(bytes)), 4 << 20).unwrap()
         };
         let original = id(&|_| ());
         assert_eq!(original, id(&|_| ()));
@@ -89,6 +91,7 @@ mod tests {
         std::fs::write(&path, "abc").unwrap();
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(file_digest(&path).unwrap(), expected);
+        assert_eq!(contents_digest(b"abc").unwrap(), expected);
         assert_eq!(short_digest("abc"), "ba7816bf");
     }
 }

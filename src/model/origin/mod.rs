@@ -17,9 +17,10 @@ use candle_core::{DType, Device, Tensor};
 use sha2::{Digest as _, Sha256};
 
 pub use self::file_digest::short_digest;
-use self::file_digest::{digest, file_digest, file_digest_if_there, hex};
+use self::file_digest::{contents_digest, digest, file_digest, file_digest_if_there, hex};
 use crate::checkpoint::{
-    CheckpointError, DPT_HEAD, HISTORY_ENCODER, PolicyCheckpoint, StateDict, SupervisedCheckpoint, TensorTable,
+    Adapter, AdapterFiles, CheckpointError, DPT_HEAD, HISTORY_ENCODER, LoraConfig, PolicyCheckpoint, PolicySet,
+    SupervisedCheckpoint, TensorTable, VlmInfo,
 };
 use crate::tuner::{Head, ModelSpec};
 use crate::vision_language::Quantize;
@@ -71,17 +72,21 @@ pub fn identify(model: &ModelSpec) -> Result<(PolicyId, ExtractorId), IdentityEr
 pub fn identify_model(model: &ModelSpec) -> Result<String, IdentityError> {
     let checkpoint = SupervisedCheckpoint::open(&model.checkpoint)?;
     let policy = model.policy.as_deref().map(PolicyCheckpoint::open).transpose()?;
-    Ok(digest_of_parts(&model_parts(model, &checkpoint, policy.as_ref())?))
+    Ok(digest_of_parts(&parts_of_files(model, &checkpoint, policy.as_ref())?))
 }
 
 /// The extractor's id of a session with this model whose policy is one that is still in memory.
 ///
 /// # Errors
 /// [`IdentityError`] for a file that cannot be read.
-pub fn identify_extractor(model: &ModelSpec, actor: &StateDict) -> Result<ExtractorId, IdentityError> {
+pub fn identify_extractor(model: &ModelSpec, policy: &PolicySet) -> Result<ExtractorId, IdentityError> {
     let checkpoint = SupervisedCheckpoint::open(&model.checkpoint)?;
-    let policy = model.policy.as_deref().map(PolicyCheckpoint::open).transpose()?;
-    let mut parts = model_parts(model, &checkpoint, policy.as_ref())?;
+    let adapter = match &policy.lora_adapter {
+        Some(adapter) => Some((adapter_digest(adapter)?, adapter.config()?)),
+        None => described(checkpoint.adapter.as_ref())?,
+    };
+    let mut parts = model_parts(model, adapter, policy.vlm_info.as_ref())?;
+    let actor = &policy.actor;
     let below = |part: &str| {
         let prefix = format!("{part}.");
         let named = actor.iter().filter_map(|(name, tensor)| Some((name.strip_prefix(&prefix)?, tensor.clone())));
@@ -97,7 +102,7 @@ fn extractor_id(
     policy: Option<&PolicyCheckpoint>,
     actor: Option<&PolicyCheckpoint>,
 ) -> Result<ExtractorId, IdentityError> {
-    let mut parts = model_parts(model, checkpoint, policy)?;
+    let mut parts = parts_of_files(model, checkpoint, policy)?;
     let below = |policy: &PolicyCheckpoint, part: &str| policy.actor.strip_prefix(&format!("{part}."));
     let (dpt_head, history) = match actor {
         Some(policy) => (below(policy, DPT_HEAD), Some(below(policy, HISTORY_ENCODER))),
@@ -108,11 +113,32 @@ fn extractor_id(
     Ok(ExtractorId(digest_of_parts(&parts)))
 }
 
-/// Everything up to the hidden states, by name.
-fn model_parts(
+/// Everything up to the hidden states, by name, of a policy in files.
+fn parts_of_files(
     model: &ModelSpec,
     checkpoint: &SupervisedCheckpoint,
     policy: Option<&PolicyCheckpoint>,
+) -> Result<BTreeMap<String, String>, IdentityError> {
+    let adapter = policy.and_then(|policy| policy.lora_adapter.as_ref()).or(checkpoint.adapter.as_ref());
+    model_parts(model, described(adapter)?, policy.and_then(|policy| policy.vlm_info.as_ref()))
+}
+
+/// The checksum that the tensors of an adapter will have as a file.
+fn adapter_digest(adapter: &AdapterFiles) -> Result<String, IdentityError> {
+    let unread = |source| IdentityError::Io { path: "the adapter's tensors".into(), source };
+    contents_digest(adapter.tensors()).map_err(unread)
+}
+
+/// An adapter's checksum and its configuration.
+fn described(adapter: Option<&Adapter>) -> Result<Option<(String, LoraConfig)>, IdentityError> {
+    adapter.map(|adapter| Ok((file_digest(&adapter.path)?, adapter.config.clone()))).transpose()
+}
+
+/// Everything up to the hidden states, by name.
+fn model_parts(
+    model: &ModelSpec,
+    adapter: Option<(String, LoraConfig)>,
+    trained_on: Option<&VlmInfo>,
 ) -> Result<BTreeMap<String, String>, IdentityError> {
     let mut parts = BTreeMap::new();
     for name in ["config.json", "tokenizer.json", "preprocessor_config.json"] {
@@ -126,11 +152,10 @@ fn model_parts(
         }
     }
     parts.insert("base weights".into(), table_files(&TensorTable::open_sharded(&model.base)?)?);
-    let adapter = policy.and_then(|policy| policy.lora_adapter.as_ref()).or(checkpoint.adapter.as_ref());
-    if let Some(adapter) = adapter {
-        parts.insert("adapter".into(), file_digest(&adapter.path)?);
-        parts.insert("adapter scale".into(), adapter.config.scale().to_string());
-        let (ranks, alphas) = (&adapter.config.rank_pattern, &adapter.config.alpha_pattern);
+    if let Some((checksum, config)) = adapter {
+        parts.insert("adapter".into(), checksum);
+        parts.insert("adapter scale".into(), config.scale().to_string());
+        let (ranks, alphas) = (&config.rank_pattern, &config.alpha_pattern);
         if !ranks.is_empty() || !alphas.is_empty() {
             parts.insert("adapter patterns".into(), format!("{ranks:?} {alphas:?}"));
         }
@@ -145,7 +170,7 @@ fn model_parts(
         file_digest_if_there(&model.checkpoint.join("preprocessor_config.json"))?,
     );
     parts.insert("pixels".into(), format!("{:?} {:?}", model.pixels.min_pixels, model.pixels.max_pixels));
-    let trained_on_4bit = policy.and_then(|policy| policy.vlm_info.as_ref()).is_some_and(|info| info.use_4bit);
+    let trained_on_4bit = trained_on.is_some_and(|info| info.use_4bit);
     let as_trained = if trained_on_4bit { Quantize::Nf4 } else { Quantize::None };
     parts.insert("quantised".into(), format!("{:?}", model.quantize.resolve().unwrap_or(as_trained)));
     Ok(parts)

@@ -10,6 +10,7 @@ use super::staged::{PolicyLoader, mismatch};
 use super::{Compute, ModelSpec, QuantizeChoice, Tuner, TunerError};
 use crate::checkpoint::{Adapter, HistoryConfig, PolicyCheckpoint, StoredPolicy, SupervisedCheckpoint, TensorTable};
 use crate::device::{DeviceError, GpuFacts};
+use crate::learning::LearningModelOptions;
 use crate::vision_language::hub::{HubEnvironment, ModelSource};
 use crate::vision_language::processor::{
     ImageProcessor, PreprocessorConfig, ProcessorError, PromptTemplate, PromptTokenizer,
@@ -93,6 +94,20 @@ impl TunerOptions {
         let past = history(&checkpoint).cloned().map(PastFrames::new).transpose().map_err(ProcessorError::from)?;
         let frozen = FrozenModel::new(ImageProcessor::new(preprocessor), template, tokenizer, model);
         Ok(Tuner::new(frozen, heads, past, loader))
+    }
+
+    /// The same model with its base as it was published, for a LoRA to learn beside it. 4 bits for a policy that was trained
+    /// on 4 bits, where nothing else is chosen.
+    pub fn learning(&self, policy: &PolicyCheckpoint) -> LearningModelOptions {
+        let quantize = self.model.quantize.resolve().unwrap_or_else(|| self.as_trained(Some(policy)));
+        LearningModelOptions {
+            base: self.model.base.clone(),
+            wording: Some(self.model.checkpoint.clone()),
+            planner: self.model.planner.name().to_owned(),
+            pixels: self.model.pixels,
+            device: self.device.clone(),
+            precision: Precision::new(&self.device, self.format).quantised(quantize),
+        }
     }
 
     fn load_model(

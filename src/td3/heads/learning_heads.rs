@@ -126,6 +126,31 @@ impl LearningHeads {
     /// # Errors
     /// As [`features`](Self::features); when a length does not fit.
     pub fn add_gradient(&self, seen: &[Seen], of_features: &[f32], sum: &mut HeadGradient) -> Result<(), TrainError> {
+        self.pass_on(seen, of_features, sum, false).map(|_| ())
+    }
+
+    /// As [`add_gradient`](Self::add_gradient), of one observation: also what its hidden states get, f32 `[seq, hidden]` each.
+    ///
+    /// # Errors
+    /// As [`add_gradient`](Self::add_gradient).
+    pub fn add_gradient_through(
+        &self,
+        seen: &Seen,
+        of_feature: &[f32],
+        sum: &mut HeadGradient,
+    ) -> Result<[Tensor; 4], TrainError> {
+        let of_states = self.pass_on(std::slice::from_ref(seen), of_feature, sum, true)?;
+        let none = || candle_core::Error::Msg("the hidden states got no gradient".to_owned());
+        Ok(of_states.into_iter().next().ok_or_else(none)?)
+    }
+
+    fn pass_on(
+        &self,
+        seen: &[Seen],
+        of_features: &[f32],
+        sum: &mut HeadGradient,
+        with_states: bool,
+    ) -> Result<Vec<[Tensor; 4]>, TrainError> {
         let width = self.feature_length();
         if of_features.len() != seen.len() * width {
             let (found, rows) = (of_features.len(), seen.len());
@@ -133,11 +158,10 @@ impl LearningHeads {
             return Err(candle_core::Error::Msg(problem).into());
         }
         if seen.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let of_features = Tensor::from_slice(of_features, (seen.len(), width), &self.device)?;
-        on_a_worker(|| self.heads.add_gradient(&inputs(seen), &of_features, sum, false))?;
-        Ok(())
+        Ok(on_a_worker(|| self.heads.add_gradient(&inputs(seen), &of_features, sum, with_states))?)
     }
 
     /// Copies a sum from the device, in the order of [`named`](Self::named).

@@ -19,6 +19,7 @@
 mod disk_cache;
 pub mod hidden_entry;
 mod learning_heads;
+mod learning_view;
 mod log_observer;
 mod observed;
 mod source;
@@ -27,6 +28,7 @@ mod training;
 pub use disk_cache::{CacheKey, DiskCache};
 pub use hidden_entry::HiddenFormat;
 pub use learning_heads::LearningHeads;
+pub use learning_view::LearningView;
 pub use log_observer::{CacheSettings, LogObserver};
 pub use observed::{FrameRef, ObservationTable, Observed};
 pub use source::{ObservationSource, Seen};

@@ -1,32 +1,47 @@
-//! The heads' part of an update.
+//! The heads' part of an update, and that of a LoRA in front of them where it learns, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{LearningHeads, ObservationSource, ObservationTable, Observed, Seen};
+use super::learning_view::LoraState;
+use super::{LearningHeads, LearningView, ObservationSource, ObservationTable, Observed, Seen};
 use crate::n_step::Observation;
 use crate::optimizer::{AdamStep, Moments, square_sum};
-use crate::{Batch, Heads, NamedTensor, ReplayBuffer, TrainError};
+use crate::{Batch, Heads, Learns, NamedTensor, ReplayBuffer, TrainError};
 use planner_tuner_core::identity::{ExtractorId, PolicyId};
 
 /// Observations that are compared at the end of a training, at most.
 const COMPARED: usize = 512;
+/// The same where each of them has to be looked at again by the vision-language model.
+const COMPARED_WITH_LORA: usize = 64;
 /// Observations that are held at once: 18 MB each for the 3B model.
 const TOGETHER: usize = 16;
 /// Observations whose features are compared with the logged ones before a training begins, at most.
 const CHECKED: usize = 64;
 
+/// What a LoRA's numbers are written down under: now, at the start, the averages.
+const LORA_GROUPS: [&str; 4] = ["lora", "start_lora", "lora_adam.first", "lora_adam.second"];
+
 /// What a training of heads was begun with: it only goes on with the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeadsOrigin {
-    /// The frozen model, and how it computes.
+    /// What is frozen of the model, and how it computes.
     pub model: String,
     /// The policy whose heads they were.
     pub policy: PolicyId,
     /// The extractor that they were part of.
     pub extractor: ExtractorId,
+}
+
+/// What is in front of the heads.
+enum Front {
+    /// A model that stays as it is.
+    Frozen(Box<dyn ObservationSource>),
+    /// One with a LoRA that learns.
+    Learns(Box<LearningView>),
 }
 
 /// Heads that learn, what they look at, and their optimiser's averages. The steps of Adam are counted with the actor's,
@@ -38,21 +53,43 @@ pub struct HeadTraining {
     start: Vec<f32>,
     moments: Moments,
     table: ObservationTable,
-    source: Box<dyn ObservationSource>,
+    front: Front,
     gradient: Vec<f32>,
 }
 
 impl HeadTraining {
-    /// Begins with heads that have not learned yet.
+    /// Begins with heads that have not learned yet, behind a frozen model.
     pub fn new(
         origin: HeadsOrigin,
         heads: LearningHeads,
         table: ObservationTable,
         source: Box<dyn ObservationSource>,
     ) -> Self {
+        Self::behind(Front::Frozen(source), origin, heads, table)
+    }
+
+    /// Begins with heads and a LoRA in front of them, neither of which has learned yet.
+    pub fn with_lora(origin: HeadsOrigin, heads: LearningHeads, table: ObservationTable, view: LearningView) -> Self {
+        Self::behind(Front::Learns(Box::new(view)), origin, heads, table)
+    }
+
+    fn behind(front: Front, origin: HeadsOrigin, heads: LearningHeads, table: ObservationTable) -> Self {
         let count = heads.values().len();
         let start = heads.values().to_vec();
-        Self { origin, heads, start, moments: Moments::zeros(count), table, source, gradient: vec![0.0; count] }
+        Self { origin, heads, start, moments: Moments::zeros(count), table, front, gradient: vec![0.0; count] }
+    }
+
+    /// The model with its LoRA, where that learns.
+    pub fn view(&self) -> Option<&LearningView> {
+        match &self.front {
+            Front::Frozen(_) => None,
+            Front::Learns(view) => Some(view),
+        }
+    }
+
+    /// What learns besides the actor's own layer.
+    pub fn mode(&self) -> Learns {
+        if self.view().is_some() { Learns::Lora } else { Learns::Heads }
     }
 
     /// What the training was begun with.
@@ -79,6 +116,32 @@ impl HeadTraining {
             ("heads_adam.first", split(&self.moments.first)),
             ("heads_adam.second", split(&self.moments.second)),
         ]
+    }
+
+    /// What has to be written down of a LoRA that learns: each under a group and the tensor's name.
+    pub(crate) fn lora_state(&self) -> Vec<(String, Tensor)> {
+        let Some(view) = self.view() else { return Vec::new() };
+        let LoraState { now, start, moments: [first, second] } = view.state();
+        let groups = LORA_GROUPS.into_iter().zip([now, start, first, second]);
+        let named = |(group, tensors): (&'static str, Vec<Tensor>)| {
+            view.names().into_iter().zip(tensors).map(move |(name, tensor)| (format!("{group}.{name}"), tensor))
+        };
+        groups.flat_map(named).collect()
+    }
+
+    /// Goes on from what [`lora_state`](Self::lora_state) said, behind `steps` steps of Adam.
+    pub(crate) fn restore_lora(
+        &mut self,
+        steps: u64,
+        read: impl Fn(&str) -> Result<Tensor, TrainError>,
+    ) -> Result<(), TrainError> {
+        let Front::Learns(view) = &mut self.front else { return Ok(()) };
+        let names = view.names();
+        let group = |group: &str| -> Result<Vec<Tensor>, TrainError> {
+            names.iter().map(|name| read(&format!("{group}.{name}"))).collect()
+        };
+        let [now, start, first, second] = LORA_GROUPS.map(group);
+        view.restore(LoraState { now: now?, start: start?, moments: [first?, second?] }, steps)
     }
 
     /// Goes on from what [`state`](Self::state) said; `read` finds it by group, name and shape.
@@ -144,13 +207,16 @@ impl HeadTraining {
     /// # Errors
     /// When an observation cannot be seen.
     pub(crate) fn old_and_new(&mut self) -> Result<[Vec<f32>; 2], TrainError> {
-        let slots = spread(self.table.len(), COMPARED);
+        let count = if self.view().is_some() { COMPARED_WITH_LORA } else { COMPARED };
+        let slots = spread(self.table.len(), count);
         let new = self.features_of(&slots)?;
         let now = self.heads.values().to_vec();
         let start = self.start.clone();
+        let lora = self.view().map(|view| view.exchange(view.start())).transpose()?;
         self.heads.change(|values| values.copy_from_slice(&start))?;
         let old = self.features_of(&slots);
         self.heads.change(|values| values.copy_from_slice(&now))?;
+        self.view().zip(lora).map(|(view, lora)| view.exchange(&lora)).transpose()?;
         Ok([old?, new])
     }
 
@@ -167,9 +233,12 @@ impl HeadTraining {
         observations: impl Iterator<Item = Observation>,
         mut work: impl FnMut(&LearningHeads, &[Seen], usize) -> Result<(), TrainError>,
     ) -> Result<(), TrainError> {
-        let Self { heads, table, source, .. } = self;
-        let known = |of: Observation| table.get(of).ok_or(TrainError::NotObserved { observation: of });
-        let observed: Vec<&Observed> = observations.map(known).collect::<Result<_, _>>()?;
+        let Self { heads, table, front, .. } = self;
+        let source: &mut dyn ObservationSource = match front {
+            Front::Frozen(source) => &mut **source,
+            Front::Learns(view) => &mut **view,
+        };
+        let observed: Vec<&Observed> = observations.map(|of| known(table, of)).collect::<Result<_, _>>()?;
         for (index, few) in observed.chunks(TOGETHER).enumerate() {
             work(heads, &source.see(few)?, index * TOGETHER)?;
         }
@@ -184,16 +253,34 @@ impl Heads for HeadTraining {
     fn pass_on(&mut self, batch: &Batch, of_features: &[f32]) -> Result<f64, TrainError> {
         let mut sum = self.heads.no_gradient();
         let width = self.heads.feature_length();
-        self.look(batch.seen.iter().copied(), |heads, seen, first| {
-            let rows = of_features.get(first * width..(first + seen.len()) * width).unwrap_or(&[]);
-            heads.add_gradient(seen, rows, &mut sum)
-        })?;
+        let of_lora = match &mut self.front {
+            Front::Frozen(_) => {
+                self.look(batch.seen.iter().copied(), |heads, seen, first| {
+                    let rows = of_features.get(first * width..(first + seen.len()) * width).unwrap_or(&[]);
+                    heads.add_gradient(seen, rows, &mut sum)
+                })?;
+                0.0
+            }
+            Front::Learns(view) => {
+                view.forget_gradients();
+                // One after another: of each, the inputs of all blocks are held on its way back.
+                for (of, of_feature) in batch.seen.iter().zip(of_features.chunks_exact(width.max(1))) {
+                    let (seen, passed) = view.see_to_learn(known(&self.table, *of)?)?;
+                    let of_states = self.heads.add_gradient_through(&seen, of_feature, &mut sum)?;
+                    view.pass_back(passed, &of_states)?;
+                }
+                view.square_sum()?
+            }
+        };
         self.heads.read_gradient(&sum, &mut self.gradient)?;
-        Ok(square_sum(&self.gradient))
+        Ok(square_sum(&self.gradient) + of_lora)
     }
 
     fn step(&mut self, adam: AdamStep) -> Result<(), TrainError> {
-        let Self { heads, moments, gradient, .. } = self;
+        let Self { heads, moments, gradient, front, .. } = self;
+        if let Front::Learns(view) = front {
+            view.step(adam)?;
+        }
         Ok(heads.change(|values| adam.apply(values, gradient, moments))?)
     }
 }
@@ -202,6 +289,11 @@ impl std::fmt::Debug for HeadTraining {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "HeadTraining({} values, {} observations)", self.start.len(), self.table.len())
     }
+}
+
+/// What an observation is made of.
+fn known(table: &ObservationTable, of: Observation) -> Result<&Observed, TrainError> {
+    table.get(of).ok_or(TrainError::NotObserved { observation: of })
 }
 
 /// At most so many numbers below `end`, evenly spread.

@@ -7,6 +7,7 @@ use super::{ACTOR, ACTOR_SAFETENSORS, FAMILY, LORA_ADAPTER, NOISE, VLM_INFO, Vlm
 use crate::checkpoint::adapter::Adapter;
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::file_set::FileSet;
+use crate::checkpoint::lora_config::LoraConfig;
 use crate::checkpoint::tensor_table::TensorTable;
 use crate::checkpoint::torch_pickle::read_value;
 use std::path::{Path, PathBuf};
@@ -104,8 +105,17 @@ impl Files<'_> {
         if actor.is_empty() {
             return Err(CheckpointError::malformed(file, "it holds no tensors, expected those of an actor"));
         }
-        let adapter = self.folder.join(format!("{}{LORA_ADAPTER}", self.stem));
+        // One that another program has put beside our set counts, too.
+        let is_ours = self.set.is_linked(LORA_ADAPTER);
+        let adapter =
+            if is_ours { beside(LORA_ADAPTER) } else { self.folder.join(format!("{}{LORA_ADAPTER}", self.stem)) };
         let lora_adapter = Some(&adapter).filter(|folder| folder.exists()).map(Adapter::open).transpose()?;
+        if let (Some(manifest), Some(path), Some(adapter), true) = (&manifest, &place.manifest, &lora_adapter, is_ours)
+        {
+            for file in [&adapter.path, &adapter.path.with_file_name(LoraConfig::FILE)] {
+                manifest.verify(path, file)?;
+            }
+        }
         let stated = manifest.as_ref();
         let vlm_info = read_if_there(VLM_INFO).map(|path| VlmInfo::open(&path)).transpose()?;
         let vlm_info = vlm_info.or_else(|| stated.and_then(|manifest| manifest.vlm_info.clone()));

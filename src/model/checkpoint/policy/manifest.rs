@@ -87,7 +87,8 @@ impl PolicyManifest {
 
     /// Compares a file with what the manifest (the file at `own_path`) says of it.
     pub(super) fn verify(&self, own_path: &Path, file: &Path) -> Result<(), CheckpointError> {
-        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let folder = own_path.parent().unwrap_or(Path::new(""));
+        let name = |path: &Path| path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned();
         let (own, name) = (name(own_path), name(file));
         let suffix = own.strip_suffix(Self::SUFFIX).and_then(|stem| name.strip_prefix(stem)?.strip_prefix('_'));
         let expected = suffix.and_then(|suffix| self.files.get(suffix));

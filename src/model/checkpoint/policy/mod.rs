@@ -40,8 +40,8 @@ const NOISE: &str = "_noise";
 const VLM_INFO: &str = "_vlm_info";
 const LORA_ADAPTER: &str = "_lora_adapter";
 
-/// All files that a policy may consist of.
-const FAMILY: [&str; 5] = [ACTOR, ACTOR_SAFETENSORS, NOISE, VLM_INFO, PolicyManifest::SUFFIX];
+/// All files and folders that a policy may consist of.
+const FAMILY: [&str; 6] = [ACTOR, ACTOR_SAFETENSORS, NOISE, VLM_INFO, LORA_ADAPTER, PolicyManifest::SUFFIX];
 
 /// The prefix of a policy by its actor's file: the name without what says that it is an actor.
 fn stem(actor: &std::path::Path) -> String {

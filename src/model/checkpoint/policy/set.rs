@@ -2,10 +2,12 @@
 
 use super::manifest::{PolicyManifest, PolicyOrigin};
 use super::{ACTOR, ACTOR_SAFETENSORS, FAMILY, LORA_ADAPTER, NOISE, PolicyCheckpoint, VLM_INFO, VlmInfo};
+use crate::checkpoint::adapter::AdapterFiles;
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::file_set::{FileSet, SetFile};
 use crate::checkpoint::pickle::PickleWriter;
 use crate::checkpoint::state_dict::StateDict;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// A policy in memory, with what belongs to it.
@@ -21,6 +23,8 @@ pub struct PolicySet {
     pub step: Option<u64>,
     /// How it came about.
     pub origin: PolicyOrigin,
+    /// The adapter that was trained along with it.
+    pub lora_adapter: Option<AdapterFiles>,
 }
 
 /// Which files a policy is written as. The manifest comes with all of them.
@@ -47,7 +51,7 @@ pub struct SavedPolicy {
 }
 
 impl PolicySet {
-    /// Reads a policy from files. Its adapter, if it has one, is not part of a set.
+    /// Reads a policy from files.
     ///
     /// # Errors
     /// When a tensor cannot be read.
@@ -58,6 +62,7 @@ impl PolicySet {
             vlm_info: policy.vlm_info.clone(),
             step: policy.step,
             origin: policy.manifest.as_ref().map(|manifest| manifest.origin.clone()).unwrap_or_default(),
+            lora_adapter: policy.lora_adapter.as_ref().map(AdapterFiles::read).transpose()?,
         })
     }
 
@@ -77,20 +82,23 @@ impl PolicySet {
     pub fn save_as(&self, form: PolicyForm, folder: &Path, prefix: &str) -> Result<SavedPolicy, CheckpointError> {
         let set = FileSet::new(folder, prefix);
         let adapter = set.path(LORA_ADAPTER);
-        if adapter.exists() {
+        if adapter.exists() && !set.is_linked(LORA_ADAPTER) {
             let reason = "an adapter of another policy lies there; save under another prefix or move it away";
             return Err(CheckpointError::malformed(adapter, reason));
         }
-        let mut files: Vec<(&str, Vec<u8>)> = Vec::new();
+        let mut files: Vec<(String, Cow<'_, [u8]>)> = Vec::new();
         if form != PolicyForm::Safetensors {
-            files.push((ACTOR, self.actor.to_pickle()?));
-            files.extend(self.noise.map(|noise| (NOISE, pickled_number(noise))));
-            files.extend(self.vlm_info.as_ref().map(|info| (VLM_INFO, info.to_pickle())));
+            files.push((ACTOR.into(), self.actor.to_pickle()?.into()));
+            files.extend(self.noise.map(|noise| (NOISE.into(), pickled_number(noise).into())));
+            files.extend(self.vlm_info.as_ref().map(|info| (VLM_INFO.into(), info.to_pickle().into())));
         }
         if form != PolicyForm::Pickle {
-            files.push((ACTOR_SAFETENSORS, self.actor.to_safetensors()?));
+            files.push((ACTOR_SAFETENSORS.into(), self.actor.to_safetensors()?.into()));
         }
-        let sums = files.iter().map(|(suffix, bytes)| (suffix.trim_start_matches('_'), bytes.as_slice()));
+        if let Some(adapter) = &self.lora_adapter {
+            files.extend(adapter.files().map(|(name, bytes)| (format!("{LORA_ADAPTER}/{name}"), bytes.into())));
+        }
+        let sums = files.iter().map(|(suffix, bytes)| (suffix.trim_start_matches('_'), &**bytes));
         let manifest = PolicyManifest {
             step: self.step,
             noise: self.noise,
@@ -100,7 +108,7 @@ impl PolicySet {
         };
         let sha256 = manifest.sha256("actor").or_else(|| manifest.sha256("actor.safetensors"));
         let sha256 = sha256.unwrap_or_default().to_owned();
-        files.push((PolicyManifest::SUFFIX, to_json(&manifest, &set)?));
+        files.push((PolicyManifest::SUFFIX.into(), to_json(&manifest, &set)?.into()));
 
         let contents: Vec<_> = files.iter().map(|(suffix, bytes)| SetFile { suffix, bytes }).collect();
         set.save(&contents, &FAMILY)?;

@@ -1,7 +1,7 @@
 //! A policy in whichever form it is stored.
 
 use super::locate::locate_live;
-use super::{FAMILY, Fingerprint, HeadsPolicy, LORA_ADAPTER, LocatedPolicy, PolicyCheckpoint, PolicyManifest};
+use super::{FAMILY, Fingerprint, HeadsPolicy, LocatedPolicy, PolicyCheckpoint, PolicyManifest};
 use crate::checkpoint::CheckpointError;
 use std::path::{Path, PathBuf};
 
@@ -51,9 +51,7 @@ impl LocatedPolicy {
     /// The state of all files that belong to it.
     pub fn fingerprint(&self) -> Fingerprint {
         match self {
-            Self::Actor(path) => {
-                Fingerprint::of(FAMILY.iter().chain([&LORA_ADAPTER]).map(|suffix| beside(path, suffix)))
-            }
+            Self::Actor(path) => Fingerprint::of(FAMILY.iter().map(|suffix| beside(path, suffix))),
             Self::Heads(folder) => Fingerprint::of(HeadsPolicy::files(folder)),
         }
     }

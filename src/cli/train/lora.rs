@@ -1,0 +1,64 @@
+//! `--train lora`: the vision-language model with a LoRA that learns, and what the logged steps have seen.
+
+use anyhow::Context as _;
+use indicatif::ProgressBar;
+
+use super::args::TrainArgs;
+use super::heads::{HeadsInput, compare_with_log, history, model_id, observe, start_of};
+use super::run::BasePolicy;
+use crate::checkpoint::SupervisedCheckpoint;
+use crate::cli::progress::style;
+use crate::learning::LoraLayers;
+use crate::origin::identify;
+use crate::td3::heads::{HeadTraining, HeadsOrigin, LearningHeads, LearningView};
+use crate::td3::{LogGate, ReplayBuffer};
+use crate::tuner::ModelSpec;
+
+/// Reads the logs with their frames, and makes the heads of a policy and the LoRA in front of them learn. `begun` is what a
+/// resumed training was begun with.
+///
+/// # Errors
+/// Logs that do not belong to the policy, a model that does not fit, a checkpoint without a LoRA, frames that cannot be read.
+pub fn open_lora(
+    args: &TrainArgs,
+    policy: &BasePolicy,
+    begun: Option<&HeadsOrigin>,
+    gate: LogGate,
+    buffer: &mut ReplayBuffer,
+) -> anyhow::Result<HeadsInput> {
+    let options = args.model(&policy.path)?.options()?;
+    let origin = options.model.clone();
+    // The policy's adapter learns; what stays as it is is told by the checkpoint that it came from.
+    let model = model_id(&options, &ModelSpec { policy: None, ..origin.clone() })?;
+    let begun = match begun {
+        Some(begun) => HeadsOrigin { model, ..begun.clone() },
+        None => {
+            let (policy, extractor) = identify(&origin)?;
+            HeadsOrigin { model, policy, extractor }
+        }
+    };
+    let checkpoint = SupervisedCheckpoint::open(&args.checkpoint)?;
+    let adapter = policy.files.lora_adapter.as_ref().or(checkpoint.adapter.as_ref()).with_context(|| {
+        format!("{} has no LoRA, so none can learn on; make one with planner_tuner finetune", args.checkpoint.display())
+    })?;
+    let (logs, table) = observe(args, history(&checkpoint), gate.with_start(start_of(&begun)), buffer)?;
+
+    let bar = ProgressBar::new(0).with_style(style("loading weights {bar:30} {pos}/{len}"));
+    let shown = bar.clone();
+    let mut model = options.learning(&policy.files).load(Some(Box::new(move |read, total| {
+        shown.set_length(total as u64);
+        shown.set_position(read as u64);
+    })))?;
+    bar.finish_and_clear();
+    let lora = model.with_lora(|model| LoraLayers::saved(adapter, 0.0, model))?;
+    let (hidden, device) = (model.config().text.hidden_size, options.device);
+    let heads = LearningHeads::new(&policy.set.actor, history(&checkpoint), hidden, &device)?;
+    let size = history(&checkpoint).map(|config| config.history_image_size);
+    let view = LearningView::new((model, lora), origin.base.display().to_string(), size, &table)?;
+    let is_fresh = policy.id == begun.policy;
+    let mut heads = HeadTraining::with_lora(begun, heads, table, view);
+    if is_fresh {
+        compare_with_log(&mut heads, buffer)?;
+    }
+    Ok(HeadsInput { logs, heads, origin })
+}

@@ -26,7 +26,7 @@ pub trait Decider: DecisionModel {
     ///
     /// # Errors
     /// As [`Tuner::examine`].
-    fn examine(&self, policy: &StagedPolicy) -> Result<PolicyChange, TunerError> {
+    fn examine(&mut self, policy: &mut StagedPolicy) -> Result<PolicyChange, TunerError> {
         let (policy, reason) = (policy.path().display().to_string(), "this model has no policy".into());
         Err(TunerError::PolicyMismatch { policy, reason })
     }
@@ -54,7 +54,7 @@ impl Decider for Tuner {
         Some(Tuner::policy_loader(self))
     }
 
-    fn examine(&self, policy: &StagedPolicy) -> Result<PolicyChange, TunerError> {
+    fn examine(&mut self, policy: &mut StagedPolicy) -> Result<PolicyChange, TunerError> {
         Tuner::examine(self, policy)
     }
 

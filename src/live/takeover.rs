@@ -47,11 +47,11 @@ pub struct Kept {
 /// Why the policy in use stays.
 pub fn take_over(
     model: &mut (impl Decider + ?Sized),
-    policy: StagedPolicy,
+    mut policy: StagedPolicy,
     allow_large_change: bool,
 ) -> Result<Takeover, Kept> {
     let kept = |refusal| Kept { refusal, too_different: None };
-    let examined = catch_unwind(AssertUnwindSafe(|| model.examine(&policy)));
+    let examined = catch_unwind(AssertUnwindSafe(|| model.examine(&mut policy)));
     let change = match examined {
         Ok(Ok(change)) => change,
         Ok(Err(error)) => return Err(kept(error.into())),

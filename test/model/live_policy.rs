@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::support::own_fixture_set;
 use candle_core::{DType, Device, Tensor};
-use vlm_planner_tuner::checkpoint::{Fingerprint, PolicyCheckpoint, PolicyForm, PolicySet, StateDict, StoredPolicy};
+use vlm_planner_tuner::checkpoint::{
+    AdapterFiles, Fingerprint, PolicyCheckpoint, PolicyForm, PolicySet, StateDict, StoredPolicy, SupervisedCheckpoint,
+};
 use vlm_planner_tuner::feature::EncodedFrame;
 use vlm_planner_tuner::frame::{BodyVelocity, Frame};
 use vlm_planner_tuner::live::inference::{Loader, Order, Report, spawn};
@@ -17,6 +19,7 @@ use vlm_planner_tuner::planner::PlannerSpec;
 use vlm_planner_tuner::policy::PolicyChange;
 use vlm_planner_tuner::tuner::{ModelSpec, PolicyLoader, QuantizeChoice, StagedPolicy, Tuner, TunerOptions};
 use vlm_planner_tuner::vision_language::processor::PixelBudget;
+use vlm_planner_tuner::weights::MemoryBudget;
 
 /// Files without a manifest count as complete when they have not changed for this long; short, so that tests are.
 const SETTLED: Duration = Duration::from_millis(500);
@@ -139,12 +142,12 @@ fn a_policy_that_took_over_decides_as_if_it_had_been_there_from_the_start() {
 #[test]
 fn every_form_is_followed() {
     let mut tuner = tuner_that_has_decided();
-    let expected = change_of(&tuner, &another());
+    let expected = change_of(&mut tuner, &another());
     let folder = tempfile::tempdir().unwrap();
     for form in [PolicyForm::Pickle, PolicyForm::Safetensors, PolicyForm::Both] {
         another().save_as(form, folder.path(), "policy").unwrap();
         let mut follower = following(folder.path(), tuner.policy_loader(), None);
-        assert_eq!(tuner.examine(&wait(&mut follower).unwrap()).unwrap(), expected, "{form:?}");
+        assert_eq!(tuner.examine(&mut wait(&mut follower).unwrap()).unwrap(), expected, "{form:?}");
     }
 
     // The original's three files, put there one by one under names that are not looked at.
@@ -160,8 +163,8 @@ fn every_form_is_followed() {
         std::fs::rename(at("policy_copy"), at("policy")).unwrap();
     }
     assert!(follower.look().is_none(), "nothing says yet that it is complete");
-    let staged = wait(&mut follower).unwrap();
-    assert_eq!(tuner.examine(&staged).unwrap(), expected);
+    let mut staged = wait(&mut follower).unwrap();
+    assert_eq!(tuner.examine(&mut staged).unwrap(), expected);
 
     // Of the policies that a training run leaves, the last one.
     let run = tempfile::tempdir().unwrap();
@@ -172,12 +175,87 @@ fn every_form_is_followed() {
     assert_eq!(taken.step, Some(1100));
 }
 
+/// A policy with an adapter of its own: the supervised one, larger.
+fn with_adapter(policy: PolicySet, factor: f64) -> PolicySet {
+    let supervised = SupervisedCheckpoint::open(part("checkpoint")).unwrap().adapter.unwrap();
+    let tensors = StateDict::read(&supervised.tensors).unwrap();
+    let larger = |(name, tensor): (&str, &Tensor)| (name.to_owned(), (tensor * factor).unwrap());
+    let tensors = StateDict::new(tensors.iter().map(larger).collect()).unwrap();
+    let config = std::fs::read_to_string(part("checkpoint").join("adapter_config.json")).unwrap();
+    PolicySet { lora_adapter: Some(AdapterFiles::new(config, &tensors).unwrap()), ..policy }
+}
+
+#[test]
+fn a_policy_with_an_adapter_of_its_own_brings_the_model_along_and_the_next_takes_it_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let frames = frames();
+    let mut changing = tuner(Some(&part("policy")));
+    let past = encode(&mut changing, &frames[..2]);
+    let mut decided = vec![decide(&mut changing, &frames[2], &past)];
+    let mut follower = following(folder.path(), changing.policy_loader(), None);
+    let policies = [with_adapter(another(), 1.3), with_adapter(another(), 1.6), another()];
+    for policy in &policies {
+        policy.save(folder.path(), "policy").unwrap();
+        let staged = wait(&mut follower).unwrap();
+        assert!(staged.has_model());
+        let taken = take_over(&mut changing, staged, true).unwrap();
+        // The frames of the model before are seen again by the new one.
+        assert_eq!(taken.change.frames(), 1);
+        let mut fresh = tuner(Some(folder.path()));
+        let after = decide(&mut changing, &frames[2], &past);
+        let past = encode(&mut fresh, &frames[..2]);
+        assert_eq!(after, decide(&mut fresh, &frames[2], &past));
+        decided.push(after);
+    }
+    assert!((1..decided.len()).all(|index| !decided[..index].contains(&decided[index])), "{decided:?}");
+
+    // Heads alone need no model; without memory for a second one the policy has to wait for a restart.
+    another().save(folder.path(), "policy").unwrap();
+    assert!(!wait(&mut follower).unwrap().has_model());
+    let little = changing.policy_loader().with_memory(MemoryBudget::of_bytes(1 << 20));
+    with_adapter(another(), 1.3).save(folder.path(), "policy").unwrap();
+    let refused = wait(&mut following(folder.path(), little, None)).unwrap_err().to_string();
+    assert!(
+        refused.contains("no memory for a second one") && refused.contains("restart with this policy"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn an_adapter_is_replaced_together_with_its_policy() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || PolicyCheckpoint::open(folder.path()).unwrap();
+    for factor in [1.3, 1.6] {
+        let policy = with_adapter(another(), factor);
+        policy.save(folder.path(), "policy").unwrap();
+        assert_eq!(PolicySet::read(&open()).unwrap().lora_adapter, policy.lora_adapter);
+    }
+    // Whoever changes it behind the manifest's back is noticed.
+    let file = open().lora_adapter.unwrap().path;
+    let mut bytes = std::fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let changed = PolicyCheckpoint::open(folder.path()).unwrap_err().to_string();
+    assert!(changed.contains("adapter_model.safetensors") && changed.contains("manifest"), "{changed}");
+    another().save(folder.path(), "policy").unwrap();
+    assert!(open().lora_adapter.is_none() && !folder.path().join("policy_lora_adapter").exists());
+    // Nor is another program's adapter taken for a part of ours.
+    let theirs = folder.path().join("policy_lora_adapter");
+    std::fs::create_dir(&theirs).unwrap();
+    for name in ["adapter_config.json", "adapter_model.safetensors"] {
+        std::fs::copy(part("checkpoint").join(name), theirs.join(name)).unwrap();
+    }
+    let foreign = another().save(folder.path(), "policy").unwrap_err().to_string();
+    assert!(foreign.contains("an adapter of another policy lies there"), "{foreign}");
+}
+
 /// What a policy changes on the frames that the tuner has seen.
-fn change_of(tuner: &Tuner, policy: &PolicySet) -> PolicyChange {
+fn change_of(tuner: &mut Tuner, policy: &PolicySet) -> PolicyChange {
     let folder = tempfile::tempdir().unwrap();
     policy.save(folder.path(), "policy").unwrap();
     let stored = StoredPolicy::open(folder.path()).unwrap();
-    tuner.examine(&tuner.policy_loader().load(&stored).unwrap()).unwrap()
+    let mut staged = tuner.policy_loader().load(&stored).unwrap();
+    tuner.examine(&mut staged).unwrap()
 }
 
 fn copy_folder(from: &Path, to: &Path) {
@@ -261,17 +339,6 @@ fn bad_policies_are_refused_and_the_old_one_stays() {
     without_history.vlm_info.as_mut().unwrap().use_history = false;
     refused(&save(without_history), &["vlm_info says use_history false"]);
     refused(
-        &|folder| {
-            save(another())(folder);
-            let adapter = folder.join("policy_lora_adapter");
-            std::fs::create_dir(&adapter).unwrap();
-            for name in ["adapter_config.json", "adapter_model.safetensors"] {
-                std::fs::copy(part("checkpoint").join(name), adapter.join(name)).unwrap();
-            }
-        },
-        &["it brings an adapter for the vision-language model; restart with this policy"],
-    );
-    refused(
         &save(shifted(-9.0)),
         &["changes on the last 4 frames in % of each range: max_vel_x", "allow_large_change"],
     );
@@ -300,13 +367,13 @@ fn a_large_change_needs_a_word() {
 
 #[test]
 fn the_first_policy_of_all_is_tried_on_a_made_up_frame() {
-    let tuner = tuner(Some(&part("policy")));
-    let change = change_of(&tuner, &shifted(-9.0));
+    let mut tuner = tuner(Some(&part("policy")));
+    let change = change_of(&mut tuner, &shifted(-9.0));
     assert_eq!((change.frames(), change.is_large()), (0, false));
     let folder = tempfile::tempdir().unwrap();
     changed(|_, tensor| (tensor * f64::NAN).unwrap()).save(folder.path(), "policy").unwrap();
-    let staged = tuner.policy_loader().load(&StoredPolicy::open(folder.path()).unwrap()).unwrap();
-    assert!(tuner.examine(&staged).unwrap_err().to_string().contains("NaN"));
+    let mut staged = tuner.policy_loader().load(&StoredPolicy::open(folder.path()).unwrap()).unwrap();
+    assert!(tuner.examine(&mut staged).unwrap_err().to_string().contains("NaN"));
 }
 
 /// Copies files as a slow network does: a piece at a time, over what is there. Tells the longest time in which nothing
@@ -329,7 +396,7 @@ fn drip(from: &Path, to: &Path, names: &[&str]) -> Duration {
 
 #[test]
 fn a_folder_that_is_copied_slowly_is_never_read_half_way() {
-    let tuner = tuner_that_has_decided();
+    let mut tuner = tuner_that_has_decided();
     let pickles = ["policy_actor", "policy_noise", "policy_vlm_info"];
     let all = ["policy_actor", "policy_manifest.json", "policy_noise", "policy_vlm_info"];
     for (names, has_manifest) in [(&pickles[..], false), (&all[..], true)] {
@@ -341,7 +408,7 @@ fn a_folder_that_is_copied_slowly_is_never_read_half_way() {
         let mut before = None;
         // Into the empty folder, then over the files that are there.
         for policy in [another(), shifted(0.3), another()] {
-            let expected = change_of(&tuner, &policy);
+            let expected = change_of(&mut tuner, &policy);
             let source = tempfile::tempdir().unwrap();
             policy.save_as(PolicyForm::Pickle, source.path(), "policy").unwrap();
             let done = AtomicBool::new(false);
@@ -354,8 +421,8 @@ fn a_folder_that_is_copied_slowly_is_never_read_half_way() {
                 loop {
                     let complete = done.load(Ordering::SeqCst);
                     match wait(&mut follower) {
-                        Ok(staged) => {
-                            let change = tuner.examine(&staged).unwrap();
+                        Ok(mut staged) => {
+                            let change = tuner.examine(&mut staged).unwrap();
                             if change == expected {
                                 break;
                             }
@@ -377,14 +444,14 @@ fn a_folder_that_is_copied_slowly_is_never_read_half_way() {
 /// into the empty folder, then over the set that is in use.
 #[test]
 fn pauses_of_three_seconds_do_not_make_a_policy_of_a_half_or_a_mixed_set() {
-    let tuner = tuner_that_has_decided();
+    let mut tuner = tuner_that_has_decided();
     let live = tempfile::tempdir().unwrap();
     let mut follower = PolicyFollower::new(live.path(), tuner.policy_loader(), None);
     for (noise, policy) in [(0.07, another()), (0.05, shifted(0.3))] {
         let source = tempfile::tempdir().unwrap();
         let policy = PolicySet { noise: Some(noise), ..policy };
         policy.save_as(PolicyForm::Pickle, source.path(), "policy").unwrap();
-        let expected = change_of(&tuner, &policy);
+        let expected = change_of(&mut tuner, &policy);
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -400,9 +467,9 @@ fn pauses_of_three_seconds_do_not_make_a_policy_of_a_half_or_a_mixed_set() {
                 }
                 done.store(true, Ordering::SeqCst);
             });
-            let taken = wait(&mut follower).unwrap();
+            let mut taken = wait(&mut follower).unwrap();
             assert!(done.load(Ordering::SeqCst), "taken before its last byte had come");
-            assert_eq!(tuner.examine(&taken).unwrap(), expected);
+            assert_eq!(tuner.examine(&mut taken).unwrap(), expected);
         });
         let stored = PolicyCheckpoint::open(live.path().join("policy")).unwrap();
         assert_eq!(stored.noise, Some(noise));

@@ -21,7 +21,7 @@ pub(super) fn file_digest_if_there(path: &Path) -> Result<String, IdentityError>
 }
 
 /// The SHA-256 of a file; of a large one that of its length, header and ends.
-pub(super) fn file_digest(path: &Path) -> Result<String, IdentityError> {
+pub(crate) fn file_digest(path: &Path) -> Result<String, IdentityError> {
     let file = File::open(path);
     let digest = file.and_then(|file| Ok((file.metadata()?.len(), file))).and_then(|file| digest_of(file, SMALL));
     digest.map_err(|source| IdentityError::Io { path: path.to_owned(), source })

@@ -16,8 +16,9 @@ use std::path::PathBuf;
 use candle_core::{DType, Device, Tensor};
 use sha2::{Digest as _, Sha256};
 
+pub(crate) use self::file_digest::file_digest;
 pub use self::file_digest::short_digest;
-use self::file_digest::{contents_digest, digest, file_digest, file_digest_if_there, hex};
+use self::file_digest::{contents_digest, digest, file_digest_if_there, hex};
 use crate::checkpoint::{
     Adapter, AdapterFiles, CheckpointError, DPT_HEAD, HISTORY_ENCODER, LoraConfig, PolicyCheckpoint, PolicySet,
     SupervisedCheckpoint, TensorTable, VlmInfo,

@@ -3,6 +3,7 @@
 use crate::checkpoint::CheckpointError;
 use crate::device::{DeviceError, GpuFault};
 use crate::feature::FeatureError;
+use crate::origin::IdentityError;
 use crate::vision_language::ModelError;
 use crate::vision_language::hub::HubError;
 use crate::vision_language::processor::ProcessorError;
@@ -48,6 +49,9 @@ pub enum TunerError {
         /// The field, what was expected and what was found.
         reason: String,
     },
+    /// Files that cannot be identified.
+    #[error(transparent)]
+    Identity(#[from] Box<IdentityError>),
     /// The normalisation is for another number of outputs than the head has.
     #[error(
         "the regression head has {outputs} outputs, normalization/param_mean.npy has {means} values; \

@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use super::golden::SeenFrame;
 use super::stage_end::StageEnd;
 use super::{Stage, StageTimes, TunerError};
 use crate::vision_language::processor::{GridThw, ImageProcessor, PromptTemplate, PromptTokenizer, TokenizedPrompt};
@@ -55,6 +56,25 @@ impl FrozenModel {
         let patches = times.measure(Stage::Patches, || self.processor.cut(&resized))?;
         let tokens = times.measure(Stage::Vision, || end.of(self.model.image_tokens(&patches)))?;
         Ok(ImageTokens { grid: patches.grid(), tokens })
+    }
+
+    /// The hidden states that another vision-language model of the same base has of a frame.
+    pub(super) fn look_through(
+        &mut self,
+        model: &mut VisionLanguageModel,
+        seen: &SeenFrame,
+        planner: &str,
+    ) -> Result<HiddenStates, TunerError> {
+        let resized = self.processor.resize(&seen.frame)?;
+        let patches = self.processor.cut(&resized)?;
+        let image = ImageTokens { grid: patches.grid(), tokens: model.image_tokens(&patches)? };
+        let prompt = self.prompt(seen.velocity, planner, &image)?;
+        Ok(model.hidden_states_afresh(&prompt, &image.tokens, image.grid)?)
+    }
+
+    /// Puts another vision-language model of the same base in place of the one in use.
+    pub(super) fn replace_model(&mut self, model: VisionLanguageModel) {
+        self.model = model;
     }
 
     /// The prompt's text without the image's tokens.

@@ -7,6 +7,7 @@ use candle_core::{Device, Tensor};
 use super::TunerError;
 use crate::feature::EncodedFrame;
 use crate::vision_language::HiddenStates;
+use planner_tuner_core::frame::{BodyVelocity, Frame};
 use planner_tuner_core::planner::PlannerParameters;
 
 /// The last decisions' observations, with what the policy in use made of them. At most [`Self::KEPT`]: for the 3B model
@@ -14,22 +15,35 @@ use planner_tuner_core::planner::PlannerParameters;
 #[derive(Debug, Default)]
 pub(super) struct GoldenFrames(VecDeque<GoldenFrame>);
 
-/// What the heads of any policy see of one decision.
+/// What any policy sees of one decision.
 #[derive(Debug)]
 struct GoldenFrame {
+    seen: SeenFrame,
     hidden_states: HiddenStates,
     newest_first: Vec<EncodedFrame>,
     /// What the policy in use decided.
     decided: PlannerParameters,
 }
 
+/// What a decision was made of, before any model has looked.
+#[derive(Debug, Clone)]
+pub(super) struct SeenFrame {
+    pub(super) frame: Frame,
+    pub(super) velocity: BodyVelocity,
+}
+
 impl GoldenFrames {
     /// Observations that are kept.
     const KEPT: usize = 4;
 
+    /// Of these the newest are looked at again by a policy that brings a vision-language model of its own, which takes as long
+    /// as so many decisions.
+    const LOOKED_AT_AGAIN: usize = 2;
+
     /// Keeps an observation, with what the policy in use decided.
     pub(super) fn push(
         &mut self,
+        seen: SeenFrame,
         hidden_states: HiddenStates,
         newest_first: &[EncodedFrame],
         decided: &PlannerParameters,
@@ -37,7 +51,8 @@ impl GoldenFrames {
         if self.0.len() >= Self::KEPT {
             self.0.pop_front();
         }
-        self.0.push_back(GoldenFrame { hidden_states, newest_first: newest_first.to_vec(), decided: decided.clone() });
+        let (newest_first, decided) = (newest_first.to_vec(), decided.clone());
+        self.0.push_back(GoldenFrame { seen, hidden_states, newest_first, decided });
     }
 
     /// What the policy in use decided on each observation, and what another one does; the first error ends it.
@@ -48,6 +63,16 @@ impl GoldenFrames {
         let pair =
             |frame: &GoldenFrame| Ok((frame.decided.clone(), decide(&frame.hidden_states, &frame.newest_first)?));
         self.0.iter().map(pair).collect()
+    }
+
+    /// As [`compare`](Self::compare), on the newest observations, looked at again by another model: `decide` is told what was
+    /// seen.
+    pub(super) fn compare_seen_again(
+        &self,
+        mut decide: impl FnMut(&SeenFrame, &[EncodedFrame]) -> Result<PlannerParameters, TunerError>,
+    ) -> Result<Vec<(PlannerParameters, PlannerParameters)>, TunerError> {
+        let newest = self.0.iter().rev().take(Self::LOOKED_AT_AGAIN);
+        newest.map(|frame| Ok((frame.decided.clone(), decide(&frame.seen, &frame.newest_first)?))).collect()
     }
 
     /// Another policy is in use: the next one is compared with it. Observations that it gives no numbers for are dropped.

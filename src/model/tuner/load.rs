@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::Device;
 
+use super::adapter_in_use::ModelReload;
 use super::frozen::FrozenModel;
 use super::past::PastFrames;
 use super::staged::{PolicyLoader, mismatch};
@@ -76,7 +77,8 @@ impl TunerOptions {
         if let Some(policy) = actor {
             loader.check(policy)?;
         }
-        let model = self.load_model(&config, &checkpoint, actor, progress)?;
+        let model = self.load_model(&config, checkpoint.adapter.as_ref(), actor, progress)?;
+        let reload = ModelReload::new(self.clone(), config.clone(), &checkpoint, actor)?;
         let heads = match (head, &policy) {
             (Head::Actor, None) => return Err(TunerError::NoPolicy),
             (Head::Actor, Some(StoredPolicy::Actor(policy))) => loader.load_actor(policy)?,
@@ -93,7 +95,7 @@ impl TunerOptions {
         let template = PromptTemplate::load(Some(self.model.checkpoint.as_path()))?;
         let past = history(&checkpoint).cloned().map(PastFrames::new).transpose().map_err(ProcessorError::from)?;
         let frozen = FrozenModel::new(ImageProcessor::new(preprocessor), template, tokenizer, model);
-        Ok(Tuner::new(frozen, heads, past, loader))
+        Ok(Tuner::new(frozen, heads, past, loader.with_models(reload)))
     }
 
     /// The same model with its base as it was published, for a LoRA to learn beside it. 4 bits for a policy that was trained
@@ -110,14 +112,14 @@ impl TunerOptions {
         }
     }
 
-    fn load_model(
+    pub(super) fn load_model(
         &self,
         config: &ModelConfig,
-        checkpoint: &SupervisedCheckpoint,
+        supervised: Option<&Adapter>,
         policy: Option<&PolicyCheckpoint>,
         progress: Option<LoadProgress>,
     ) -> Result<VisionLanguageModel, TunerError> {
-        let (mut weights, plan, precision) = self.plan(config, checkpoint, policy)?;
+        let (mut weights, plan, precision) = self.plan(config, supervised, policy)?;
         if let Some(report) = progress {
             let total = plan.tensor_count();
             weights = weights.on_read(Box::new(move |read| report(read, total)));
@@ -129,11 +131,10 @@ impl TunerOptions {
     pub(super) fn plan(
         &self,
         config: &ModelConfig,
-        checkpoint: &SupervisedCheckpoint,
+        supervised: Option<&Adapter>,
         policy: Option<&PolicyCheckpoint>,
     ) -> Result<(MergedWeights, LoadPlan, Precision), TunerError> {
-        // An adapter that was trained with the policy takes the place of the supervised one.
-        let adapter = policy.and_then(|policy| policy.lora_adapter.as_ref()).or(checkpoint.adapter.as_ref());
+        let adapter = adapter(supervised, policy);
         let adapter =
             adapter.map(|Adapter { config, tensors, .. }| LoraAdapter::new(config, tensors.clone())).transpose()?;
         let weights = MergedWeights::new(TensorTable::open_sharded(&self.model.base)?, adapter)?;
@@ -180,6 +181,14 @@ fn refuse_bf16_without_hardware(device: &Device, format: Option<WeightFormat>) -
         }
         _ => Ok(()),
     }
+}
+
+/// An adapter that was trained with the policy takes the place of the supervised one.
+pub(super) fn adapter<'a>(
+    supervised: Option<&'a Adapter>,
+    policy: Option<&'a PolicyCheckpoint>,
+) -> Option<&'a Adapter> {
+    policy.and_then(|policy| policy.lora_adapter.as_ref()).or(supervised)
 }
 
 /// The history configuration, if the checkpoint uses history at all.

@@ -1,5 +1,6 @@
 //! The whole road of one decision: a frame, the frames before it and the velocity in; planner parameters out.
 
+mod adapter_in_use;
 mod choice;
 mod decision;
 mod error;

@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 
+use super::adapter_in_use::{ModelReload, ReloadedModel};
 use super::policy_heads::{OutputHead, PolicyHeads};
 use super::{TunerError, heads};
 use crate::checkpoint::{HeadsPolicy, HistoryConfig, PolicyCheckpoint, StoredPolicy, SupervisedCheckpoint};
 use crate::feature::FeatureExtractor;
+use crate::vision_language::VisionLanguageModel;
+use crate::weights::MemoryBudget;
 use planner_tuner_core::planner::PlannerSpec;
 
 /// Loads policies for a tuner, on any thread, while that one goes on deciding.
@@ -17,12 +20,16 @@ pub struct PolicyLoader {
     hidden: usize,
     planner: PlannerSpec,
     device: Device,
+    /// `None` while the tuner itself is being loaded.
+    models: Option<ModelReload>,
 }
 
 /// A policy that fits the tuner's model. Whether it is any good shows on frames: [`super::Tuner::examine`].
 #[derive(Debug)]
 pub struct StagedPolicy {
     heads: PolicyHeads,
+    /// The vision-language model with the policy's adapter, where it is not the one in use.
+    model: Option<Box<ReloadedModel>>,
     path: PathBuf,
     step: Option<u64>,
 }
@@ -42,15 +49,41 @@ impl StagedPolicy {
         &self.heads
     }
 
-    pub(super) fn into_heads(self) -> PolicyHeads {
-        self.heads
+    /// Whether it brings a vision-language model of its own.
+    pub fn has_model(&self) -> bool {
+        self.model.is_some()
+    }
+
+    pub(super) fn parts(&mut self) -> (&PolicyHeads, Option<&mut VisionLanguageModel>) {
+        (&self.heads, self.model.as_mut().map(|model| &mut model.model))
+    }
+
+    pub(super) fn into_parts(self) -> (PolicyHeads, Option<ReloadedModel>) {
+        (self.heads, self.model.map(|model| *model))
     }
 }
 
 impl PolicyLoader {
     /// For policies on hidden states of width `hidden`, with the supervised checkpoint's history, if it uses any.
     pub(super) fn new(history: Option<HistoryConfig>, hidden: usize, planner: PlannerSpec, device: Device) -> Self {
-        Self { history, hidden, planner, device }
+        Self { history, hidden, planner, device, models: None }
+    }
+
+    /// Lets policies bring adapters of their own.
+    pub(super) fn with_models(self, models: ModelReload) -> Self {
+        Self { models: Some(models), ..self }
+    }
+
+    /// What the weights of a second vision-language model may take, instead of what the system says is free.
+    #[must_use]
+    pub fn with_memory(self, memory: MemoryBudget) -> Self {
+        let models = self.models.map(|models| models.with_memory(memory));
+        Self { models, ..self }
+    }
+
+    /// Notes that a model which came with a policy is in use now.
+    pub(super) fn note_in_use(&self, model: &ReloadedModel) {
+        self.models.iter().for_each(|models| models.note_in_use(model));
     }
 
     pub(super) fn planner(&self) -> &PlannerSpec {
@@ -62,23 +95,19 @@ impl PolicyLoader {
         &self.device
     }
 
-    /// Loads a policy that has been opened. Everything that can be said without a frame is checked.
+    /// Loads a policy that has been opened. Everything that can be said without a frame is checked. For a policy that was
+    /// trained with another adapter than the model in use has, the model is loaded a second time, beside the first.
     ///
     /// # Errors
-    /// [`TunerError::PolicyMismatch`] for a policy of another planner or another use of history, and for one with an
-    /// adapter of its own, which changes the vision-language model and needs a restart; otherwise those of loading.
+    /// [`TunerError::PolicyMismatch`] for a policy of another planner or another use of history, and where there is no memory
+    /// for a second model; otherwise those of loading.
     pub fn load(&self, policy: &StoredPolicy) -> Result<StagedPolicy, TunerError> {
-        let (heads, step) = match policy {
-            StoredPolicy::Actor(policy) => {
-                if policy.lora_adapter.is_some() {
-                    let reason = "it brings an adapter for the vision-language model; restart with this policy";
-                    return Err(mismatch(&policy.path, reason));
-                }
-                (self.load_actor(policy)?, policy.step)
-            }
-            StoredPolicy::Heads(policy) => (self.load_heads(policy)?, None),
+        let (heads, step, files) = match policy {
+            StoredPolicy::Actor(policy) => (self.load_actor(policy)?, policy.step, Some(&**policy)),
+            StoredPolicy::Heads(policy) => (self.load_heads(policy)?, None, None),
         };
-        Ok(StagedPolicy { heads, path: policy.path().into(), step })
+        let model = self.models.as_ref().map(|models| models.for_policy(policy.path(), files)).transpose()?;
+        Ok(StagedPolicy { heads, model: model.flatten().map(Box::new), path: policy.path().into(), step })
     }
 
     /// An actor with its heads, whatever adapter it came with.

@@ -34,7 +34,7 @@ impl TunerOptions {
             Some(StoredPolicy::Heads(policy)) => loader.load_heads(policy).map(|_| None)?,
             None => None,
         };
-        let (_, plan, _) = self.plan(&config, &checkpoint, actor)?;
+        let (_, plan, _) = self.plan(&config, checkpoint.adapter.as_ref(), actor)?;
         let available = self.memory.or_else(|| MemoryBudget::of_device(&self.device)).map(MemoryBudget::available);
         Ok(ModelSurvey { parameters: plan.parameter_count(), bytes: plan.bytes(), available })
     }

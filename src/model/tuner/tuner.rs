@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::frozen::{FrozenModel, ImageTokens};
-use super::golden::GoldenFrames;
+use super::golden::{GoldenFrames, SeenFrame};
 use super::last_frame::LastFrame;
 use super::past::PastFrames;
 use super::policy_heads::PolicyHeads;
@@ -102,7 +102,8 @@ impl Tuner {
             times.measure(Stage::Heads, || self.stage_end.of(self.heads.apply(&pooled, newest_first)))?;
         // Of what was known before, nothing new can be learned about a policy either.
         if let Some(hidden_states) = hidden_states {
-            self.golden.push(hidden_states, newest_first, output.parameters());
+            let seen = SeenFrame { frame: frame.clone(), velocity };
+            self.golden.push(seen, hidden_states, newest_first, output.parameters());
         }
         let attention_map = self.attention_map(&extracted, &prompt, &image)?;
         Ok(Decision { extracted, attention_map, output, sequence_length: prompt.len(), times })
@@ -199,18 +200,25 @@ impl Tuner {
     }
 
     /// Lets a policy decide on the observations of the last decisions, and compares with what came of them. Before the
-    /// first one it gets a made-up observation, with nothing to compare.
+    /// first one it gets a made-up observation, with nothing to compare. A policy that brings a vision-language model of its
+    /// own looks at the newest of them again, which takes as long as the decisions did.
     ///
     /// # Errors
     /// [`TunerError::Feature`] for a NaN or an infinity, [`TunerError::PolicyMismatch`] for a policy with the other kind
     /// of head.
-    pub fn examine(&self, policy: &StagedPolicy) -> Result<PolicyChange, TunerError> {
-        let heads = policy.heads();
-        self.heads.expect_same_kind(heads, policy.path())?;
+    pub fn examine(&mut self, policy: &mut StagedPolicy) -> Result<PolicyChange, TunerError> {
+        self.heads.expect_same_kind(policy.heads(), policy.path())?;
+        let Self { frozen, golden, loader, .. } = self;
+        let (heads, model) = policy.parts();
         let mut known_prefix = ProjectedPrefix::default();
-        let decisions = self
-            .golden
-            .compare(|hidden_states, newest_first| heads.decide(&mut known_prefix, hidden_states, newest_first))?;
+        let decisions = match model {
+            None => golden
+                .compare(|hidden_states, newest_first| heads.decide(&mut known_prefix, hidden_states, newest_first))?,
+            Some(model) => golden.compare_seen_again(|seen, newest_first| {
+                let hidden_states = frozen.look_through(model, seen, loader.planner().name())?;
+                heads.decide(&mut ProjectedPrefix::default(), &hidden_states, newest_first)
+            })?,
+        };
         if decisions.is_empty() {
             heads.try_on_made_up(self.hidden_size(), self.past.as_ref().map_or(0, PastFrames::side))?;
         }
@@ -219,8 +227,17 @@ impl Tuner {
 
     /// Puts a policy that has been [examined](Self::examine) in place of the one in use.
     pub fn swap_policy(&mut self, policy: StagedPolicy) {
-        self.heads = policy.into_heads();
+        let (heads, model) = policy.into_parts();
+        self.heads = heads;
         self.known_prefix = ProjectedPrefix::default();
+        if let Some(model) = model {
+            self.loader.note_in_use(&model);
+            self.frozen.replace_model(model.model);
+            // Whatever the old model has seen, the new one sees otherwise.
+            self.last_frame = LastFrame::default();
+            self.golden = GoldenFrames::default();
+            return;
+        }
         self.last_frame.forget_heads();
         // It has been examined on the same observations, so it gives numbers.
         self.golden.decide_again(|hidden_states, newest_first| {
@@ -236,8 +253,8 @@ impl Tuner {
     pub fn reload_policy(&mut self, policy: &Path) -> Result<PolicyChange, TunerError> {
         let live = if policy.is_dir() { locate_live(policy)? } else { None };
         let stored = live.map_or_else(|| StoredPolicy::open(policy), |located| located.open())?;
-        let staged = self.policy_loader().load(&stored)?;
-        let change = self.examine(&staged)?;
+        let mut staged = self.policy_loader().load(&stored)?;
+        let change = self.examine(&mut staged)?;
         self.swap_policy(staged);
         Ok(change)
     }

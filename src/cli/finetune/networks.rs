@@ -8,12 +8,14 @@ use super::args::FinetuneArgs;
 use crate::checkpoint::{HistoryConfig, SupervisedCheckpoint};
 use crate::cli::progress::style;
 use crate::finetune::{Learner, NewHeads, OutputName, StepSettings, SupervisedHeads};
-use crate::learning::{AdamSettings, LearningModel, LearningModelOptions, LoraLayers, LoraSettings};
+use crate::learning::{
+    AdamSettings, LearningModel, LearningModelOptions, LoraLayers, LoraSettings, LoraSize, WhatLearns,
+};
 use crate::random::{Random, SplitMix};
 use crate::tuner::QuantizeChoice;
 use crate::vision_language::hub::{HubEnvironment, ModelSource};
 use crate::vision_language::processor::PromptTemplate;
-use crate::vision_language::{Precision, Quantize};
+use crate::vision_language::{ModelConfig, Precision, Quantize};
 
 /// What a training needs besides its data.
 pub struct Networks {
@@ -45,6 +47,25 @@ pub fn open(args: &FinetuneArgs, planner: &str, outputs: &[OutputName]) -> anyho
         device: device.clone(),
         precision,
     };
+    let hidden = ModelConfig::load(&base.join("config.json"))?.text.hidden_size;
+    let heads = match &from {
+        Some(from) => {
+            let history = from.history_encoder.as_ref().map(|table| (&from.history_config, table));
+            SupervisedHeads::saved(&from.regression_head, history, hidden, &device)?
+        }
+        None => {
+            let history = history(args)?;
+            let sizes = NewHeads { hidden, feature: args.networks.feature.into(), outputs: outputs.len(), history };
+            SupervisedHeads::fresh(&sizes, &device, &mut seeded(args.seed, 2))?
+        }
+    };
+    let learns = WhatLearns {
+        lora: lora_size(args, from.as_ref()),
+        lora_learns: args.networks.learns().lora,
+        heads: heads.variables().map(|(_, variable)| variable.elem_count() as u64).sum(),
+        copies: 0,
+    };
+    log::info!("learning takes {}", options.needs(learns)?);
     let bar = ProgressBar::new(0).with_style(style("loading weights {bar:30} {pos}/{len}"));
     let shown = bar.clone();
     let progress = Box::new(move |read, total| {
@@ -59,23 +80,19 @@ pub fn open(args: &FinetuneArgs, planner: &str, outputs: &[OutputName]) -> anyho
     }
     let prompt_json = model.template().to_json();
     let lora = lora(args, from.as_ref(), &mut model)?;
-    let hidden = model.config().text.hidden_size;
-    let heads = match &from {
-        Some(from) => {
-            let history = from.history_encoder.as_ref().map(|table| (&from.history_config, table));
-            SupervisedHeads::saved(&from.regression_head, history, hidden, &device)?
-        }
-        None => {
-            let history = history(args)?;
-            let sizes = NewHeads { hidden, feature: args.networks.feature.into(), outputs: outputs.len(), history };
-            SupervisedHeads::fresh(&sizes, &device, &mut seeded(args.seed, 2))?
-        }
-    };
     let adam = AdamSettings { weight_decay: args.learning.weight_decay, ..AdamSettings::default() };
     let settings = StepSettings { adam, max_gradient_norm: args.learning.clip };
     let weights = outputs.iter().map(|output| output.loss_weight).collect();
     let learner = Learner::new(model, lora, heads, args.networks.learns(), (weights, settings))?;
     Ok(Networks { learner, base, prompt_json })
+}
+
+/// Values of the LoRA, before it is made or read.
+fn lora_size(args: &FinetuneArgs, from: Option<&SupervisedCheckpoint>) -> LoraSize {
+    match from.and_then(|from| from.adapter.as_ref()) {
+        Some(adapter) => LoraSize::Saved(adapter.tensors.elements()),
+        None => LoraSize::Fresh { rank: args.networks.rank.into(), targets: args.networks.targets() },
+    }
 }
 
 fn lora(

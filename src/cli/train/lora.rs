@@ -8,11 +8,12 @@ use super::heads::{HeadsInput, compare_with_log, history, model_id, observe, sta
 use super::run::BasePolicy;
 use crate::checkpoint::SupervisedCheckpoint;
 use crate::cli::progress::style;
-use crate::learning::LoraLayers;
+use crate::learning::{LoraLayers, LoraSize, WhatLearns};
 use crate::origin::identify;
 use crate::td3::heads::{HeadTraining, HeadsOrigin, LearningHeads, LearningView};
 use crate::td3::{LogGate, ReplayBuffer};
 use crate::tuner::ModelSpec;
+use crate::vision_language::ModelConfig;
 
 /// Reads the logs with their frames, and makes the heads of a policy and the LoRA in front of them learn. `begun` is what a
 /// resumed training was begun with.
@@ -43,16 +44,24 @@ pub fn open_lora(
     })?;
     let (logs, table) = observe(args, history(&checkpoint), gate.with_start(start_of(&begun)), buffer)?;
 
+    let (learning, device) = (options.learning(&policy.files), options.device);
+    let hidden = ModelConfig::load(&origin.base.join("config.json"))?.text.hidden_size;
+    let heads = LearningHeads::new(&policy.set.actor, history(&checkpoint), hidden, &device)?;
+    let learns = WhatLearns {
+        lora: LoraSize::Saved(adapter.tensors.elements()),
+        lora_learns: true,
+        heads: heads.values().len() as u64,
+        copies: 1,
+    };
+    log::info!("learning takes {}", learning.needs(learns)?);
     let bar = ProgressBar::new(0).with_style(style("loading weights {bar:30} {pos}/{len}"));
     let shown = bar.clone();
-    let mut model = options.learning(&policy.files).load(Some(Box::new(move |read, total| {
+    let mut model = learning.load(Some(Box::new(move |read, total| {
         shown.set_length(total as u64);
         shown.set_position(read as u64);
     })))?;
     bar.finish_and_clear();
     let lora = model.with_lora(|model| LoraLayers::saved(adapter, 0.0, model))?;
-    let (hidden, device) = (model.config().text.hidden_size, options.device);
-    let heads = LearningHeads::new(&policy.set.actor, history(&checkpoint), hidden, &device)?;
     let size = history(&checkpoint).map(|config| config.history_image_size);
     let view = LearningView::new((model, lora), origin.base.display().to_string(), size, &table)?;
     let is_fresh = policy.id == begun.policy;

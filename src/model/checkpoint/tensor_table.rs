@@ -111,6 +111,11 @@ impl TensorTable {
         self.entries.len()
     }
 
+    /// Number of values in all tensors.
+    pub fn elements(&self) -> u64 {
+        self.names().filter_map(|name| self.meta(name)).map(|meta| meta.elements() as u64).sum()
+    }
+
     /// Whether there is no tensor.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

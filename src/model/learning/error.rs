@@ -1,5 +1,6 @@
 //! Why a model cannot learn.
 
+use super::LearningNeeds;
 use crate::checkpoint::CheckpointError;
 use crate::feature::FeatureError;
 use crate::vision_language::ModelError;
@@ -51,6 +52,16 @@ pub enum LearningError {
         path: String,
         /// `rank_pattern` or `alpha_pattern`.
         field: &'static str,
+    },
+    /// A training that takes more memory than there is.
+    #[error("learning takes {needs}; there are {:.1} GiB{advice}", *available as f64 / f64::from(1 << 30))]
+    Memory {
+        /// What it takes.
+        needs: LearningNeeds,
+        /// Bytes that there are.
+        available: u64,
+        /// What would fit, or nothing.
+        advice: &'static str,
     },
     /// A tensor operation failed.
     #[error("tensor operation failed: {0}")]

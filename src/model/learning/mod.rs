@@ -17,6 +17,7 @@ mod load;
 mod lora_file;
 mod lora_layers;
 mod lora_settings;
+mod needs;
 
 pub use crate::weights::LoraTargets;
 pub use adam_w::{AdamSettings, AdamW};
@@ -26,3 +27,4 @@ pub use learning_model::{LearningModel, Sight};
 pub use load::LearningModelOptions;
 pub use lora_layers::LoraLayers;
 pub use lora_settings::LoraSettings;
+pub use needs::{LearningNeeds, LoraSize, WhatLearns};

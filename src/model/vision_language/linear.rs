@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::{DType, Module, Result, Tensor};
 use candle_nn::VarBuilder;
 
-use super::kernels::{FrozenProduct, LinearWeights, PanelMatmul};
+use super::kernels::{AdaptedProduct, FrozenProduct, LinearWeights, PanelMatmul};
 use super::nf4_on_device::Nf4OnDevice;
 use super::{LoraPair, Precision};
 use crate::vectors::Vectors;
@@ -205,10 +205,14 @@ impl Linear {
 impl Module for Linear {
     /// `[rows, in] -> [rows, out]`
     fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        let ys = self.forward_frozen(xs)?;
-        match &self.lora {
-            Some(lora) => lora.add_to(&ys, xs),
-            None => Ok(ys),
+        match (&self.lora, &self.form) {
+            (Some(lora), Form::Panels { weights, bias }) if xs.track_op() => {
+                let [reduced, b] = lora.reduce(xs)?;
+                let product = FrozenProduct { weights: Arc::clone(weights), bias: bias.clone() };
+                xs.contiguous()?.apply_op3(&reduced.contiguous()?, &b, AdaptedProduct(product))
+            }
+            (Some(lora), _) => lora.add_to(&self.forward_frozen(xs)?, xs),
+            (None, _) => self.forward_frozen(xs),
         }
     }
 }

@@ -49,19 +49,26 @@ impl LoraPair {
     /// `y + scale * B A x` for rows of `x` and of what the frozen matrix makes of them. A gradient leads to A, B, x and y where
     /// one leads to `x`; without, nothing is remembered.
     pub(super) fn add_to(&self, ys: &Tensor, xs: &Tensor) -> Result<Tensor> {
+        let [reduced, b] = self.reduce(xs)?;
+        let change = reduced.matmul(&b.t()?)?; // [rows, out]
+        let change = change.pad_with_zeros(1, 0, ys.dim(1)?.saturating_sub(b.dim(0)?))?;
+        ys + change.to_dtype(ys.dtype())?
+    }
+
+    /// `scale * A x`, `[rows, rank]`, and B, whose product is what is added. A gradient leads to A, B and x where one leads to
+    /// `x`.
+    pub(super) fn reduce(&self, xs: &Tensor) -> Result<[Tensor; 2]> {
         let learned = |var: &Var| if xs.track_op() { var.as_tensor().clone() } else { var.as_detached_tensor() };
         let (a, b) = (learned(&self.a), learned(&self.b));
         // On a GPU rows may be padded with zeros, for the sake of alignment.
-        let (inputs, outputs) = (a.dim(1)?, b.dim(0)?);
+        let inputs = a.dim(1)?;
         let xs = if xs.dim(1)? > inputs { xs.narrow(1, 0, inputs)? } else { xs.clone() };
         let xs = xs.to_dtype(DType::F32)?;
         let xs = match &self.dropout {
             Some(dropout) => dropout.apply(&xs)?,
             None => xs,
         };
-        let change = (xs.matmul(&a.t()?)?.matmul(&b.t()?)? * self.scale)?; // [rows, out]
-        let change = change.pad_with_zeros(1, 0, ys.dim(1)?.saturating_sub(outputs))?;
-        ys + change.to_dtype(ys.dtype())?
+        Ok([(xs.matmul(&a.t()?)? * self.scale)?, b])
     }
 }
 

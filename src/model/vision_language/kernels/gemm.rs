@@ -40,6 +40,24 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// Its number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Its number of columns.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Some neighbouring rows of it.
+    ///
+    /// # Errors
+    /// When it has fewer.
+    pub fn some_rows(self, rows: std::ops::Range<usize>) -> Result<Self> {
+        Ok(self.t().columns(rows)?.t())
+    }
+
     /// The same values, rows and columns exchanged.
     pub fn t(self) -> Self {
         Self {

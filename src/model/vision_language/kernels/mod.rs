@@ -20,7 +20,7 @@ mod work_split;
 pub use attention::{AttentionSpan, attention, is_cpu_f32};
 pub use attention_plan::AttentionPlan;
 pub use device_trial::DeviceTrial;
-pub use frozen_product::FrozenProduct;
+pub use frozen_product::{AdaptedProduct, FrozenProduct};
 pub use gated_mlp::GatedMlp;
 pub use learned_attention::LearnedAttention;
 pub use linear_weights::LinearWeights;

@@ -5,10 +5,12 @@ mod error;
 mod fault;
 #[cfg(feature = "cuda")]
 mod gpu;
+mod host_memory;
 
 pub use choice::DeviceChoice;
 pub use error::DeviceError;
 pub use fault::GpuFault;
+pub(crate) use host_memory::give_back_freed;
 
 use candle_core::Device;
 

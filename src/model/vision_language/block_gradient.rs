@@ -7,6 +7,11 @@
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Error, Result, Tensor, Var};
 
+use crate::device::give_back_freed;
+
+/// Numbers of a block's output from which on its graph takes hundreds of megabytes.
+const LARGE: usize = 1 << 19;
+
 /// Takes what a block's graph has found for the variables in it. Called once a block, from the last to the first.
 pub type GradientSink<'s> = dyn FnMut(&GradStore) -> Result<()> + 's;
 
@@ -23,10 +28,17 @@ pub fn back_through(
     sink: &mut GradientSink<'_>,
     block: impl FnOnce(&Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    let input = Var::from_tensor(input)?;
-    let output = block(&input)?.to_dtype(DType::F32)?;
-    let gradients = (output * of_output.detach())?.sum_all()?.backward()?;
-    sink(&gradients)?;
-    let of_input = gradients.get(&input).ok_or_else(|| Error::Msg("no gradient reaches a block's input".into()))?;
-    Ok(of_input.detach().to_dtype(DType::F32)?.detach())
+    let is_large = of_output.elem_count() >= LARGE;
+    let of_input = {
+        let input = Var::from_tensor(input)?;
+        let output = block(&input)?.to_dtype(DType::F32)?;
+        let gradients = (output * of_output.detach())?.sum_all()?.backward()?;
+        sink(&gradients)?;
+        let of_input = gradients.get(&input).ok_or_else(|| Error::Msg("no gradient reaches a block's input".into()))?;
+        of_input.detach().to_dtype(DType::F32)?.detach()
+    };
+    if is_large {
+        give_back_freed();
+    }
+    Ok(of_input)
 }

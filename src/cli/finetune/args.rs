@@ -42,7 +42,7 @@ pub struct FinetuneArgs {
     /// Folder for the checkpoint
     #[arg(short, long, visible_alias = "out", value_name = "DIR")]
     pub(super) output: PathBuf,
-    /// Supervised checkpoint to go on with, instead of random numbers
+    /// Supervised checkpoint to start from, instead of random initialization
     #[arg(long, value_name = "DIR")]
     pub(super) from: Option<PathBuf>,
     /// Planner: dwa, teb, mppi, ddp, or a YAML file that describes another one
@@ -107,13 +107,13 @@ pub struct NetworkArgs {
     /// The LoRA counts alpha / rank times [default: twice the rank]
     #[arg(long, value_name = "X")]
     pub(super) alpha: Option<f64>,
-    /// Share of the LoRA's inputs that is left out while learning
+    /// Dropout on the LoRA's inputs
     #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share_below_one)]
     pub(super) dropout: f64,
     /// Layers that the LoRA is put beside
     #[arg(long, value_enum, value_delimiter = ',', default_value = "text,vision,merger")]
     targets: Vec<Target>,
-    /// What learns; the rest stays as it begins
+    /// What learns; the rest stays frozen
     #[arg(long, value_enum, value_delimiter = ',', default_value = "lora,head,history")]
     learn: Vec<Part>,
     /// Width of the feature
@@ -137,28 +137,28 @@ pub struct NetworkArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Learning")]
 pub struct LearningArgs {
-    /// Times that every frame is seen
+    /// Epochs: passes over all frames
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) epochs: u64,
     /// Frames in a batch
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) batch: u16,
-    /// Batches that a step is taken for
+    /// Batches whose gradients are accumulated before a step
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) accumulate: u16,
-    /// AdamW's learning rate, once it has risen
+    /// AdamW's peak learning rate, reached after the warm-up
     #[arg(long, value_name = "X", default_value_t = 1e-4, value_parser = positive)]
     pub(super) learning_rate: f64,
-    /// Share of all steps over which the learning rate rises
+    /// Share of all steps over which the learning rate rises to its peak
     #[arg(long, value_name = "SHARE", default_value_t = 0.03, value_parser = share)]
     pub(super) warm_up: f64,
-    /// How the learning rate goes on
+    /// How the learning rate changes after the warm-up
     #[arg(long, value_enum, default_value_t = Rate::Cosine)]
     pub(super) schedule: Rate,
-    /// Share of a number that a step at learning rate 1 takes away
+    /// AdamW's weight decay, which does not go through the gradient
     #[arg(long, value_name = "X", default_value_t = 0.01)]
     pub(super) weight_decay: f64,
-    /// Longest gradient; longer ones are shortened
+    /// Gradients are clipped to this norm, over everything that learns
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = positive)]
     pub(super) clip: f64,
     /// Stop after so many epochs without a lower validation loss
@@ -188,12 +188,12 @@ enum Part {
     History,
 }
 
-/// How the learning rate goes on once it has risen.
+/// How the learning rate changes after the warm-up once it has risen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Rate {
-    /// It falls along half a cosine, to 0 at the last step
+    /// Decays along half a cosine, to 0 at the last step
     Cosine,
-    /// It stays
+    /// Stays at the peak
     Constant,
 }
 

@@ -53,7 +53,7 @@ pub fn run(args: &FinetuneArgs) -> anyhow::Result<Outcome> {
     let split = data.split(args.data_args.validation(), args.seed)?;
     let scale = TargetScale::of(&data, &split.train)?;
     for name in scale.constant() {
-        log::warn!("{name} never varies in the data, so that nothing about it can be learned");
+        log::warn!("{name} is constant in the data: nothing can be learned about it");
     }
     log::info!(
         "{} frames of {} runs: {} to learn from, {} held back",

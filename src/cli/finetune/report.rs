@@ -34,7 +34,7 @@ impl Summary<'_> {
         text.push('\n');
         text.push_str(&in_words(self.training.material().data.counts()));
         let Some(report) = &self.report else {
-            text.push_str("no epoch is complete yet, so that there is no checkpoint; --resume goes on\n");
+            text.push_str("no epoch was completed, so there is no checkpoint yet; --resume goes on\n");
             return text;
         };
         let of_validation = report.validation_loss.map(|loss| format!(", validation {loss:.4}")).unwrap_or_default();
@@ -61,11 +61,7 @@ impl Summary<'_> {
             );
         }
         if !report.constant.is_empty() {
-            let _ = writeln!(
-                text,
-                "never varied, so that nothing about it could be learned: {}",
-                report.constant.join(", ")
-            );
+            let _ = writeln!(text, "constant, so nothing could be learned about it: {}", report.constant.join(", "));
         }
         let _ = writeln!(text, "\nsaved {}", self.output.display());
         text

@@ -80,7 +80,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     }
     match &args.plot {
         Some(path) if curves.points().is_empty() => {
-            log::warn!("{}: not drawn: no update has been made, so that there is nothing to draw yet", path.display());
+            log::warn!("{}: not drawn: there is no update to draw yet", path.display());
         }
         Some(path) => plot(path, &curves, &run)?,
         None => {}

@@ -1,7 +1,7 @@
 //! Convolutions, as the robot computes them and as a batch is learned through.
 //!
 //! candle's convolutions have a gradient, but it is computed by plain loops. What learns takes a batch at once: the windows
-//! of all of it are laid side by side and multiplied as one matrix, forth and back. Both agree up to rounding.
+//! of all of it are laid side by side and multiplied as one matrix, forward and backward. Both agree up to rounding.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 

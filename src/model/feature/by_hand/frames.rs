@@ -127,7 +127,7 @@ fn classes(from: usize, [size, stride, padding]: [usize; 3], bordered: usize, ou
 /// The weights of one convolution.
 #[derive(Debug, Clone)]
 struct StepWeights {
-    forth: Vec<PanelRow>,
+    forward_panels: Vec<PanelRow>,
     /// For each class of places.
     back: Vec<Vec<PanelRow>>,
     bias: Vec<f32>,
@@ -143,7 +143,7 @@ pub struct FrameWeights {
     bins: Vec<Vec<(usize, f32)>>,
 }
 
-/// What a frame left on its way forth, and finds on its way back.
+/// What the forward pass of a frame leaves for the backward pass.
 #[derive(Debug, Default)]
 pub struct FrameTape {
     /// The padded maps that the convolutions look at, and what comes out last.
@@ -175,7 +175,7 @@ impl FrameWeights {
             let at = |output: usize, input: usize, [down, right]: [usize; 2]| {
                 weight[((output * inputs + input) * size + down) * size + right]
             };
-            let forth = panels_of(outputs, size * step.run, |output, number| {
+            let forward_panels = panels_of(outputs, size * step.run, |output, number| {
                 let (down, within) = (number / step.run, number % step.run);
                 at(output, within % inputs, [down, within / inputs])
             });
@@ -184,7 +184,7 @@ impl FrameWeights {
                     at(number % outputs, input, class.taps[number / outputs])
                 })
             };
-            weights.push(StepWeights { forth, back: step.classes.iter().map(back).collect(), bias });
+            weights.push(StepWeights { forward_panels, back: step.classes.iter().map(back).collect(), bias });
             steps.push(step);
         }
         let mut bins = vec![Vec::new(); from];
@@ -220,12 +220,19 @@ impl FrameWeights {
             let windows = Windows { values: map, places: Places::At(&step.windows), runs: &step.runs, run: step.run };
             let outputs = step.outputs();
             let padding = self.steps.get(step.layer + 1).map_or(0, |next| next.padding);
-            multiply_rows(windows, step.to * step.to, &weights.forth, outputs, vectors, |row, first, values| {
-                let (line, column) = (row / step.to + padding, row % step.to + padding);
-                let place = (line * (step.to + 2 * padding) + column) * outputs + first;
-                let values = values.iter().zip(&weights.bias[first..]);
-                to[place..].iter_mut().zip(values).for_each(|(to, (value, bias))| *to = relu(value + bias));
-            });
+            multiply_rows(
+                windows,
+                step.to * step.to,
+                &weights.forward_panels,
+                outputs,
+                vectors,
+                |row, first, values| {
+                    let (line, column) = (row / step.to + padding, row % step.to + padding);
+                    let place = (line * (step.to + 2 * padding) + column) * outputs + first;
+                    let values = values.iter().zip(&weights.bias[first..]);
+                    to[place..].iter_mut().zip(values).for_each(|(to, (value, bias))| *to = relu(value + bias));
+                },
+            );
         }
         self.pool(tape);
     }

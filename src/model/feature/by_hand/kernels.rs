@@ -338,7 +338,7 @@ pub fn panel_value(panels: &[PanelRow], inputs: usize, output: usize, input: usi
     panels[output / PANEL * inputs + input][output % PANEL]
 }
 
-/// What is not below zero; NaN stays NaN, so that it is noticed.
+/// ReLU; NaN stays NaN, so that it is noticed.
 #[inline(always)]
 pub fn relu(value: f32) -> f32 {
     if value < 0.0 { 0.0 } else { value }

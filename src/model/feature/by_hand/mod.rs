@@ -1,4 +1,4 @@
-//! The costly part of the heads on a CPU, forth and back, by hand: hidden states up to the pooled vector, frames up to the pooled
+//! The costly part of the heads on a CPU, forward and backward by hand: hidden states up to the pooled vector, frames up to the pooled
 //! map. What comes behind them is small and left to candle's autograd.
 //!
 //! Each observation goes its way on one thread, with buffers that are made once. On the way back the gradients of all products
@@ -53,7 +53,7 @@ pub struct HandOutput {
     pub maps: Option<Tensor>,
 }
 
-/// A batch on its way: forth it has gone, back it will go.
+/// A batch between its forward and its backward pass.
 #[derive(Debug)]
 pub struct HandBatch {
     states: Vec<[Tensor; 4]>,
@@ -122,7 +122,7 @@ impl HandWeights {
         HandSums { tokens: self.tokens.zeros(), frames: self.frames.as_ref().map(FrameWeights::zeros) }
     }
 
-    /// Goes forth with some observations.
+    /// The forward pass of some observations.
     ///
     /// # Errors
     /// For hidden states or frames of another size.
@@ -130,7 +130,7 @@ impl HandWeights {
         let states = observations.iter().map(|observation| states_of(observation)).collect::<Result<Vec<_>>>()?;
         let mut tapes = self.take_tapes(observations.len());
         let work = tapes.par_iter_mut().zip(&states).zip(observations);
-        work.try_for_each(|((tape, states), observation)| self.go_forth(states, observation.newest_first, tape))?;
+        work.try_for_each(|((tape, states), observation)| self.run_forward(states, observation.newest_first, tape))?;
         let pooled: Vec<f32> = tapes.iter().flat_map(|tape| tape.tokens.pooled()).copied().collect();
         let pooled = Tensor::from_vec(pooled, (tapes.len(), self.tokens.sizes()[1]), &Device::Cpu)?;
         let maps = self.frames.is_some().then(|| {
@@ -143,7 +143,7 @@ impl HandWeights {
         Ok((HandOutput { pooled, maps: maps.transpose()? }, HandBatch { states, tapes }))
     }
 
-    fn go_forth(&self, states: &[Tensor; 4], newest_first: &[Tensor], tape: &mut Tape) -> Result<()> {
+    fn run_forward(&self, states: &[Tensor; 4], newest_first: &[Tensor], tape: &mut Tape) -> Result<()> {
         let [hidden, _] = self.tokens.sizes();
         let shape = states[0].dims2()?;
         if shape.1 != hidden || states.iter().any(|state| state.dims() != [shape.0, shape.1]) {

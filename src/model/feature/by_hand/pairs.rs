@@ -22,7 +22,7 @@ use crate::weights::{PANEL, PanelRow};
 #[derive(Debug, Clone)]
 pub struct PairKernel {
     channels: usize,
-    forth: [Vec<PanelRow>; 4],
+    forward_panels: [Vec<PanelRow>; 4],
     back: [Vec<PanelRow>; 4],
 }
 
@@ -50,7 +50,8 @@ impl PairKernel {
         };
         Self {
             channels,
-            forth: [0, 1, 2, 3].map(|at| panels_of(channels, channels, |output, input| form(at, output, input))),
+            forward_panels: [0, 1, 2, 3]
+                .map(|at| panels_of(channels, channels, |output, input| form(at, output, input))),
             back: [0, 1, 2, 3].map(|at| panels_of(channels, channels, |input, output| form(at, output, input))),
         }
     }
@@ -80,7 +81,7 @@ impl PairKernel {
             }
         });
         let terms = tape.terms.each_ref().map(|values| whole_rows(values, channels));
-        let forms = self.forth.each_ref().map(Vec::as_slice);
+        let forms = self.forward_panels.each_ref().map(Vec::as_slice);
         let finish = |pair: usize, panel: usize, m: [&PanelRow; 4]| {
             let (first, lanes) = (panel * PANEL, PANEL.min(channels - panel * PANEL));
             let [mut upper, mut lower] = [[0.0; PANEL]; 2];

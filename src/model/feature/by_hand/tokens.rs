@@ -13,10 +13,10 @@ use crate::weights::{PANEL, PanelRow};
 /// Epsilon of torch's LayerNorm.
 const EPSILON: f32 = 1e-5;
 
-/// A matrix with its bias, ready to be multiplied with forth and back.
+/// A matrix with its bias, packed for the forward and for the backward pass.
 #[derive(Debug, Clone, Default)]
 struct Layer {
-    forth: Vec<PanelRow>,
+    forward_panels: Vec<PanelRow>,
     back: Vec<PanelRow>,
     bias: Vec<f32>,
 }
@@ -49,7 +49,7 @@ pub struct TokenWeights {
     score_bias: f32,
 }
 
-/// What an observation left on its way forth, and finds on its way back; made once and used again.
+/// What the forward pass of an observation leaves for the backward pass; made once and used again.
 #[derive(Debug, Default)]
 pub struct TokenTape {
     rows: usize,
@@ -98,9 +98,9 @@ impl Layer {
     /// `[outputs, inputs]` of a linear layer.
     fn linear(weight: &[f32], inputs: usize, bias: Vec<f32>) -> Self {
         let outputs = weight.len() / inputs.max(1);
-        let forth = panels_of(outputs, inputs, |output, input| weight[output * inputs + input]);
+        let forward_panels = panels_of(outputs, inputs, |output, input| weight[output * inputs + input]);
         let back = panels_of(inputs, outputs, |input, output| weight[output * inputs + input]);
-        Self { forth, back, bias }
+        Self { forward_panels, back, bias }
     }
 }
 
@@ -158,7 +158,7 @@ impl TokenWeights {
             vectors.dispatch(LongProduct {
                 inputs: state,
                 width: self.hidden,
-                panels: &weights.layer.forth,
+                panels: &weights.layer.forward_panels,
                 sums: normed,
                 outputs: feature,
                 room: &mut tape.room,
@@ -173,7 +173,7 @@ impl TokenWeights {
             let (xs, out) = (behind.first().unwrap_or(deepest).as_slice(), out[index].as_mut_slice());
             let (merged, inner) = (merged[index].as_mut_slice(), inner[index].as_mut_slice());
             let one = |values| Windows { values, places: Places::Every(feature), runs: &[0], run: feature };
-            multiply_rows(one(skip), rows, &weights.resample.forth, feature, vectors, |row, first, values| {
+            multiply_rows(one(skip), rows, &weights.resample.forward_panels, feature, vectors, |row, first, values| {
                 let place = row * feature + first;
                 let merged = &mut merged[place + feature..];
                 merged.iter_mut().zip(values).zip(&xs[place..]).for_each(|((merged, value), xs)| *merged = value + xs);
@@ -198,7 +198,7 @@ impl TokenWeights {
         let TokenTape { out, narrow, attention, pooled, .. } = tape;
         let fused = out[0].as_slice();
         let windows = Windows { values: fused, places: Places::Every(feature), runs: &[0], run: feature };
-        multiply_rows(windows, rows, &self.narrow.forth, width, vectors, |row, first, values| {
+        multiply_rows(windows, rows, &self.narrow.forward_panels, width, vectors, |row, first, values| {
             let values = values.iter().zip(&self.narrow.bias[first..]);
             let narrow = narrow[row * width + first..].iter_mut().zip(values);
             narrow.for_each(|(narrow, (value, bias))| *narrow = relu(value + bias));

@@ -3,11 +3,9 @@
 //!
 //! `update` learns from features of the full size (`--train actor`). `heads/tiny` and `heads/full` let heads with random
 //! weights learn, too (`--train heads`), of the golden model's size and of the 3B model's; what they see is in memory, 565
-//! tokens and two frames of 224 pixels each. Their update is what PyTorch was given as well: features of 128 next observations
-//! under `no_grad`, then features of 128 observations and the gradient of their sum, 16 at a time, on
-//! `torch.set_num_threads(2)`. The modules were plain ones: `Linear` and `LayerNorm`, `Conv1d` along the sequence, softmax
-//! pooling, `Conv2d`, `AdaptiveAvgPool2d`, a `TransformerEncoder` without dropout. A part of the batch is computed and the time
-//! scaled. On a machine that does other things, run both in turns.
+//! tokens and two frames of 224 pixels each. Their update is what `heads_in_pytorch.py` gives PyTorch as well: features of 128
+//! next observations, then features of 128 observations and the gradient of their sum, 16 at a time. A part of the batch is
+//! computed and the time scaled. On a machine that does other things, run both in turns.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, missing_docs)]
 
 #[path = "../support/toy.rs"]

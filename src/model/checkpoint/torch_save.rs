@@ -121,4 +121,22 @@ mod tests {
         assert!(read.same_bits(&written).unwrap());
         assert_eq!(written.to_torch_zip().unwrap(), std::fs::read(&path).unwrap());
     }
+
+    /// The file that `test/fixtures/torch_zip/README.md` tells how torch has read.
+    #[test]
+    fn it_is_byte_for_byte_the_file_that_torch_has_read() {
+        let counting = |shape: &[usize]| {
+            let count: usize = shape.iter().product();
+            let values: Vec<f32> = (0..count).map(|number| number as f32 * 0.5 - 1.0).collect();
+            Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+        };
+        let shapes: [(&str, &[usize]); 3] = [("mlp.0.weight", &[3, 4]), ("mlp.0.bias", &[3]), ("conv.weight", &[2, 1, 3])];
+        let tensors = shapes.map(|(name, shape)| (name.to_owned(), counting(shape))).to_vec();
+        let written = StateDict::new(tensors).unwrap().to_torch_zip().unwrap();
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test/fixtures/torch_zip/pytorch_model.bin");
+        if std::env::var_os("PLANNER_TUNER_WRITE_FIXTURE").is_some() {
+            std::fs::write(&path, &written).unwrap();
+        }
+        assert!(written == std::fs::read(&path).unwrap());
+    }
 }

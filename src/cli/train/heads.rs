@@ -11,7 +11,9 @@ use crate::tuner::{ModelSpec, TunerOptions};
 use crate::vision_language::Precision;
 
 /// Logged features that lie farther than this from those that are computed again were not made from these frames.
-const FAR: f32 = 1e-2;
+pub const FAR: f32 = 1e-2;
+/// The same where bf16 or 4 bits round the matrices that a drive has merged the LoRA into, and not what stands beside them here.
+pub const FAR_IF_ROUNDED: f32 = 5e-2;
 
 /// What heads learn with.
 pub struct HeadsInput {
@@ -59,7 +61,7 @@ pub fn open_heads(
     let is_fresh = policy.id == begun.policy;
     let mut heads = HeadTraining::new(begun, heads, table, Box::new(observer));
     if is_fresh {
-        compare_with_log(&mut heads, buffer)?;
+        compare_with_log(&mut heads, buffer, FAR)?;
     }
     Ok(HeadsInput { logs, heads, origin })
 }
@@ -95,13 +97,13 @@ pub fn model_id(options: &TunerOptions, origin: &ModelSpec) -> anyhow::Result<St
     Ok(format!("{} {:?} {place}", identify_model(origin)?, Precision::new(&options.device, options.format)))
 }
 
-/// Says how far features that are computed now lie from those of the log.
+/// Says how far features that are computed now lie from those of the log, and whether that is farther than rounding explains.
 ///
 /// # Errors
 /// When an observation cannot be seen.
-pub fn compare_with_log(heads: &mut HeadTraining, buffer: &ReplayBuffer) -> anyhow::Result<()> {
+pub fn compare_with_log(heads: &mut HeadTraining, buffer: &ReplayBuffer, far: f32) -> anyhow::Result<()> {
     let distance = heads.distance_from_logged(buffer)?;
-    if distance <= FAR {
+    if distance <= far {
         log::info!("features computed again lie within {distance:.1e} of the logged ones");
     } else {
         log::warn!(

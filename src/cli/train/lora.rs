@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use indicatif::ProgressBar;
 
 use super::args::TrainArgs;
-use super::heads::{HeadsInput, compare_with_log, history, model_id, observe, start_of};
+use super::heads::{FAR, FAR_IF_ROUNDED, HeadsInput, compare_with_log, history, model_id, observe, start_of};
 use super::run::BasePolicy;
 use crate::checkpoint::SupervisedCheckpoint;
 use crate::cli::progress::style;
@@ -13,7 +13,7 @@ use crate::origin::identify;
 use crate::td3::heads::{HeadTraining, HeadsOrigin, LearningHeads, LearningView};
 use crate::td3::{LogGate, ReplayBuffer};
 use crate::tuner::ModelSpec;
-use crate::vision_language::ModelConfig;
+use crate::vision_language::{ModelConfig, Precision};
 
 /// Reads the logs with their frames, and makes the heads of a policy and the LoRA in front of them learn. `begun` is what a
 /// resumed training was begun with.
@@ -45,6 +45,7 @@ pub fn open_lora(
     let (logs, table) = observe(args, history(&checkpoint), gate.with_start(start_of(&begun)), buffer)?;
 
     let (learning, device) = (options.learning(&policy.files), options.device);
+    let precision = learning.precision;
     let hidden = ModelConfig::load(&origin.base.join("config.json"))?.text.hidden_size;
     let heads = LearningHeads::new(&policy.set.actor, history(&checkpoint), hidden, &device)?;
     let learns = WhatLearns {
@@ -67,7 +68,8 @@ pub fn open_lora(
     let is_fresh = policy.id == begun.policy;
     let mut heads = HeadTraining::with_lora(begun, heads, table, view);
     if is_fresh {
-        compare_with_log(&mut heads, buffer)?;
+        let is_exact = precision == Precision::F32;
+        compare_with_log(&mut heads, buffer, if is_exact { FAR } else { FAR_IF_ROUNDED })?;
     }
     Ok(HeadsInput { logs, heads, origin })
 }

@@ -130,10 +130,12 @@ mod tests {
             let values: Vec<f32> = (0..count).map(|number| number as f32 * 0.5 - 1.0).collect();
             Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
         };
-        let shapes: [(&str, &[usize]); 3] = [("mlp.0.weight", &[3, 4]), ("mlp.0.bias", &[3]), ("conv.weight", &[2, 1, 3])];
+        let shapes: [(&str, &[usize]); 3] =
+            [("mlp.0.weight", &[3, 4]), ("mlp.0.bias", &[3]), ("conv.weight", &[2, 1, 3])];
         let tensors = shapes.map(|(name, shape)| (name.to_owned(), counting(shape))).to_vec();
         let written = StateDict::new(tensors).unwrap().to_torch_zip().unwrap();
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test/fixtures/torch_zip/pytorch_model.bin");
+        let path =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test/fixtures/torch_zip/pytorch_model.bin");
         if std::env::var_os("PLANNER_TUNER_WRITE_FIXTURE").is_some() {
             std::fs::write(&path, &written).unwrap();
         }

@@ -58,7 +58,7 @@ impl LoraLayers {
         let settings = LoraSettings { rank: config.rank, alpha, dropout, targets };
         let mut shapes = std::collections::BTreeMap::new();
         model.visit_linears(&mut |name, linear| {
-            shapes.insert(format!("{name}.weight"), linear.shape()?.to_vec());
+            shapes.insert(format!("{name}.weight"), linear.shape().to_vec());
             Ok(())
         })?;
         lora.check(|weight| shapes.get(weight).cloned())?;
@@ -94,7 +94,7 @@ impl LoraLayers {
             if !is_target(&layer) {
                 return Ok(());
             }
-            let [rows, cols] = linear.shape()?;
+            let [rows, cols] = linear.shape();
             let most = rows.min(cols);
             if rank > most {
                 unfit.get_or_insert(LearningError::Rank { layer, rank, rows, cols, most });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::{DType, Module, Result, Tensor};
 use candle_nn::VarBuilder;
 
-use super::kernels::{AdaptedProduct, FrozenProduct, LinearWeights, PanelMatmul};
+use super::kernels::{AdaptedProduct, FrozenDense, FrozenProduct, LinearWeights, PanelMatmul};
 use super::nf4_on_device::Nf4OnDevice;
 use super::{LoraPair, Precision};
 use crate::vectors::Vectors;
@@ -18,6 +18,8 @@ use crate::weights::{Bf16Matrix, F32Matrix, PanelSource};
 #[derive(Clone)]
 pub struct Linear {
     form: Form,
+    /// Outputs and inputs as published.
+    shape: [usize; 2],
     lora: Option<LoraPair>,
 }
 
@@ -66,15 +68,16 @@ impl Linear {
 
     fn from_parts(weight: Tensor, bias: Option<Tensor>, nf4: Option<AbsmaxFormat>) -> Result<Self> {
         // While tensors are surveyed, they have stride 0 and no contents.
-        if !weight.is_contiguous() {
-            return Ok(Form::Dense { weight, bias }.into());
-        }
         let shape: [usize; 2] = weight.dims2()?.into();
+        let of = |form| Ok(Self { form, shape, lora: None });
+        if !weight.is_contiguous() {
+            return of(Form::Dense { weight, bias });
+        }
         if !weight.device().is_cpu() {
-            let Some(format) = nf4 else { return Ok(Form::Dense { weight, bias }.into()) };
+            let Some(format) = nf4 else { return of(Form::Dense { weight, bias }) };
             let values = weight.flatten_all()?.to_vec1::<f32>()?;
             let quantised = Nf4Matrix::quantise(&values, shape, format).map_err(candle_core::Error::wrap)?;
-            return Ok(Form::Nf4 { weight: Nf4OnDevice::new(&quantised, weight.device())?, bias }.into());
+            return of(Form::Nf4 { weight: Nf4OnDevice::new(&quantised, weight.device())?, bias });
         }
         let misfit = || candle_core::Error::Msg(format!("a matrix of shape {shape:?} has another number of values"));
         let flat = weight.flatten_all()?;
@@ -87,19 +90,12 @@ impl Linear {
             (None, _) => Arc::new(F32Matrix::new(&flat.to_vec1()?, shape).ok_or_else(misfit)?),
         };
         let bias = bias.map(|bias| bias.to_vec1::<f32>()).transpose()?.map(Into::into);
-        Ok(Form::Panels { weights, bias }.into())
+        of(Form::Panels { weights, bias })
     }
 
-    /// Outputs and inputs of the matrix, without what was added for the sake of alignment.
-    ///
-    /// # Errors
-    /// When it is no matrix.
-    pub fn shape(&self) -> Result<[usize; 2]> {
-        Ok(match &self.form {
-            Form::Dense { weight, .. } => weight.dims2()?.into(),
-            Form::Nf4 { weight, .. } => weight.shape(),
-            Form::Panels { weights, .. } => [weights.rows(), weights.cols()],
-        })
+    /// Outputs and inputs of the matrix as published, without what was added for the sake of alignment.
+    pub fn shape(&self) -> [usize; 2] {
+        self.shape
     }
 
     /// Whether a LoRA learns beside the matrix.
@@ -110,12 +106,6 @@ impl Linear {
     /// Lets a LoRA learn beside the matrix, in place of one that is there.
     pub fn set_lora(&mut self, lora: Option<LoraPair>) {
         self.lora = lora;
-    }
-}
-
-impl From<Form> for Linear {
-    fn from(form: Form) -> Self {
-        Self { form, lora: None }
     }
 }
 
@@ -141,7 +131,7 @@ impl Linear {
     }
 
     fn aligned(self, dim: usize) -> Result<Self> {
-        let form = match self.form {
+        let form = match self.form.clone() {
             // While tensors are surveyed, they have no contents.
             Form::Dense { weight, bias } if weight.is_contiguous() => {
                 let more = weight.dim(dim)?.next_multiple_of(ALIGNED) - weight.dim(dim)?;
@@ -164,7 +154,7 @@ impl Linear {
             }
             other => other,
         };
-        Ok(Self { form, lora: self.lora })
+        Ok(Self { form, ..self })
     }
 
     /// The layer for the CPU's kernels, where it is kept for them and nothing learns beside it.
@@ -218,7 +208,7 @@ impl Module for Linear {
 }
 
 fn dense(xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    let product = xs.matmul(&weight.t()?)?;
+    let product = if xs.track_op() { xs.apply_op1(FrozenDense(weight.clone()))? } else { xs.matmul(&weight.t()?)? };
     match bias {
         Some(bias) => product.broadcast_add(bias),
         None => Ok(product),
@@ -234,5 +224,55 @@ impl std::fmt::Debug for Linear {
                 write!(f, "Linear([{}, {}], {} bytes)", weights.rows(), weights.cols(), weights.bytes())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use candle_core::{Device, Var};
+
+    use super::*;
+
+    /// On a GPU a matrix has zeros around it. A LoRA beside it has the sizes of the matrix as it was published: an adapter that
+    /// was learned beside the padded one would fit no base model.
+    #[test]
+    fn a_lora_beside_a_padded_matrix_has_the_published_sizes() {
+        let random = |shape: (usize, usize)| Tensor::randn(0f32, 1., shape, &Device::Cpu).unwrap();
+        let dense = |weight: &Tensor| Linear {
+            shape: weight.dims2().unwrap().into(),
+            form: Form::Dense { weight: weight.clone(), bias: None },
+            lora: None,
+        };
+        let (up, down) = (random((13, 16)), random((16, 13)));
+        let pair = |rows: usize, cols: usize| {
+            let [a, b] = [(3, cols), (rows, 3)].map(|shape| Var::from_tensor(&random(shape)).unwrap());
+            LoraPair::new(a, b, 0.5).unwrap()
+        };
+        let (of_up, of_down) = (pair(13, 16), pair(16, 13));
+        let mlp = |aligned: bool, xs: &Tensor| {
+            let (mut up, mut down) = (dense(&up), dense(&down));
+            if aligned {
+                (up, down) = (up.with_aligned_outputs().unwrap(), down.with_aligned_inputs().unwrap());
+                assert_eq!((up.shape(), down.shape()), ([13, 16], [16, 13]));
+            }
+            up.set_lora(Some(of_up.clone()));
+            down.set_lora(Some(of_down.clone()));
+            let inside = up.forward(xs).unwrap();
+            assert_eq!(inside.dim(1).unwrap(), if aligned { 16 } else { 13 });
+            down.forward(&inside).unwrap()
+        };
+        let xs = Var::from_tensor(&random((5, 16))).unwrap();
+        let (plain, aligned) = (mlp(false, &xs), mlp(true, &xs));
+        let gradients = |ys: &Tensor| {
+            let found = ys.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+            [&xs, of_up.a(), of_up.b(), of_down.a(), of_down.b()].map(|variable| found.get(variable).unwrap().clone())
+        };
+        let close = |a: &Tensor, b: &Tensor| {
+            let largest = b.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap() <= 1e-5 * largest
+        };
+        assert!(close(&aligned, &plain));
+        assert!(gradients(&aligned).iter().zip(&gradients(&plain)).all(|(aligned, plain)| close(aligned, plain)));
     }
 }

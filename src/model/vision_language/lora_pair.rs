@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use candle_core::{DType, Device, Result, Tensor, Var};
-use rayon::prelude::*;
+use candle_core::{DType, Result, Tensor, Var};
+use planner_tuner_core::random::SplitMix;
 
-use planner_tuner_core::random::{Random, SplitMix};
+use super::kernels::DropoutMask;
 
 /// `scale * B A`: PEFT's LoRA of one linear layer, in f32 whatever the layer is stored in.
 #[derive(Debug, Clone)]
@@ -106,20 +106,15 @@ impl Dropout {
             return Ok(xs.clone());
         }
         let seed = SplitMix::new(step ^ self.layer.rotate_left(32)).bits();
-        let kept = (1.0 / (1.0 - self.share)) as f32;
-        let mut mask = vec![kept; xs.elem_count()];
-        // Each row draws for itself, so that the mask does not depend on how many threads there are.
-        mask.par_chunks_mut(xs.dim(1)?.max(1)).enumerate().for_each(|(row, mask)| {
-            let mut random = Random::new(seed.wrapping_add(row as u64));
-            mask.iter_mut().filter(|_| random.uniform() < self.share).for_each(|kept| *kept = 0.0);
-        });
-        xs * Tensor::from_vec(mask, xs.shape(), &Device::Cpu)?.to_device(xs.device())?
+        xs.contiguous()?.apply_op1(DropoutMask::new(seed, self.share))
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use candle_core::Device;
+
     use super::*;
 
     fn pair(dropout: f64) -> (LoraPair, DropoutStep) {

@@ -15,6 +15,22 @@ pub(super) const NF4: &str = include_str!("nf4.ptx");
 #[cfg(feature = "cuda")]
 pub(super) const ATTENTION: &str = include_str!("attention.ptx");
 
+/// `dropout_f32` of `dropout.cu`.
+#[cfg(feature = "cuda")]
+pub(super) const DROPOUT: &str = include_str!("dropout.ptx");
+
+/// Blocks of [`THREADS`] for `count` numbers, one a thread; `None` for more than a kernel counts.
+#[cfg(any(test, feature = "cuda"))]
+pub(super) fn dropout_blocks(count: usize) -> Option<u32> {
+    Some(u32::try_from(count).ok()?.div_ceil(THREADS))
+}
+
+/// How `dropout_f32` is launched for `count` numbers.
+#[cfg(feature = "cuda")]
+pub(super) fn dropout_launch(count: usize) -> Option<LaunchConfig> {
+    Some(LaunchConfig { grid_dim: (dropout_blocks(count)?, 1, 1), block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 })
+}
+
 /// Largest number of columns of a head that `attention.cu` takes.
 #[cfg(feature = "cuda")]
 pub(super) const ATTENTION_MAX_DIM: usize = 128;

@@ -11,8 +11,10 @@ use planner_tuner_core::random::Random;
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use super::{ATTENTION_ROWS, NF4_PER_THREAD, THREADS, attention_shared_floats, attention_tiles, nf4_blocks};
-use crate::vision_language::kernels::{AttentionSpan, attention};
+use super::{
+    ATTENTION_ROWS, NF4_PER_THREAD, THREADS, attention_shared_floats, attention_tiles, dropout_blocks, nf4_blocks,
+};
+use crate::vision_language::kernels::{AttentionSpan, DropoutMask, attention};
 use crate::weights::nf4::{AbsmaxFormat, Nf4Matrix};
 
 fn sources() -> PathBuf {
@@ -95,6 +97,30 @@ fn nf4_is_widened_to_the_cpus_bf16_bit_for_bit() {
     assert_eq!(found.len(), expected.len() * 2);
     let differing = found.chunks_exact(2).zip(&expected).filter(|(found, expected)| **found != expected.to_le_bytes());
     assert_eq!(differing.count(), 0, "of {} values", expected.len());
+}
+
+#[test]
+fn dropout_leaves_out_what_the_cpu_leaves_out_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(program) = compiled("dropout_shim.cpp", folder.path()) else { return };
+    let mut random = Random::new(31);
+    let mut input = 10_000_u32.to_le_bytes().to_vec();
+    let mut expected: Vec<f32> = Vec::new();
+    for case in 0..10_000_u64 {
+        let count = if case % 1000 == 0 { 5000 } else { 1 + random.below(300) };
+        let mask = DropoutMask::new(case.wrapping_mul(0x9E37_79B9_7F4A_7C15), [0.05, 0.3, 0.0, 0.9][case as usize % 4]);
+        let numbers: Vec<f32> = (0..count).map(|_| random.normal()).collect();
+        let ([low, high], threshold, kept) = mask.numbers();
+        for number in [count as u32, low, high, threshold, kept.to_bits(), dropout_blocks(count).unwrap()] {
+            input.extend(number.to_le_bytes());
+        }
+        input.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+        let xs = Tensor::from_vec(numbers, count, &Device::Cpu).unwrap();
+        expected.extend(xs.apply_op1_no_bwd(&mask).unwrap().to_vec1::<f32>().unwrap());
+    }
+    let found = run(&program, input);
+    let found: Vec<u32> = found.chunks_exact(4).map(|bytes| u32::from_le_bytes(bytes.try_into().unwrap())).collect();
+    assert!(found == expected.iter().map(|value| value.to_bits()).collect::<Vec<_>>());
 }
 
 /// A case of the attention kernel.

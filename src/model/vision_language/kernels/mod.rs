@@ -4,7 +4,9 @@
 mod attention;
 mod attention_plan;
 mod device_trial;
+mod dropout;
 mod exp;
+mod frozen_dense;
 mod frozen_product;
 mod gated_mlp;
 pub mod gemm;
@@ -20,6 +22,8 @@ mod work_split;
 pub use attention::{AttentionSpan, attention, is_cpu_f32};
 pub use attention_plan::AttentionPlan;
 pub use device_trial::DeviceTrial;
+pub use dropout::DropoutMask;
+pub use frozen_dense::FrozenDense;
 pub use frozen_product::{AdaptedProduct, FrozenProduct};
 pub use gated_mlp::GatedMlp;
 pub use learned_attention::LearnedAttention;

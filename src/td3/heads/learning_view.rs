@@ -144,8 +144,8 @@ impl LearningView {
     }
 
     fn put(&self, values: &[Tensor]) -> Result<(), TrainError> {
-        let variables = self.gradients.variables().iter().zip(values);
-        Ok(variables.map(|(variable, value)| variable.set(value)).collect::<candle_core::Result<_>>()?)
+        let mut variables = self.gradients.variables().iter().zip(values);
+        Ok(variables.try_for_each(|(variable, value)| variable.set(value))?)
     }
 
     /// Pixels of the frames before.

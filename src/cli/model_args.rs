@@ -3,17 +3,15 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use clap::error::ErrorKind;
-use clap::{Args, CommandFactory as _};
-use indicatif::ProgressBar;
-
 use super::choices::{HeadArg, QuantizeArg, WeightFormatArg};
-use super::progress::style;
+use super::progress::while_loading;
 use crate::planner::PlannerSpec;
 use crate::thread_count;
-use crate::tuner::{Compute, DeviceChoice, LoadProgress, ModelSpec, Tuner, TunerOptions};
+use crate::tuner::{Compute, DeviceChoice, ModelSpec, Tuner, TunerOptions};
 use crate::vision_language::hub::{HubEnvironment, ModelSource};
 use crate::vision_language::processor::PixelBudget;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _};
 
 /// Which model, on which device.
 #[derive(Debug, Clone, Args)]
@@ -97,15 +95,7 @@ impl ModelArgs {
         }
         let options = self.options()?;
         self.compute.start_threads();
-        let bar = ProgressBar::new(0).with_style(style("loading weights {bar:30} {pos}/{len}"));
-        let shown = bar.clone();
-        let progress: LoadProgress = Box::new(move |read, total| {
-            shown.set_length(total as u64);
-            shown.set_position(read as u64);
-        });
-        let tuner = options.load(Some(progress));
-        bar.finish_and_clear();
-        Ok(tuner?)
+        Ok(while_loading(|progress| options.load(Some(progress)))?)
     }
 
     /// Base model and supervised checkpoint, which every command that runs a model needs.

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
+use crate::tuner::LoadProgress;
+
 /// A bar on stderr that counts to a known end: `n of N frames, 2.1/s, ETA 12s`. Without a terminal nothing is drawn.
 pub fn counting_bar(total: u64, what: &str) -> ProgressBar {
     let style = style(&format!("{{bar:20}} {{pos}} of {{len}} {what}, {{rate}}, ETA {{eta}} {{msg}}"));
@@ -11,6 +13,18 @@ pub fn counting_bar(total: u64, what: &str) -> ProgressBar {
         // A bar that cannot be written is not drawn.
         bar.write_str(&rate(state.per_sec())).ok();
     }))
+}
+
+/// Calls `load` with what shows on stderr how many of a model's tensors have been read, for as long as it takes.
+pub fn while_loading<T>(load: impl FnOnce(LoadProgress) -> T) -> T {
+    let bar = ProgressBar::new(0).with_style(style("loading weights {bar:30} {pos}/{len}"));
+    let shown = bar.clone();
+    let loaded = load(Box::new(move |read, total| {
+        shown.set_length(total as u64);
+        shown.set_position(read as u64);
+    }));
+    bar.finish_and_clear();
+    loaded
 }
 
 /// A style of another kind.

@@ -35,7 +35,8 @@ fn fixture_going_back_block_by_block_is_going_back_through_one_graph() {
     }
     let apart = (apart / length).sqrt();
     println!("blockwise against one graph: {apart:.1e} of the gradient's length, {farthest:.1e} of a tensor's at most");
-    assert!(apart <= 1e-5 && farthest <= 3e-5, "{apart} {farthest}");
+    // A tensor whose gradient is small beside the others is off by more of itself.
+    assert!(apart <= 1e-5 && farthest <= 1e-4, "{apart} {farthest}");
 }
 
 /// Of the hidden states' random projection: the heads behind them have corners (ReLU) that a difference would step over.

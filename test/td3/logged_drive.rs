@@ -7,9 +7,12 @@ use crate::support::own_fixture_set;
 use serde_json::Value;
 use tempfile::TempDir;
 use vlm_planner_tuner::checkpoint::{PolicyCheckpoint, StateDict};
+use vlm_planner_tuner::planner::PlannerSpec;
+use vlm_planner_tuner::tuner::{Head, ModelSpec, QuantizeChoice};
+use vlm_planner_tuner::vision_language::processor::PixelBudget;
 
 /// Small pictures: what happens here does not depend on their size.
-pub const PIXELS: u64 = 28 * 28 * 12;
+const PIXELS: u64 = 28 * 28 * 12;
 
 pub fn golden(part: &str) -> String {
     own_fixture_set("tiny_vlm").join(part).display().to_string()
@@ -76,6 +79,19 @@ pub fn report(output: &Output) -> Value {
     let (code, talk) = ended(output);
     assert_eq!(code, 0, "{talk}");
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A session with a policy on the golden base.
+pub fn model_with(policy: PathBuf) -> ModelSpec {
+    ModelSpec {
+        base: golden("base").into(),
+        checkpoint: golden("checkpoint").into(),
+        policy: Some(policy),
+        head: Some(Head::Actor),
+        planner: PlannerSpec::builtin("dwa").unwrap(),
+        quantize: QuantizeChoice::None,
+        pixels: PixelBudget { min_pixels: None, max_pixels: Some(PIXELS) },
+    }
 }
 
 pub fn tensors(policy: &Path) -> StateDict {

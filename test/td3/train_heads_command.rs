@@ -3,13 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use super::logged_drive::{Drive, PIXELS, ended, golden, report, run, tensors};
+use super::logged_drive::{Drive, ended, golden, model_with, report, run, tensors};
 use crate::support::say;
 use vlm_planner_tuner::checkpoint::{PolicyCheckpoint, StateDict};
 use vlm_planner_tuner::origin::identify;
-use vlm_planner_tuner::planner::PlannerSpec;
-use vlm_planner_tuner::tuner::{Head, ModelSpec, QuantizeChoice};
-use vlm_planner_tuner::vision_language::processor::PixelBudget;
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -44,18 +41,10 @@ fn from_a_drive_to_heads_that_have_learned_to_a_drive_that_follows_them() {
     assert!(drive.path("whole/policy_step_3_actor").exists());
 
     // The policy says which extractor it is: the one that a drive with it would log.
-    let origin = ModelSpec {
-        base: golden("base").into(),
-        checkpoint: golden("checkpoint").into(),
-        policy: Some(drive.path("whole/policy")),
-        head: Some(Head::Actor),
-        planner: PlannerSpec::builtin("dwa").unwrap(),
-        quantize: QuantizeChoice::None,
-        pixels: PixelBudget { min_pixels: None, max_pixels: Some(PIXELS) },
-    };
+    let origin = model_with(drive.path("whole/policy"));
     let said = PolicyCheckpoint::open(drive.path("whole/policy")).unwrap().manifest.unwrap().origin.extractor;
     assert_eq!(said, Some(identify(&origin).unwrap().1.0));
-    let of_start = ModelSpec { policy: Some(golden("policy").into()), ..origin };
+    let of_start = model_with(golden("policy").into());
     assert_ne!(said, Some(identify(&of_start).unwrap().1.0));
 
     let (run_folder, plot) = (drive.text("whole"), drive.text("plot.png"));

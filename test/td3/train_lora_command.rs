@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::logged_drive::{Drive, PIXELS, ended, golden, report, run, tensors};
+use super::logged_drive::{Drive, ended, golden, model_with, report, run, tensors};
 use crate::support::{flat, own_fixture_set};
 use vlm_planner_tuner::checkpoint::{Adapter, PolicyCheckpoint, StateDict, SupervisedCheckpoint};
 use vlm_planner_tuner::origin::identify;
-use vlm_planner_tuner::planner::PlannerSpec;
-use vlm_planner_tuner::tuner::{Head, ModelSpec, QuantizeChoice};
-use vlm_planner_tuner::vision_language::processor::PixelBudget;
 
 fn bytes_of(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -56,15 +53,7 @@ fn from_a_drive_to_a_lora_that_has_learned_to_a_drive_with_it() {
     }
 
     // The policy says which extractor it is: the one that a drive with it would log.
-    let origin = ModelSpec {
-        base: golden("base").into(),
-        checkpoint: golden("checkpoint").into(),
-        policy: Some(drive.path("whole/policy")),
-        head: Some(Head::Actor),
-        planner: PlannerSpec::builtin("dwa").unwrap(),
-        quantize: QuantizeChoice::None,
-        pixels: PixelBudget { min_pixels: None, max_pixels: Some(PIXELS) },
-    };
+    let origin = model_with(drive.path("whole/policy"));
     let said = PolicyCheckpoint::open(drive.path("whole/policy")).unwrap().manifest.unwrap().origin.extractor;
     assert_eq!(said, Some(identify(&origin).unwrap().1.0));
 

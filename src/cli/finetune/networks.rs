@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 
-use indicatif::ProgressBar;
-
 use super::args::FinetuneArgs;
 use crate::checkpoint::{HistoryConfig, SupervisedCheckpoint};
-use crate::cli::progress::style;
+use crate::cli::progress::while_loading;
 use crate::finetune::{Learner, NewHeads, OutputName, StepSettings, SupervisedHeads};
 use crate::learning::{
     AdamSettings, LearningModel, LearningModelOptions, LoraLayers, LoraSettings, LoraSize, WhatLearns,
@@ -66,14 +64,7 @@ pub fn open(args: &FinetuneArgs, planner: &str, outputs: &[OutputName]) -> anyho
         copies: 0,
     };
     log::info!("learning takes {}", options.needs(learns)?);
-    let bar = ProgressBar::new(0).with_style(style("loading weights {bar:30} {pos}/{len}"));
-    let shown = bar.clone();
-    let progress = Box::new(move |read, total| {
-        shown.set_length(total as u64);
-        shown.set_position(read as u64);
-    });
-    let mut model = options.load(Some(progress))?;
-    bar.finish_and_clear();
+    let mut model = while_loading(|progress| options.load(Some(progress)))?;
     if let Some(prompt) = &args.prompt {
         let text = std::fs::read(prompt)?;
         model.set_template(PromptTemplate::from_json(&prompt.display().to_string(), &text)?);

@@ -1,19 +1,17 @@
 //! `--train lora`: the vision-language model with a LoRA that learns, and what the logged steps have seen.
 
-use anyhow::Context as _;
-use indicatif::ProgressBar;
-
 use super::args::TrainArgs;
 use super::heads::{FAR, FAR_IF_ROUNDED, HeadsInput, compare_with_log, history, model_id, observe, start_of};
 use super::run::BasePolicy;
 use crate::checkpoint::SupervisedCheckpoint;
-use crate::cli::progress::style;
+use crate::cli::progress::while_loading;
 use crate::learning::{LoraLayers, LoraSize, WhatLearns};
 use crate::origin::identify;
 use crate::td3::heads::{HeadTraining, HeadsOrigin, LearningHeads, LearningView};
 use crate::td3::{LogGate, ReplayBuffer};
 use crate::tuner::ModelSpec;
 use crate::vision_language::{ModelConfig, Precision};
+use anyhow::Context as _;
 
 /// Reads the logs with their frames, and makes the heads of a policy and the LoRA in front of them learn. `begun` is what a
 /// resumed training was begun with.
@@ -55,13 +53,8 @@ pub fn open_lora(
         copies: 1,
     };
     log::info!("learning takes {}", learning.needs(learns)?);
-    let bar = ProgressBar::new(0).with_style(style("loading weights {bar:30} {pos}/{len}"));
-    let shown = bar.clone();
-    let mut model = learning.load(Some(Box::new(move |read, total| {
-        shown.set_length(total as u64);
-        shown.set_position(read as u64);
-    })))?;
-    bar.finish_and_clear();
+    args.heads.compute.start_threads();
+    let mut model = while_loading(|progress| learning.load(Some(progress)))?;
     let lora = model.with_lora(|model| LoraLayers::saved(adapter, 0.0, model))?;
     let size = history(&checkpoint).map(|config| config.history_image_size);
     let view = LearningView::new((model, lora), origin.base.display().to_string(), size, &table)?;

@@ -6,7 +6,9 @@ use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
 use planner_tuner_core::random::Random;
 use planner_tuner_model::checkpoint::{HistoryConfig, StateDict, TensorTable};
-use planner_tuner_model::feature::{DptHead, DptSizes, FeatureExtractor, HeadInput, HistoryEncoder, HistorySizes};
+use planner_tuner_model::feature::{
+    DptHead, DptSizes, FeatureExtractor, HeadDropout, HeadInput, HistoryEncoder, HistorySizes,
+};
 use planner_tuner_model::vision_language::HiddenStates;
 use planner_tuner_model::weights::LoadPlan;
 
@@ -25,6 +27,8 @@ pub struct SupervisedHeads {
     tensors: Vec<(String, Var)>,
     extractor: FeatureExtractor,
     history: Option<HistoryConfig>,
+    /// Share of the regression's numbers that is left out while it learns.
+    dropout: f64,
 }
 
 /// Sizes of heads that begin from random numbers.
@@ -119,7 +123,13 @@ impl SupervisedHeads {
         let feed_forward = feed_forward(&known);
         let vb = VarBuilder::from_tensors(known, DType::F32, &device);
         let extractor = extractor(sizes, feed_forward, vb)?;
-        Ok(Self { tensors, extractor, history: sizes.history.clone() })
+        Ok(Self { tensors, extractor, history: sizes.history.clone(), dropout: 0.0 })
+    }
+
+    /// With dropout behind the regression's activations while it learns, a share in [0, 1), as the original has it.
+    #[must_use]
+    pub fn with_dropout(self, dropout: f64) -> Self {
+        Self { dropout, ..self }
     }
 
     /// All variables with their names, `regression_head.*` before `history_encoder.*`.
@@ -143,8 +153,22 @@ impl SupervisedHeads {
         hidden_states: &HiddenStates,
         newest_first: &[Tensor],
     ) -> Result<(Tensor, Tensor), FinetuneError> {
+        self.forward_learning(hidden_states, newest_first, None)
+    }
+
+    /// The same while they learn: `seed` chooses what dropout leaves out.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn forward_learning(
+        &self,
+        hidden_states: &HiddenStates,
+        newest_first: &[Tensor],
+        seed: Option<u64>,
+    ) -> Result<(Tensor, Tensor), FinetuneError> {
         let feature = self.extractor.forward_batch(&[HeadInput { hidden_states, newest_first }])?;
-        let outputs = self.extractor.forward_regression(&feature)?;
+        let dropout = seed.map(|seed| HeadDropout { share: self.dropout, seed });
+        let outputs = self.extractor.forward_regression(&feature, dropout)?;
         Ok((feature, outputs))
     }
 

@@ -227,7 +227,8 @@ impl Learner {
             View::States(states) => (states.clone(), None),
         };
         let states = StateVariables::of(&states)?;
-        let (_, outputs) = self.heads.forward(&states.hidden_states(), &example.newest_first)?; // [1, outputs]
+        let of_heads = seed.filter(|_| self.learns.head);
+        let (_, outputs) = self.heads.forward_learning(&states.hidden_states(), &example.newest_first, of_heads)?; // [1, outputs]
         let loss = self.loss(&outputs, &example.target, examples)?;
         let found = loss.backward()?;
         self.gradients.add(&found)?;

@@ -193,7 +193,7 @@ fn a_plot_without_a_point_is_no_error() {
     let picture = output.path().join("curves.png");
     let rest = ["--resume", "--steps", "50", "--plot", &picture.display().to_string()];
     let (code, talk) = ended(&train(&[&logs.path()], &run, &rest).output().unwrap());
-    assert!(code == 0 && talk.contains("nothing to draw yet") && !picture.exists(), "{talk}");
+    assert!(code == 0 && talk.contains("there is no update to draw yet") && !picture.exists(), "{talk}");
 }
 
 #[test]

@@ -110,6 +110,9 @@ pub struct NetworkArgs {
     /// Dropout on the LoRA's inputs
     #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share_below_one)]
     pub(super) dropout: f64,
+    /// Dropout behind the activations of the regression, as in the original
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = share_below_one)]
+    pub(super) head_dropout: f64,
     /// Layers that the LoRA is put beside
     #[arg(long, value_enum, value_delimiter = ',', default_value = "text,vision,merger")]
     targets: Vec<Target>,

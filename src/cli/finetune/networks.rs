@@ -57,6 +57,7 @@ pub fn open(args: &FinetuneArgs, planner: &str, outputs: &[OutputName]) -> anyho
             SupervisedHeads::fresh(&sizes, &device, &mut seeded(args.seed, 2))?
         }
     };
+    let heads = heads.with_dropout(args.networks.head_dropout);
     let learns = WhatLearns {
         lora: lora_size(args, from.as_ref()),
         lora_learns: args.networks.learns().lora,

@@ -8,7 +8,7 @@ use super::fusion_block::FusionBlock;
 use super::learned_linear::forward_rows;
 use super::norm::Norm;
 use super::projection::{ProjectedPrefix, Projection, Projections};
-use super::regression::RegressionHead;
+use super::regression::{HeadDropout, RegressionHead};
 use super::sequence_layout::SequenceLayout;
 use crate::vision_language::HiddenStates;
 use crate::weights::WeightSource;
@@ -121,6 +121,11 @@ impl DptHead {
     /// The supervised regression `[1, num_params]`, normalised.
     pub fn regress(&self, feature: &Tensor) -> Result<Tensor> {
         self.mlp.forward(feature)
+    }
+
+    /// The same while it learns.
+    pub(super) fn regress_dropping(&self, feature: &Tensor, dropout: Option<HeadDropout>) -> Result<Tensor> {
+        self.mlp.forward_dropping(feature, dropout)
     }
 }
 

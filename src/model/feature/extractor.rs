@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use candle_core::{DType, Device, Tensor};
 
 use super::error::{finite_values, values};
-use super::{DptHead, FeatureError, HistoryEncoder, Pooled, ProjectedPrefix};
+use super::{DptHead, FeatureError, HeadDropout, HistoryEncoder, Pooled, ProjectedPrefix};
 use crate::vision_language::HiddenStates;
 use planner_tuner_core::numbers::Feature;
 
@@ -196,12 +196,13 @@ impl FeatureExtractor {
         observations.iter().try_for_each(|observation| history.expect_frames(observation.newest_first.len()))
     }
 
-    /// The supervised regression `[1, outputs]`, normalised, of a feature `[1, feature]`. A gradient leads back to both.
+    /// The supervised regression `[1, outputs]`, normalised, of a feature `[1, feature]`, with what is left out while it
+    /// learns. A gradient leads back to both.
     ///
     /// # Errors
     /// When a tensor operation fails.
-    pub fn forward_regression(&self, feature: &Tensor) -> Result<Tensor, FeatureError> {
-        Ok(self.dpt_head.regress(feature)?)
+    pub fn forward_regression(&self, feature: &Tensor, dropout: Option<HeadDropout>) -> Result<Tensor, FeatureError> {
+        Ok(self.dpt_head.regress_dropping(feature, dropout)?)
     }
 
     fn history_vector(&self, newest_first: &[EncodedFrame]) -> Result<Option<Tensor>, FeatureError> {

@@ -32,4 +32,4 @@ pub use extractor::{EncodedFrame, ExtractedFeature, FeatureExtractor, HeadInput}
 pub use history_encoder::{HistoryEncoder, HistorySizes};
 pub use history_image::HistoryImageProcessor;
 pub use projection::ProjectedPrefix;
-pub use regression::RegressionHead;
+pub use regression::{HeadDropout, RegressionHead};

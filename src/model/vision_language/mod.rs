@@ -31,6 +31,7 @@ pub use block_gradient::GradientSink;
 pub use config::{ConfigError, LongestText, ModelConfig, Rope, TextConfig, VisionConfig};
 pub use error::ModelError;
 pub use hidden_states::{HiddenStates, Prefix, StateVariables};
+pub(crate) use kernels::DropoutMask;
 pub use linear::{Linear, LinearVisitor};
 pub use lora_pair::{Dropout, DropoutStep, LoraPair};
 pub use model::{ForwardPass, VisionLanguageModel};

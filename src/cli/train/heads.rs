@@ -37,13 +37,7 @@ pub fn open_heads(
     let model = args.model(&policy.path)?;
     let options = model.options()?;
     let origin = options.model.clone();
-    let begun = match begun {
-        Some(begun) => HeadsOrigin { model: model_id(&options, &origin)?, ..begun.clone() },
-        None => {
-            let (policy, extractor) = identify(&origin)?;
-            HeadsOrigin { model: model_id(&options, &origin)?, policy, extractor }
-        }
-    };
+    let begun = begun_on(model_id(&options, &origin)?, begun, &origin)?;
     let checkpoint = SupervisedCheckpoint::open(&args.checkpoint)?;
     let (logs, table) = observe(args, history(&checkpoint), gate.with_start(start_of(&begun)), buffer)?;
 
@@ -79,6 +73,18 @@ pub fn observe(
     let mut table = ObservationTable::new(history.map_or(&[], |config| config.history_offsets.as_slice()))?;
     let logs = read_logs_with_frames(&args.logs, &mut gate, buffer, &mut table)?;
     Ok((logs, table))
+}
+
+/// What a training was begun with, on this model: on resuming the policy and extractor of its start, else those of a session.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn begun_on(model: String, begun: Option<&HeadsOrigin>, origin: &ModelSpec) -> anyhow::Result<HeadsOrigin> {
+    if let Some(begun) = begun {
+        return Ok(HeadsOrigin { model, ..begun.clone() });
+    }
+    let (policy, extractor) = identify(origin)?;
+    Ok(HeadsOrigin { model, policy, extractor })
 }
 
 /// How the past is shown, if it is.

@@ -1,12 +1,11 @@
 //! `--train lora`: the vision-language model with a LoRA that learns, and what the logged steps have seen.
 
 use super::args::TrainArgs;
-use super::heads::{FAR, FAR_IF_ROUNDED, HeadsInput, compare_with_log, history, model_id, observe, start_of};
+use super::heads::{FAR, FAR_IF_ROUNDED, HeadsInput, begun_on, compare_with_log, history, model_id, observe, start_of};
 use super::run::BasePolicy;
 use crate::checkpoint::SupervisedCheckpoint;
 use crate::cli::progress::while_loading;
 use crate::learning::{LoraLayers, LoraSize, WhatLearns};
-use crate::origin::identify;
 use crate::td3::heads::{HeadTraining, HeadsOrigin, LearningHeads, LearningView};
 use crate::td3::{LogGate, ReplayBuffer};
 use crate::tuner::ModelSpec;
@@ -29,16 +28,10 @@ pub fn open_lora(
     let origin = options.model.clone();
     // The policy's adapter learns; what stays as it is is told by the checkpoint that it came from.
     let model = model_id(&options, &ModelSpec { policy: None, ..origin.clone() })?;
-    let begun = match begun {
-        Some(begun) => HeadsOrigin { model, ..begun.clone() },
-        None => {
-            let (policy, extractor) = identify(&origin)?;
-            HeadsOrigin { model, policy, extractor }
-        }
-    };
+    let begun = begun_on(model, begun, &origin)?;
     let checkpoint = SupervisedCheckpoint::open(&args.checkpoint)?;
     let adapter = policy.files.lora_adapter.as_ref().or(checkpoint.adapter.as_ref()).with_context(|| {
-        format!("{} has no LoRA, so none can learn on; make one with planner_tuner finetune", args.checkpoint.display())
+        format!("{} has no LoRA to start from; make one with planner_tuner finetune", args.checkpoint.display())
     })?;
     let (logs, table) = observe(args, history(&checkpoint), gate.with_start(start_of(&begun)), buffer)?;
 

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod choices;
 pub mod completions;
 pub mod convert;
+mod demo;
 mod destination;
 pub mod doctor;
 mod drawing_args;
@@ -15,6 +16,7 @@ mod greeting;
 pub mod infer;
 pub mod inspect;
 mod interrupt;
+pub mod learn;
 pub mod man;
 pub(crate) mod model_args;
 mod progress;
@@ -68,6 +70,8 @@ enum Command {
     Drive(Box<drives::drive::DriveArgs>),
     Evaluate(Box<drives::evaluate::EvaluateArgs>),
     Collect(Box<drives::collect::CollectArgs>),
+    Learn(Box<learn::LearnArgs>),
+    Search(Box<drives::search::SearchArgs>),
     Bench(Box<bench::BenchArgs>),
     Doctor(Box<doctor::DoctorArgs>),
     Completions(completions::CompletionsArgs),
@@ -114,6 +118,8 @@ pub fn main() -> ExitCode {
         Command::Bank(args) => bank::run(&args),
         Command::Drive(args) => drives::drive::run(&args).map(|()| Outcome::Complete),
         Command::Collect(args) => drives::collect::run(&args),
+        Command::Learn(args) => learn::run(&args),
+        Command::Search(args) => drives::search::run(&args),
         Command::Evaluate(args) => drives::evaluate::run(&args),
         Command::Bench(args) => bench::run(*args).map(|()| Outcome::Complete),
         Command::Doctor(args) => doctor::run(&args).map(|()| Outcome::Complete),

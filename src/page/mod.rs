@@ -12,6 +12,7 @@ mod picture_strip;
 mod plot;
 mod table;
 mod timeline;
+mod track_map;
 
 pub use document::Page;
 pub use finding::{Finding, Weight};
@@ -20,3 +21,4 @@ pub use number::{counted, short};
 pub use picture_strip::Picture;
 pub use table::{Cell, Column, Table};
 pub use timeline::{Quantity, Timeline};
+pub use track_map::{Track, TrackMap, TrackMaps};

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nalgebra::{Isometry2, Point2, Vector2};
-
-use super::{DriveLog, SimulatedError, tuning_of};
-use crate::frame::render::{Renderer, Scene};
+use super::{DriveLog, SimulatedError, scene_of, tuning_of};
+use crate::frame::render::Renderer;
 use crate::frame::{BodyVelocity, Frame, Stamp, StampedFrame};
 use crate::live::failure;
 use crate::planner::PlannerSpec;
@@ -80,14 +78,11 @@ impl<'a> VisionTuner<'a> {
 
     /// What the robot sees, as a picture.
     fn draw(&self, moment: &Moment<'_>) -> Option<Frame> {
-        let pose = moment.pose;
-        let scene = Scene {
-            scan: moment.scan.clone(),
-            laser_mount: None,
-            robot: Isometry2::new(Vector2::new(pose.position.x, pose.position.y), pose.yaw),
-            path: moment.plan.iter().map(|pose| Point2::new(pose.x, pose.y)).collect(),
-        };
-        self.renderer.draw(&scene).map(|(frame, _)| frame).inspect_err(|error| log::warn!("no frame: {error}")).ok()
+        self.renderer
+            .draw(&scene_of(moment))
+            .map(|(frame, _)| frame)
+            .inspect_err(|error| log::warn!("no frame: {error}"))
+            .ok()
     }
 
     /// What became of a moment, and how long that took in simulated time.

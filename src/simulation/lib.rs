@@ -14,6 +14,7 @@
 //! | [`move_base`] | puts planners and costmaps together |
 //! | [`drive`], [`score`] | the loop: a tuner decides, the robot drives; what that was worth |
 //! | [`comparison`] | what many drives say about a policy |
+//! | [`search`] | numbers that drive well, found by driving |
 //!
 //! Nothing here knows ROS, tensors, a command line or a clock: time is a number that the caller moves. The same seed gives
 //! the same bytes.
@@ -31,6 +32,7 @@ pub mod navfn;
 mod polygon;
 pub mod robot;
 pub mod score;
+pub mod search;
 pub mod trajectory_planner;
 pub mod velocity;
 pub mod world;

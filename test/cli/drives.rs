@@ -220,3 +220,63 @@ fn who_has_no_model_cannot_collect() {
     let said = expect(1, &planner_tuner(&["collect", "--policy", "default", "--log", "nowhere"]));
     assert!(said.contains("has no model; give a policy checkpoint, or supervised"), "{said}");
 }
+
+#[test]
+fn labelled_pictures_are_what_finetune_reads_and_the_same_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let collect = |name: &str, workers: &str| {
+        let frames = folder.path().join(name);
+        let args = ["collect", "--worlds", "generated:3-4", "--policy", "random", "--time-limit", "5", "--frames"];
+        let said = expect(0, &planner_tuner(&[&args[..], &[frames.to_str().unwrap(), "--workers", workers]].concat()));
+        assert!(said.contains("wrote 20 labelled pictures of 2 drives by random"), "{said}");
+        (std::fs::read_to_string(frames.join("frames.csv")).unwrap(), frames)
+    };
+    let (table, frames) = collect("first", "1");
+    assert_eq!(table, collect("again", "2").0);
+    assert_eq!(table.lines().count(), 21);
+    assert!(table.starts_with("file,run_id,time_s,linear_vel,angular_vel,max_vel_x,"), "{table}");
+    assert!(table.contains("\ngenerated_4_0_0009.png,generated_4_0,1004.500,"), "{table}");
+    // A folder that was written before is not mixed with another one.
+    let again = ["collect", "--policy", "expert", "--frames", frames.to_str().unwrap()];
+    assert!(expect(1, &planner_tuner(&again)).contains("is not empty"));
+
+    let base = own_fixture_set("tiny_vlm").join("base").display().to_string();
+    let checkpoint = folder.path().join("checkpoint");
+    let small = ["--learn", "head,history", "--rank", "2", "--feature", "8", "--history-width", "8"];
+    let args = ["finetune", frames.to_str().unwrap(), "--base", &base, "-o", checkpoint.to_str().unwrap()];
+    let said = expect(0, &planner_tuner(&[&args[..], &small, &["--epochs", "1", "--validation", "0.5"]].concat()));
+    assert!(said.contains("20 frames of 2 runs"), "{said}");
+}
+
+#[test]
+fn rules_are_found_written_and_driven_by() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules.yaml");
+    let small = ["--generations", "2", "--candidates", "4", "--worlds-each", "1", "--time-limit", "10"];
+    let search = |form: &[&str]| planner_tuner(&[&["search", "--worlds", "generated:3-5"], form, &small].concat());
+    let output = search(&["--form", "expert", "-o", rules.to_str().unwrap()]);
+    let said = expect(0, &output);
+    assert!(said.contains("generation 2: nav metric"), "{said}");
+    let policy = format!("expert:{}", rules.display());
+    let output =
+        planner_tuner(&["drive", "--world", "generated:3", "--policy", &policy, "--json", "--time-limit", "9"]);
+    expect(0, &output);
+    let parameters = json(&output)["drives"][1]["parameters"].as_array().unwrap().clone();
+    assert!(parameters.len() > 5 && parameters.iter().any(|set| set["max_vel_x"] != parameters[0]["max_vel_x"]));
+
+    // What is found for all of a drive is a policy as it is printed, and the same with the same seed.
+    let found = |output: Output| {
+        expect(0, &output);
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let fixed = found(search(&[]));
+    assert_eq!(fixed, found(search(&["--workers", "1"])));
+    expect(0, &planner_tuner(&["evaluate", "--worlds", "generated:3", "--policy", &fixed, "--time-limit", "5"]));
+
+    std::fs::write(&rules, "room_m: 3").unwrap();
+    let said = expect(1, &planner_tuner(&["drive", "--policy", &policy]));
+    assert!(said.contains("rules.yaml: room_m"), "{said}");
+    let said = expect(2, &planner_tuner(&["collect", "--frames", "new", "--label", "default"]));
+    assert!(said.contains("expected expert or expert:FILE"), "{said}");
+    assert!(expect(2, &planner_tuner(&["collect", "--policy", "expert"])).contains("--log <DIR>"));
+}

@@ -131,6 +131,29 @@ fn a_comparison_becomes_a_page() {
         assert!(html.contains(part), "{part}");
     }
     assert_eq!(html.matches("<td>fixed:max_vel_x=1.2</td>").count(), 2, "a row a drive");
+    // The worlds, with everybody's way through each.
+    assert!(html.contains("Where fixed:max_vel_x=1.2 did worst"));
+    assert_eq!((html.matches("<figure class=\"field\"").count(), html.matches("<path class=\"track").count()), (2, 4));
+}
+
+#[test]
+fn a_drive_becomes_a_page_with_a_map_and_what_was_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["drive", "--world", "generated:3", "--policy", "expert", "--html", "drive.html"];
+    let output = run(folder.path(), &args);
+    expect(0, &output);
+    let html = std::fs::read_to_string(folder.path().join("drive.html")).unwrap();
+    check(&html);
+    let words = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = words.lines().collect();
+    assert_eq!(lines.len(), 3, "each drive, and how they compare: {words}");
+    for line in &lines {
+        assert!(html.contains(line), "{line}");
+    }
+    let rows = html.matches("<tr id=\"m").count();
+    assert!(rows > 10, "{rows} decisions");
+    assert_eq!(html.matches("<img src=\"data:image/jpeg;base64,").count(), rows, "what was seen at each");
+    assert_eq!(html.matches("<path class=\"track").count(), 2, "both ways");
 }
 
 #[test]

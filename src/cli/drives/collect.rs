@@ -1,23 +1,27 @@
 //! `planner_tuner collect`: transition logs from simulated drives.
 
-use std::path::PathBuf;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 
-use super::policies::{PolicyArg, PolicyModelArgs};
+use super::labelling::Labelling;
+use super::policies::{ComparedArgs, Policy, PolicyArg};
 use super::repeats::RepeatArgs;
 use super::robot::RobotArgs;
 use super::worlds::{WorldsArg, WorldsFrom};
 use crate::cli::Outcome;
-use crate::cli::destination::check_folder;
+use crate::cli::destination::{check_folder, check_new_folder};
 use crate::cli::interrupt::Interrupt;
+use crate::cli::model_args::missing;
 use crate::cli::progress::counting_bar;
 use crate::origin::{identify, short_digest};
+use crate::planner::PlannerSpec;
 use crate::planner::envelope::EnvelopeLimits;
-use crate::simulated::{DriveLog, VisionTuner};
+use crate::simulated::{DriveLog, ExpertRules, VisionTuner};
 use crate::simulation::drive::{Ending, drive};
 use crate::transition::log::{EpisodeFolder, FolderStore, Placement};
 use crate::transition::{EpisodeRules, Exploration, RewardWeights, Session};
@@ -28,27 +32,33 @@ const MAX_GAP: Duration = Duration::from_secs(15);
 
 /// Drive in simulation and log every decision, to train on
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["log", "frames"]))]
 #[command(after_help = "\
 Logs are those of a robot, one MCAP file an episode: frames, features, actions before and after exploration, the reward's
 terms. `train` makes a better policy from them, `evaluate` says whether it is one. The envelope is off, so that what was
 explored is what was driven; the guard stays on.
 
+With --frames a folder of pictures with a table comes out: the parameters in it are those that the rules would have chosen,
+whoever drove. To learn from where a policy leads the robot, too, let it drive.
+
 Examples:
   planner_tuner collect --worlds generated:100-149 --policy policy/ --base model/ --checkpoint checkpoint/ \\
       --exploration 0.2 --log logs/
   planner_tuner train logs/ --checkpoint checkpoint/ --policy policy/ -o run/
-  planner_tuner evaluate --worlds generated:0-49 --policy policy/ --policy run/ --base model/ --checkpoint checkpoint/")]
+  planner_tuner evaluate --worlds generated:0-49 --policy policy/ --policy run/ --base model/ --checkpoint checkpoint/
+  planner_tuner collect --worlds generated:2000-2099 --policy expert --frames frames/
+  planner_tuner finetune frames/ --base model/ --rank 8 -o checkpoint/")]
 pub struct CollectArgs {
     /// Worlds: generated:SEED, generated:FIRST-LAST, barn, barn:ID or barn:FIRST-LAST; may be given several times
     #[arg(long, value_name = "WORLDS", default_value = "generated:1000-1019")]
     worlds: Vec<WorldsArg>,
     #[command(flatten)]
     from: WorldsFrom,
-    /// Who drives: a policy checkpoint, or supervised
+    /// Who drives: a policy checkpoint, or supervised; with --frames anybody who drives in `evaluate`
     #[arg(long, value_name = "POLICY", default_value = "supervised")]
     policy: PolicyArg,
     #[command(flatten)]
-    model: PolicyModelArgs,
+    compared: ComparedArgs,
     #[command(flatten)]
     robot: RobotArgs,
     #[command(flatten)]
@@ -61,7 +71,16 @@ pub struct CollectArgs {
     reward: Option<PathBuf>,
     /// Write the logs to this folder
     #[arg(long = "log", value_name = "DIR")]
-    folder: PathBuf,
+    log: Option<PathBuf>,
+    /// Write pictures to this folder instead, which must be new, with what rules say to them: what `finetune` learns from
+    #[arg(long, value_name = "DIR")]
+    frames: Option<PathBuf>,
+    /// With --frames, the rules that label: expert, or expert:FILE
+    #[arg(long, value_name = "RULES", default_value = "expert", requires = "frames", value_parser = rules)]
+    label: PolicyArg,
+    /// With --frames, drives at a time [default: one per core]
+    #[arg(long, value_name = "N", requires = "frames")]
+    workers: Option<NonZeroUsize>,
 }
 
 fn standard_deviation(text: &str) -> Result<f64, String> {
@@ -69,14 +88,49 @@ fn standard_deviation(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "expected a number from 0".into())
 }
 
+fn rules(text: &str) -> Result<PolicyArg, String> {
+    match text.parse()? {
+        rules @ PolicyArg::Expert(_) => Ok(rules),
+        _ => Err("expected expert or expert:FILE".to_owned()),
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
-/// Worlds and a policy that cannot be read, a model that cannot decide, and logs that cannot be written.
+/// Worlds and a policy that cannot be read, a model that cannot decide, and files that cannot be written.
 pub fn run(args: &CollectArgs) -> anyhow::Result<Outcome> {
-    check_folder("--log", &args.folder)?;
+    match (&args.log, &args.frames) {
+        (_, Some(folder)) => label(args, folder),
+        (Some(folder), None) => log(args, folder),
+        (None, None) => Err(missing("--log <DIR> or --frames <DIR>").into()),
+    }
+}
+
+/// Pictures with what rules say to them.
+fn label(args: &CollectArgs, folder: &Path) -> anyhow::Result<Outcome> {
+    check_new_folder("--frames", folder)?;
+    let planner = PlannerSpec::builtin("dwa")?;
+    let rules = match &args.label {
+        PolicyArg::Expert(Some(path)) => ExpertRules::load(path, &planner)?,
+        _ => ExpertRules::builtin(&planner)?,
+    };
+    let labelling = Labelling {
+        policy: &Policy::open(&args.policy, &args.compared)?,
+        rules: &rules,
+        settings: args.robot.settings(),
+        latency: args.robot.latency,
+        folder,
+        workers: args.workers,
+    };
+    labelling.run(&args.from.open(&args.worlds)?, &args.repeats.seeds().collect::<Vec<_>>())
+}
+
+/// Transition logs.
+fn log(args: &CollectArgs, folder: &Path) -> anyhow::Result<Outcome> {
+    check_folder("--log", folder)?;
     let worlds = args.from.open(&args.worlds)?;
-    let model = args.model.of(&args.policy)?;
+    let model = args.compared.model().of(&args.policy)?;
     let (policy, extractor) = identify(&model.spec()?.locate(&HubEnvironment::from_env())?)?;
     let weights = args.reward.as_deref().map(RewardWeights::load).transpose()?.unwrap_or_default();
     let mut tuner = model.load()?;
@@ -89,8 +143,8 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Outcome> {
         policy: policy.clone(),
         extractor: extractor.clone(),
     };
-    let store = FolderStore::open(&args.folder, Placement::WhenWhole)
-        .with_context(|| format!("the log folder {} cannot be made", args.folder.display()))?;
+    let store = FolderStore::open(folder, Placement::WhenWhole)
+        .with_context(|| format!("the log folder {} cannot be made", folder.display()))?;
     let mut output = EpisodeFolder::new(Arc::new(store));
     let settings = args.robot.settings();
 

@@ -2,21 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::drive_page::{DrivePage, against, in_words};
+use super::field::{obstacles, seen_from_start};
 use super::policies::{ComparedArgs, Policy, PolicyArg};
 use super::robot::RobotArgs;
 use super::worlds::{ChosenWorld, WorldsArg, WorldsFrom};
 use crate::cli::destination::check_file;
 use crate::cli::stdout;
-use crate::frame::{BodyVelocity, Stamp};
+use crate::frame::render::Renderer;
+use crate::frame::{BodyVelocity, Frame, Stamp};
 use crate::picture::{ColourScale, DriveMap, MapPoint, MapTrack, PlottedDecision, plot_drive};
 use crate::planner::PlannerSpec;
-use crate::simulated::parameters_of;
-use crate::simulation::drive::{DriveReport, TrackPoint, TunedPoint};
-use crate::simulation::world::{Cylinder, World};
-use planner_tuner_core::pose::Position;
+use crate::simulated::{Watched, parameters_of, scene_of};
+use crate::simulation::drive::{DriveReport, Moment, TrackPoint, TunedPoint, drive};
+use crate::simulation::world::World;
+use planner_tuner_core::durable::replace_file;
 
 /// Let a simulated Jackal cross a field of obstacles, and draw how each policy drove it
 #[derive(Debug, Args)]
@@ -26,16 +30,20 @@ bit; see docs/simulation.md for what was measured against it. The last policy's 
 grey.
 
 Examples:
+  planner_tuner drive --demo
   planner_tuner drive --world generated:6 --policy fixed:max_vel_x=1.2 --plot drive.png
   planner_tuner drive --world barn:97 --barn BARN/ --policy laser:policies/dwa --plot drive.png
   planner_tuner drive --world generated:6 --policy runs/policy_step_1000 --base model/ --checkpoint checkpoint/ --json")]
 pub struct DriveArgs {
+    /// Let the small model that comes with the source code drive, too; ends in a picture
+    #[arg(long)]
+    demo: bool,
     /// The world: generated:SEED or barn:ID
     #[arg(long, value_name = "WORLD", default_value = "generated:6")]
     world: WorldsArg,
     #[command(flatten)]
     from: WorldsFrom,
-    /// Who tunes: fixed:NAME=VALUE,…, laser:DIR (APPLR), supervised, or a policy checkpoint. The default parameters drive first
+    /// Who tunes: fixed:NAME=VALUE,…, expert or expert:FILE (rules), random, laser:DIR (APPLR), demo (the model that comes with the source code), supervised, or a policy checkpoint. The default parameters drive first
     #[arg(long, value_name = "POLICY")]
     policy: Vec<PolicyArg>,
     #[command(flatten)]
@@ -48,6 +56,9 @@ pub struct DriveArgs {
     /// Draw the drives to this PNG
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
+    /// Write a page with map, curves and what was seen: one file that any browser opens, without a network
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Print JSON, with tracks and parameters
     #[arg(long)]
     json: bool,
@@ -58,45 +69,71 @@ pub struct DriveArgs {
 /// # Errors
 /// A world or a policy that cannot be read, a policy that cannot go on, and a picture that cannot be written.
 pub fn run(args: &DriveArgs) -> anyhow::Result<()> {
-    if let Some(path) = &args.plot {
+    let plot_file = args.plot.clone().or_else(|| args.demo.then(|| PathBuf::from("planner_tuner_drive.png")));
+    if let Some(path) = &plot_file {
         check_file("--plot", path)?;
+    }
+    if let Some(path) = &args.html {
+        check_file("--html", path)?;
     }
     let worlds = args.from.open(std::slice::from_ref(&args.world))?;
     let [ChosenWorld { world, .. }] = worlds.as_slice() else {
         anyhow::bail!("--world names {} worlds, expected one; evaluate drives through many", worlds.len());
     };
-    let mut drives = Vec::new();
-    let policies =
-        std::iter::once(&PolicyArg::Default).chain(args.policy.iter().filter(|arg| **arg != PolicyArg::Default));
-    for arg in policies {
+    let (mut drives, mut seen) = (Vec::new(), Vec::new());
+    let mut policies = vec![PolicyArg::Default];
+    let demo = args.demo.then_some(&PolicyArg::Demo);
+    for arg in args.policy.iter().chain(demo) {
+        if !policies.contains(arg) {
+            policies.push(arg.clone());
+        }
+    }
+    for arg in &policies {
         let policy = Policy::open(arg, &args.compared)?;
-        let report = policy.drive(world, &args.robot.settings(), args.robot.latency, args.seed)?;
+        let (report, saw) = watched(args, &policy, world)?;
+        seen = saw;
         if !args.json {
             stdout::write(&format!("{}\n", in_words(policy.name(), &report)))?;
         }
         drives.push((policy.name().to_owned(), report));
+    }
+    if let (false, [first, .., last]) = (args.json, drives.as_slice())
+        && let Some(text) = against(first, last)
+    {
+        stdout::write(&format!("{text}\n"))?;
     }
     if args.json {
         let dwa = PlannerSpec::builtin("dwa")?;
         let drives: Vec<Value> = drives.iter().map(|(name, report)| json_of(name, report, &dwa)).collect();
         stdout::write(&format!("{}\n", json!({ "world": world.name(), "drives": drives })))?;
     }
-    if let Some(path) = &args.plot {
+    if let Some(path) = &plot_file {
         plot(path, world, &drives)?;
+        log::info!("wrote {}", path.display());
+    }
+    if let Some(path) = &args.html {
+        let planner = PlannerSpec::builtin("dwa")?;
+        let page = DrivePage { world, drives: &drives, seen: &seen, planner: &planner };
+        replace_file(path, page.to_html()?.as_bytes())
+            .with_context(|| format!("--html {}: cannot be written", path.display()))?;
         log::info!("wrote {}", path.display());
     }
     Ok(())
 }
 
-fn in_words(name: &str, report: &DriveReport) -> String {
-    format!(
-        "{name}: {}, {:.1} s, {:.1} m, {} contacts, nav metric {:.3}",
-        report.ending().name(),
-        report.time_s(),
-        report.way_m(),
-        report.contacts(),
-        report.nav_metric()
-    )
+/// A drive, and what was seen on the way where a page will show it.
+fn watched(args: &DriveArgs, policy: &Policy, world: &World) -> anyhow::Result<(DriveReport, Vec<(f64, Frame)>)> {
+    let (renderer, mut seen) = (Renderer::new(), Vec::new());
+    let watch = |moment: &Moment<'_>| {
+        if args.html.is_some() {
+            seen.push((moment.time_s, renderer.draw(&scene_of(moment))?.0));
+        }
+        Ok(())
+    };
+    let report = policy.with_tuner(args.robot.latency, args.seed, |driver| {
+        drive(world, &args.robot.settings(), args.seed, &mut Watched::new(driver, watch))
+    })?;
+    Ok((report, seen))
 }
 
 fn json_of(name: &str, report: &DriveReport, planner: &PlannerSpec) -> Value {
@@ -138,17 +175,11 @@ fn plot(path: &Path, world: &World, drives: &[(String, DriveReport)]) -> anyhow:
     let dwa = PlannerSpec::builtin("dwa")?;
     let range = dwa.parameters().iter().find(|parameter| parameter.name() == "max_vel_x");
     let (low, high) = range.map_or((0.0, 1.0), |parameter| (parameter.min(), parameter.max()));
-    // Ahead of the robot at its start is y, to its left is -x.
-    let seen = |Position { x, y }: Position| [y, -x];
-    let obstacles = world.cylinders().iter().map(|Cylinder { centre, radius }| {
-        let [ahead, left] = seen(*centre);
-        [ahead, left, *radius]
-    });
     let map = DriveMap {
         title: format!("{} driven by {}", world.name(), drives.last().map_or("", |(name, _)| name)),
         subtitle: format!("simulated Jackal, reference path {:.1} m", world.reference_length()),
-        obstacles: obstacles.collect(),
-        goal: seen(world.goal().position),
+        obstacles: obstacles(world),
+        goal: seen_from_start(world.goal().position),
         tracks: drives.iter().map(|(name, report)| track(name, report)).collect(),
         scale: ColourScale { name: "max_vel_x, m/s".to_owned(), low, high },
     };
@@ -167,8 +198,8 @@ fn track(name: &str, report: &DriveReport) -> MapTrack {
         if let Some(tuned) = is_new {
             value = tuned.tuning.planner.max_vel_x;
         }
-        let Position { x, y } = point.pose.position;
-        let on_map = MapPoint { ahead: y, left: -x, value };
+        let [ahead, left] = seen_from_start(point.pose.position);
+        let on_map = MapPoint { ahead, left, value };
         points.push(on_map);
         if is_new.is_some() {
             decided_at.push(on_map);

@@ -2,17 +2,17 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context as _;
 use clap::Args;
 
-use super::page::Evaluated;
+use super::field::way;
+use super::page::{Evaluated, Way};
 use super::policies::{ComparedArgs, Policy, PolicyArg};
 use super::repeats::RepeatArgs;
 use super::robot::RobotArgs;
 use super::table::{Column, csv_of, json_of, table};
+use super::workers::{Done, all_of};
 use super::worlds::{ChosenWorld, WorldsArg, WorldsFrom};
 use crate::cli::destination::check_file;
 use crate::cli::interrupt::Interrupt;
@@ -42,7 +42,7 @@ pub struct EvaluateArgs {
     worlds: Vec<WorldsArg>,
     #[command(flatten)]
     from: WorldsFrom,
-    /// Who tunes: default, fixed:NAME=VALUE,…, laser:DIR (APPLR), supervised, or a policy checkpoint; several are compared
+    /// Who tunes: default, fixed:NAME=VALUE,…, expert or expert:FILE (rules), random, laser:DIR (APPLR), demo (the model that comes with the source code), supervised, or a policy checkpoint; several are compared
     #[arg(long, value_name = "POLICY", default_value = "default")]
     policy: Vec<PolicyArg>,
     #[command(flatten)]
@@ -81,7 +81,7 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
         args.policy.iter().map(|policy| Policy::open(policy, &args.compared)).collect::<anyhow::Result<Vec<_>>>()?;
     let interrupt = Interrupt::listen()?;
     let evaluation = Evaluation { args, worlds: &worlds, policies: &policies };
-    let (trials, lost) = evaluation.drive(&interrupt)?;
+    let Driven { trials, ways, lost } = evaluation.drive(&interrupt)?;
 
     let columns: Vec<Column<'_>> =
         policies.iter().zip(&trials).map(|(policy, trials)| Column { name: policy.name(), trials }).collect();
@@ -91,7 +91,14 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
         replace_file(path, &text).with_context(|| format!("--csv {}: cannot be written", path.display()))?;
     }
     if let Some(path) = &args.html {
-        let evaluated = Evaluated { columns: &columns, worlds: &named, wanted: evaluation.drives(), lost };
+        let evaluated = Evaluated {
+            columns: &columns,
+            worlds: &named,
+            fields: &worlds,
+            ways: &ways,
+            wanted: evaluation.drives(),
+            lost,
+        };
         replace_file(path, evaluated.to_html().as_bytes())
             .with_context(|| format!("--html {}: cannot be written", path.display()))?;
         log::info!("wrote {}", path.display());
@@ -117,6 +124,15 @@ struct Evaluation<'a> {
     policies: &'a [Policy],
 }
 
+/// What came of them.
+struct Driven {
+    /// By policy, in the order of the worlds.
+    trials: Vec<Vec<Trial>>,
+    ways: Vec<Way>,
+    /// How many were lost.
+    lost: usize,
+}
+
 /// A drive that is to be done.
 #[derive(Clone, Copy)]
 struct Job<'a> {
@@ -139,52 +155,26 @@ impl Evaluation<'_> {
     }
 
     /// Drives on as many threads as are wanted. The drives by policy, in the order of the worlds; and how many were lost.
-    fn drive(&self, interrupt: &Interrupt) -> anyhow::Result<(Vec<Vec<Trial>>, usize)> {
+    fn drive(&self, interrupt: &Interrupt) -> anyhow::Result<Driven> {
         let jobs = self.jobs();
-        let total = jobs.len();
-        let bar = counting_bar(total as u64, "drives");
-        let (next, done) = (AtomicUsize::new(0), Mutex::new(vec![None; total]));
-        let lost = AtomicUsize::new(0);
-        let work = || {
-            while interrupt.asked().is_none() {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(job) = jobs.get(number) else { break };
-                match self.one(job) {
-                    Ok(trial) => {
-                        let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                        if let Some(place) = done.get_mut(number) {
-                            *place = Some((job.policy.0, trial));
-                        }
-                    }
-                    Err(error) => {
-                        lost.fetch_add(1, Ordering::Relaxed);
-                        bar.suspend(|| log::error!("a drive is lost: {error}"));
-                    }
-                }
-                bar.inc(1);
-            }
-        };
-        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        std::thread::scope(|scope| {
-            for _ in 0..self.args.workers.map_or(cores, NonZeroUsize::get).min(total) {
-                scope.spawn(work);
-            }
-        });
+        let bar = counting_bar(jobs.len() as u64, "drives");
+        let Done { results, lost } = all_of(&jobs, self.args.workers, (interrupt, &bar), |job| self.one(job));
         bar.finish_and_clear();
         let mut trials = vec![Vec::new(); self.policies.len()];
-        for (policy, trial) in
-            done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).into_iter().flatten()
-        {
-            if let Some(trials) = trials.get_mut(policy) {
+        let mut ways = Vec::new();
+        for (job, done) in jobs.iter().zip(results) {
+            if let (Some(trials), Some((trial, way))) = (trials.get_mut(job.policy.0), done) {
                 trials.push(trial);
+                ways.extend(way.map(|points| Way { policy: job.policy.0, trial, points }));
             }
         }
-        Ok((trials, lost.into_inner()))
+        Ok(Driven { trials, ways, lost })
     }
 
-    fn one(&self, job: &Job<'_>) -> Result<Trial, SimulatedError> {
+    /// A drive, and the way that it took where a page will show it.
+    fn one(&self, job: &Job<'_>) -> Result<(Trial, Option<Vec<[f64; 2]>>), SimulatedError> {
         let Job { policy: (_, policy), world: (number, chosen), seed } = *job;
         let report = policy.drive(&chosen.world, &self.args.robot.settings(), self.args.robot.latency, seed)?;
-        Ok(Trial::new(number, &report))
+        Ok((Trial::new(number, &report), self.args.html.is_some().then(|| way(report.track()))))
     }
 }

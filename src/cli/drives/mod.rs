@@ -7,15 +7,24 @@
 //! | `repeats` | how often, and from which seed |
 //! | `robot` | what disturbs the robot |
 //! | `collect` | the subcommand `collect` |
+//! | `labelling` | pictures with what rules say to them, for `collect --frames` |
 //! | `drive` | the subcommand `drive` |
+//! | `drive_page`, `field` | the page of a drive; worlds and ways on pages |
 //! | `evaluate`, `table`, `page` | the subcommand `evaluate`, what it prints, and its page |
+//! | `search` | the subcommand `search` |
+//! | `workers` | many drives at a time |
 
 pub mod collect;
 pub mod drive;
+mod drive_page;
 pub mod evaluate;
+mod field;
+mod labelling;
 mod page;
 mod policies;
 mod repeats;
 mod robot;
+pub mod search;
 mod table;
+mod workers;
 mod worlds;

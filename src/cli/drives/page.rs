@@ -1,7 +1,9 @@
 //! `evaluate --html`: a comparison as a page that can be sent to somebody.
 
+use super::field::map_of;
 use super::table::Column;
-use crate::page::{Cell, Finding, IntervalChart, IntervalRow, Page, Table, Weight, counted, short};
+use super::worlds::ChosenWorld;
+use crate::page::{Cell, Finding, IntervalChart, IntervalRow, Page, Table, Track, TrackMaps, Weight, counted, short};
 use crate::simulation::comparison::{Estimate, Summary, Trial, paired_difference};
 use crate::simulation::drive::Ending;
 use crate::simulation::world::Difficulty;
@@ -11,11 +13,28 @@ pub struct Evaluated<'a> {
     pub columns: &'a [Column<'a>],
     /// Name and difficulty of each world.
     pub worlds: &'a [(String, Option<Difficulty>)],
+    /// The worlds themselves.
+    pub fields: &'a [ChosenWorld],
+    /// The ways that were driven.
+    pub ways: &'a [Way],
     /// Drives that were to be done.
     pub wanted: usize,
     /// Drives that failed.
     pub lost: usize,
 }
+
+/// The way that a drive took.
+pub struct Way {
+    /// Whose, by number.
+    pub policy: usize,
+    /// What came of it.
+    pub trial: Trial,
+    /// Ahead of the start and to its left, m.
+    pub points: Vec<[f64; 2]>,
+}
+
+/// Worlds whose ways are drawn.
+const MOST_FIELDS: usize = 6;
 
 impl Evaluated<'_> {
     /// The page.
@@ -31,6 +50,9 @@ impl Evaluated<'_> {
         page.say(self.impossible_worlds());
         for chart in self.charts() {
             page.add(&chart);
+        }
+        if let Some(fields) = self.worst() {
+            page.add(&fields);
         }
         page.add(&self.worlds_table());
         page.add(&self.drives_table());
@@ -125,6 +147,29 @@ impl Evaluated<'_> {
             charts.push(IntervalChart::new(heading, "", differences.collect()));
         }
         charts
+    }
+
+    /// The worlds in which the last policy did worst, each with everybody's first drive.
+    fn worst(&self) -> Option<TrackMaps> {
+        let last = self.columns.last()?;
+        let means = self.by_world(last.trials).into_iter().enumerate();
+        let mut worlds: Vec<(f64, usize)> = means.filter_map(|(world, mean)| Some((mean?.0, world))).collect();
+        // Where two are worth the same, the first comes first.
+        worlds.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        let maps = worlds.iter().take(MOST_FIELDS).filter_map(|(_, world)| {
+            let field = self.fields.get(*world)?;
+            let first = |policy: usize| self.ways.iter().find(|way| way.policy == policy && way.trial.world == *world);
+            let tracks = self.columns.iter().enumerate().filter_map(|(policy, column)| {
+                let Way { trial, points, .. } = first(policy)?;
+                Some(Track {
+                    name: format!("{}: {}, {:.1} s", column.name, trial.ending.name(), trial.time_s),
+                    points: points.clone(),
+                    is_missed: trial.ending != Ending::Success,
+                })
+            });
+            Some(map_of(&field.world, tracks.collect()))
+        });
+        Some(TrackMaps { heading: format!("Where {} did worst", last.name), maps: maps.collect() })
     }
 
     /// A row a world: what it was worth to each policy.

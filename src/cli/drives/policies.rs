@@ -6,15 +6,18 @@ use std::sync::{Mutex, PoisonError};
 
 use clap::Args;
 
+use crate::cli::demo::Demo;
 use crate::cli::model_args::{ComputeArgs, ModelArgs, missing};
 use crate::planner::envelope::EnvelopeLimits;
 use crate::planner::{PlannerSpec, did_you_mean};
 use crate::policy::LaserNetwork;
-use crate::simulated::{LaserTuner, Latency, SimulatedError, VisionTuner, tuning_with, value_of};
-use crate::simulation::drive::{DriveReport, DriveSettings, Fixed, drive};
+use crate::simulated::{
+    ExpertRules, ExpertTuner, LaserTuner, Latency, RandomTuner, SimulatedError, VisionTuner, tuning_with, value_of,
+};
+use crate::simulation::drive::{Decision, DriveReport, DriveSettings, Moment, Tuner, drive};
 use crate::simulation::move_base::Tuning;
 use crate::simulation::world::World;
-use crate::tuner::Tuner;
+use crate::tuner;
 
 /// A policy as it is named on the command line.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +28,12 @@ pub enum PolicyArg {
     Fixed(Vec<(String, f64)>),
     /// A policy of APPLR.
     Laser(PathBuf),
+    /// Other ones at every decision, at random.
+    Random,
+    /// Rules: those that come with the program, or a file of them.
+    Expert(Option<PathBuf>),
+    /// The small model that comes with the source code.
+    Demo,
     /// The supervised checkpoint's regression.
     Supervised,
     /// A policy checkpoint.
@@ -38,6 +47,10 @@ impl FromStr for PolicyArg {
         match (text, text.split_once(':')) {
             ("default", _) => Ok(Self::Default),
             ("supervised", _) => Ok(Self::Supervised),
+            ("random", _) => Ok(Self::Random),
+            ("demo", _) => Ok(Self::Demo),
+            ("expert", _) => Ok(Self::Expert(None)),
+            (_, Some(("expert", path))) => Ok(Self::Expert(Some(path.into()))),
             (_, Some(("laser", path))) => Ok(Self::Laser(path.into())),
             (_, Some(("fixed", values))) => {
                 let value = |pair: &str| {
@@ -57,7 +70,11 @@ impl std::fmt::Display for PolicyArg {
         match self {
             Self::Default => f.write_str("default"),
             Self::Supervised => f.write_str("supervised"),
+            Self::Random => f.write_str("random"),
+            Self::Demo => f.write_str("demo"),
             Self::Laser(path) => write!(f, "laser:{}", path.display()),
+            Self::Expert(None) => f.write_str("expert"),
+            Self::Expert(Some(path)) => write!(f, "expert:{}", path.display()),
             Self::Policy(path) => write!(f, "{}", path.display()),
             Self::Fixed(values) => {
                 let values: Vec<String> = values.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -95,6 +112,13 @@ pub struct ComparedArgs {
     noise: f64,
 }
 
+impl ComparedArgs {
+    /// What the model is loaded from.
+    pub fn model(&self) -> &PolicyModelArgs {
+        &self.model
+    }
+}
+
 impl PolicyModelArgs {
     /// The model behind a policy.
     ///
@@ -102,9 +126,14 @@ impl PolicyModelArgs {
     /// A usage error when an option is missing, and for a policy that has no model.
     pub fn of(&self, arg: &PolicyArg) -> anyhow::Result<ModelArgs> {
         let policy = match arg {
+            PolicyArg::Demo => return self.demo(),
             PolicyArg::Supervised => None,
             PolicyArg::Policy(path) => Some(path.clone()),
-            PolicyArg::Default | PolicyArg::Fixed(_) | PolicyArg::Laser(_) => {
+            PolicyArg::Default
+            | PolicyArg::Fixed(_)
+            | PolicyArg::Laser(_)
+            | PolicyArg::Expert(_)
+            | PolicyArg::Random => {
                 anyhow::bail!("--policy {arg} has no model; give a policy checkpoint, or supervised")
             }
         };
@@ -112,14 +141,17 @@ impl PolicyModelArgs {
         if let Some((option, _)) = needed.iter().find(|(_, is_given)| !is_given) {
             return Err(missing(&format!("{option} (for --policy {arg})")).into());
         }
-        Ok(ModelArgs {
-            base: self.base.clone(),
-            checkpoint: self.checkpoint.clone(),
-            policy,
-            head: None,
-            planner: "dwa".to_owned(),
-            compute: self.compute.clone(),
-        })
+        Ok(self.with(self.base.clone(), self.checkpoint.clone(), policy))
+    }
+
+    fn demo(&self) -> anyhow::Result<ModelArgs> {
+        let demo = Demo::find()?;
+        Ok(self.with(Some(demo.base.display().to_string()), Some(demo.checkpoint), Some(demo.policy)))
+    }
+
+    fn with(&self, base: Option<String>, checkpoint: Option<PathBuf>, policy: Option<PathBuf>) -> ModelArgs {
+        let compute = self.compute.clone();
+        ModelArgs { base, checkpoint, policy, head: None, planner: "dwa".to_owned(), compute }
     }
 }
 
@@ -128,6 +160,12 @@ fn noise(text: &str) -> Result<f64, String> {
         Ok(value) if (0.0..=2.0).contains(&value) => Ok(value),
         _ => Err("expected a number from 0 to 2".to_owned()),
     }
+}
+
+/// The envelope of a simulated drive: a robot's, but for the floor of the inflation radius. This planner holds the robot's whole
+/// outline against the obstacles, and fixed parameters have no floor either.
+pub fn drive_limits() -> EnvelopeLimits {
+    EnvelopeLimits { allow_below_inscribed: true, ..EnvelopeLimits::default() }
 }
 
 /// A policy that can drive.
@@ -140,12 +178,14 @@ pub struct Policy {
 
 enum Kind {
     Fixed(Tuning),
+    Random,
+    Expert(Box<ExpertRules>),
     Laser {
         network: LaserNetwork,
         noise: f64,
     },
     /// One drive at a time: a model is large, and computes on all cores.
-    Model(Box<Mutex<Tuner>>),
+    Model(Box<Mutex<tuner::Tuner>>),
 }
 
 impl Policy {
@@ -162,9 +202,12 @@ impl Policy {
             PolicyArg::Laser(path) => {
                 Kind::Laser { network: LaserNetwork::open(path, planner.parameters().len())?, noise: compared.noise }
             }
-            PolicyArg::Supervised | PolicyArg::Policy(_) => with_model()?,
+            PolicyArg::Random => Kind::Random,
+            PolicyArg::Expert(None) => Kind::Expert(Box::new(ExpertRules::builtin(&planner)?)),
+            PolicyArg::Expert(Some(path)) => Kind::Expert(Box::new(ExpertRules::load(path, &planner)?)),
+            PolicyArg::Demo | PolicyArg::Supervised | PolicyArg::Policy(_) => with_model()?,
         };
-        let limits = if compared.no_envelope { EnvelopeLimits::off() } else { EnvelopeLimits::default() };
+        let limits = if compared.no_envelope { EnvelopeLimits::off() } else { drive_limits() };
         Ok(Self { name: arg.to_string(), kind, planner, limits })
     }
 
@@ -184,24 +227,52 @@ impl Policy {
         latency: Latency,
         seed: u64,
     ) -> Result<DriveReport, SimulatedError> {
+        self.with_tuner(latency, seed, |tuner| drive(world, settings, seed, tuner))
+    }
+
+    /// Hands a tuner for one drive to `go`.
+    ///
+    /// # Errors
+    /// Those of `go`, and what does not fit the planner.
+    pub fn with_tuner<R>(&self, latency: Latency, seed: u64, go: impl FnOnce(Driver<'_>) -> Driven<R>) -> Driven<R> {
         match &self.kind {
-            Kind::Fixed(tuning) => {
-                Ok(drive(world, settings, seed, &mut Fixed(*tuning)).unwrap_or_else(|never| match never {}))
+            Kind::Fixed(tuning) => go(&mut Steady(*tuning)),
+            Kind::Random => go(&mut RandomTuner::new(self.planner.clone(), seed)),
+            Kind::Expert(rules) => {
+                let latency = match latency {
+                    Latency::Fixed(seconds) => seconds,
+                    Latency::Measured => 0.0,
+                };
+                go(&mut ExpertTuner::new(rules, self.limits.clone(), latency)?)
             }
-            Kind::Laser { network, noise } => {
-                drive(world, settings, seed, &mut LaserTuner::new(network, self.planner.clone(), *noise, seed))
-            }
+            Kind::Laser { network, noise } => go(&mut LaserTuner::new(network, self.planner.clone(), *noise, seed)),
             Kind::Model(model) => {
                 // A drive that panicked left nothing behind in the model: its history is the tuner's own.
                 let mut model = model.lock().unwrap_or_else(PoisonError::into_inner);
                 let mut tuner = VisionTuner::new(&mut *model, &self.planner, self.limits.clone(), latency)?;
-                let report = drive(world, settings, seed, &mut tuner)?;
+                let came = go(&mut tuner)?;
                 if tuner.failures() > 0 {
-                    log::warn!("{}: {} decisions came to nothing in {}", self.name, tuner.failures(), world.name());
+                    log::warn!("{}: {} decisions came to nothing in a drive", self.name, tuner.failures());
                 }
-                Ok(report)
+                Ok(came)
             }
         }
+    }
+}
+
+/// Who decides in one drive.
+pub type Driver<'a> = &'a mut dyn Tuner<Error = SimulatedError>;
+/// What came of a drive.
+pub type Driven<R> = Result<R, SimulatedError>;
+
+/// The same parameters all the way: it cannot fail.
+struct Steady(Tuning);
+
+impl Tuner for Steady {
+    type Error = SimulatedError;
+
+    fn decide(&mut self, _: &Moment<'_>) -> Driven<Option<Decision>> {
+        Ok(Some(Decision { tuning: self.0, latency_s: 0.0 }))
     }
 }
 
@@ -236,9 +307,15 @@ mod tests {
 
     #[test]
     fn policies_are_named_as_they_are_printed() {
-        for text in
-            ["default", "supervised", "laser:policies/dwa", "fixed:max_vel_x=1,inflation_radius=0.25", "runs/policy"]
-        {
+        for text in [
+            "default",
+            "supervised",
+            "expert",
+            "expert:my.yaml",
+            "laser:policies/dwa",
+            "fixed:max_vel_x=1,inflation_radius=0.25",
+            "runs/policy",
+        ] {
             assert_eq!(text.parse::<PolicyArg>().unwrap().to_string(), text);
         }
         assert!("fixed:max_vel_x".parse::<PolicyArg>().is_err());

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::super::demo::Demo;
 use super::super::destination::{check_file, check_folder};
 use super::super::drawing_args::DrawingArgs;
 use super::super::infer::TRAINED_SIZE;
@@ -24,7 +25,7 @@ recorder's data.csv (Method, img_label), or a JSON list (image, history_images, 
 Exit code 3 means that the replay ran to its end, but frames were skipped; the summary says why.
 
 Examples:
-  planner_tuner replay --demo                           a small drive with an untrained model
+  planner_tuner replay --demo                           a small drive with a small model
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --policy policy/ --plot drive.png
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --csv > drive.csv
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --html drive.html        (to send to somebody)
@@ -37,7 +38,7 @@ pub struct ReplayArgs {
     /// The recording
     #[arg(value_name = "RECORDING", required_unless_present = "demo", conflicts_with = "demo")]
     recording: Option<PathBuf>,
-    /// Replay the drive and the tiny untrained model that come with the source code; ends in a picture
+    /// Replay the drive and the small model that come with the source code; ends in a picture
     #[arg(long, conflicts_with_all = ["base", "checkpoint", "policy", "head"])]
     pub(super) demo: bool,
     #[command(flatten)]
@@ -150,20 +151,11 @@ impl ReplayArgs {
         if !self.demo {
             return Ok(self);
         }
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("test/fixtures");
-        let (drive, model) = (fixtures.join("demo_drive"), fixtures.join("tiny_vlm"));
-        for folder in [&drive, &model] {
-            anyhow::ensure!(
-                folder.is_dir(),
-                "the demo lies in the source code, but there is no {}; run it from a clone",
-                folder.display()
-            );
-        }
-        log::warn!("the demo's weights are untrained: its numbers mean nothing");
-        self.recording = Some(drive);
-        self.model.base = Some(model.join("base").display().to_string());
-        self.model.checkpoint = Some(model.join("checkpoint"));
-        self.model.policy = Some(model.join("policy"));
+        let demo = Demo::find()?;
+        self.recording = Some(demo.drive);
+        self.model.base = Some(demo.base.display().to_string());
+        self.model.checkpoint = Some(demo.checkpoint);
+        self.model.policy = Some(demo.policy);
         self.plot.get_or_insert_with(|| PathBuf::from("planner_tuner_demo.png"));
         Ok(self)
     }

@@ -103,7 +103,7 @@ impl Default for DriveSettings {
 ///
 /// # Errors
 /// The tuner's.
-pub fn drive<T: Tuner>(
+pub fn drive<T: Tuner + ?Sized>(
     world: &World,
     settings: &DriveSettings,
     seed: u64,
@@ -157,7 +157,7 @@ impl<'a> Running<'a> {
         f64::from(self.cycles) * MoveBase::CYCLE_S
     }
 
-    fn decide<T: Tuner>(&mut self, tuner: &mut T) -> Result<(), T::Error> {
+    fn decide<T: Tuner + ?Sized>(&mut self, tuner: &mut T) -> Result<(), T::Error> {
         if self.backing_up.is_most_of_the_time() {
             self.move_base.clear_costmaps();
         }

@@ -61,12 +61,9 @@ impl TrackMap {
         let obstacles = self.obstacles.iter().map(|[ahead, left, _]| [*ahead, *left]);
         let ways = self.tracks.iter().flat_map(|track| track.points.iter().copied());
         let all = obstacles.chain(ways).chain([self.goal]).filter(|place| place.iter().all(|place| place.is_finite()));
-        let none = [[f64::INFINITY; 2], [f64::NEG_INFINITY; 2]];
-        let [low, high] = all.fold(none, |[low, high], place| {
-            [
-                std::array::from_fn(|axis| low[axis].min(place[axis])),
-                std::array::from_fn(|axis| high[axis].max(place[axis])),
-            ]
+        let none = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
+        let (low, high) = all.fold(none, |([behind, right], [ahead, left]), [x, y]| {
+            ([behind.min(x), right.min(y)], [ahead.max(x), left.max(y)])
         });
         if low.iter().all(|place| place.is_finite()) {
             [low.map(|place| place - MARGIN), high.map(|place| place + MARGIN)]

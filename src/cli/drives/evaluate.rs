@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::field::way;
-use super::page::{Evaluated, Way};
+use super::page::{Evaluated, Points, Way};
 use super::policies::{ComparedArgs, Policy, PolicyArg};
 use super::repeats::RepeatArgs;
 use super::robot::RobotArgs;
@@ -172,7 +172,7 @@ impl Evaluation<'_> {
     }
 
     /// A drive, and the way that it took where a page will show it.
-    fn one(&self, job: &Job<'_>) -> Result<(Trial, Option<Vec<[f64; 2]>>), SimulatedError> {
+    fn one(&self, job: &Job<'_>) -> Result<(Trial, Option<Points>), SimulatedError> {
         let Job { policy: (_, policy), world: (number, chosen), seed } = *job;
         let report = policy.drive(&chosen.world, &self.args.robot.settings(), self.args.robot.latency, seed)?;
         Ok((Trial::new(number, &report), self.args.html.is_some().then(|| way(report.track()))))

@@ -23,14 +23,17 @@ pub struct Evaluated<'a> {
     pub lost: usize,
 }
 
+/// Ahead of the start and to its left, m.
+pub type Points = Vec<[f64; 2]>;
+
 /// The way that a drive took.
 pub struct Way {
     /// Whose, by number.
     pub policy: usize,
     /// What came of it.
     pub trial: Trial,
-    /// Ahead of the start and to its left, m.
-    pub points: Vec<[f64; 2]>,
+    /// Where it led.
+    pub points: Points,
 }
 
 /// Worlds whose ways are drawn.

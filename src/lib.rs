@@ -18,13 +18,14 @@
 
 pub mod cli;
 pub mod live;
+pub mod live_view;
 pub mod page;
 pub mod picture;
 pub mod simulated;
 
 pub use planner_tuner_core::{durable, frame, identity, nav2, numbers, planner, random, scene};
 pub use planner_tuner_finetune as finetune;
-pub use planner_tuner_log::{drive, export, recording, transition};
+pub use planner_tuner_log::{drive, export, recording, transition, viewer};
 pub use planner_tuner_model::{
     checkpoint, device, feature, learning, origin, policy, thread_count, tuner, vectors, vision_language, weights,
 };

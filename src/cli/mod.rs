@@ -27,6 +27,7 @@ mod report;
 mod stamps_arg;
 mod stdout;
 pub mod train;
+mod viewers;
 
 use std::process::ExitCode;
 

@@ -81,6 +81,9 @@ pub enum SimulatedError {
         /// Why not.
         source: std::io::Error,
     },
+    /// Whoever watches cannot be shown a moment.
+    #[error("a moment cannot be shown: {0}")]
+    Shown(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A limit of the guard cannot be.
     #[error(transparent)]
     Guard(#[from] GuardLimitsError),

@@ -129,6 +129,10 @@ fn label(args: &CollectArgs, folder: &Path) -> anyhow::Result<Outcome> {
 /// Transition logs.
 fn log(args: &CollectArgs, folder: &Path) -> anyhow::Result<Outcome> {
     check_folder("--log", folder)?;
+    anyhow::ensure!(
+        !args.compared.has_laser_noise(),
+        "--noise is for laser policies, which have no logs; the noise of what is logged is --exploration"
+    );
     let worlds = args.from.open(&args.worlds)?;
     let model = args.compared.model().of(&args.policy)?;
     let (policy, extractor) = identify(&model.spec()?.locate(&HubEnvironment::from_env())?)?;

@@ -10,14 +10,16 @@ use super::drive_page::{DrivePage, against, in_words};
 use super::field::{obstacles, seen_from_start};
 use super::policies::{ComparedArgs, Policy, PolicyArg};
 use super::robot::RobotArgs;
+use super::shown::{show_field, show_moment};
 use super::worlds::{ChosenWorld, WorldsArg, WorldsFrom};
 use crate::cli::destination::check_file;
 use crate::cli::stdout;
+use crate::cli::viewers::ViewerArgs;
 use crate::frame::render::Renderer;
 use crate::frame::{BodyVelocity, Frame, Stamp};
 use crate::picture::{ColourScale, DriveMap, MapPoint, MapTrack, PlottedDecision, plot_drive};
 use crate::planner::PlannerSpec;
-use crate::simulated::{Watched, parameters_of, scene_of};
+use crate::simulated::{SimulatedError, Watched, parameters_of, scene_of};
 use crate::simulation::drive::{DriveReport, Moment, TrackPoint, TunedPoint, drive};
 use crate::simulation::world::World;
 use planner_tuner_core::durable::replace_file;
@@ -31,6 +33,7 @@ grey.
 
 Examples:
   planner_tuner drive --demo
+  planner_tuner drive --demo --live                     shows it in Foxglove or Lichtblick while it happens
   planner_tuner drive --world generated:6 --policy fixed:max_vel_x=1.2 --plot drive.png
   planner_tuner drive --world barn:97 --barn BARN/ --policy laser:policies/dwa --plot drive.png
   planner_tuner drive --world generated:6 --policy runs/policy_step_1000 --base model/ --checkpoint checkpoint/ --json")]
@@ -59,6 +62,8 @@ pub struct DriveArgs {
     /// Write a page with map, curves and what was seen: one file that any browser opens, without a network
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    #[command(flatten)]
+    viewers: ViewerArgs,
     /// Print JSON, with tracks and parameters
     #[arg(long)]
     json: bool,
@@ -76,6 +81,7 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<()> {
     if let Some(path) = &args.html {
         check_file("--html", path)?;
     }
+    args.viewers.check()?;
     let worlds = args.from.open(std::slice::from_ref(&args.world))?;
     let [ChosenWorld { world, .. }] = worlds.as_slice() else {
         anyhow::bail!("--world names {} worlds, expected one; evaluate drives through many", worlds.len());
@@ -88,10 +94,15 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<()> {
             policies.push(arg.clone());
         }
     }
-    for arg in &policies {
+    for (number, arg) in (1..).zip(&policies) {
         let policy = Policy::open(arg, &args.compared)?;
-        let (report, saw) = watched(args, &policy, world)?;
-        seen = saw;
+        let report = if number < policies.len() {
+            policy.drive(world, &args.robot.settings(), args.robot.latency, args.seed)?
+        } else {
+            let (report, saw) = watched(args, &policy, world)?;
+            seen = saw;
+            report
+        };
         if !args.json {
             stdout::write(&format!("{}\n", in_words(policy.name(), &report)))?;
         }
@@ -121,18 +132,31 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A drive, and what was seen on the way where a page will show it.
+/// The last drive, which viewers are shown, and what was seen on the way where a page will show it.
 fn watched(args: &DriveArgs, policy: &Policy, world: &World) -> anyhow::Result<(DriveReport, Vec<(f64, Frame)>)> {
-    let (renderer, mut seen) = (Renderer::new(), Vec::new());
+    let (planner, renderer) = (PlannerSpec::builtin("dwa")?, Renderer::new());
+    let (mut viewers, mut seen) = (args.viewers.open()?, Vec::new());
+    if viewers.is_there_one() {
+        show_field(&mut viewers, world)?;
+    }
     let watch = |moment: &Moment<'_>| {
+        if !viewers.is_there_one() && args.html.is_none() {
+            return Ok(());
+        }
+        let frame = renderer.draw(&scene_of(moment))?.0;
+        if viewers.is_there_one() {
+            let shown = show_moment(&mut viewers, moment, &frame, &planner);
+            shown.map_err(|error| SimulatedError::Shown(error.into()))?;
+        }
         if args.html.is_some() {
-            seen.push((moment.time_s, renderer.draw(&scene_of(moment))?.0));
+            seen.push((moment.time_s, frame));
         }
         Ok(())
     };
     let report = policy.with_tuner(args.robot.latency, args.seed, |driver| {
         drive(world, &args.robot.settings(), args.seed, &mut Watched::new(driver, watch))
     })?;
+    viewers.finish()?;
     Ok((report, seen))
 }
 

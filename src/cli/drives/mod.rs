@@ -9,6 +9,7 @@
 //! | `collect` | the subcommand `collect` |
 //! | `labelling` | pictures with what rules say to them, for `collect --frames` |
 //! | `drive` | the subcommand `drive` |
+//! | `shown` | a drive as viewers are shown it |
 //! | `drive_page`, `field` | the page of a drive; worlds and ways on pages |
 //! | `evaluate`, `table`, `page` | the subcommand `evaluate`, what it prints, and its page |
 //! | `search` | the subcommand `search` |
@@ -25,6 +26,7 @@ mod policies;
 mod repeats;
 mod robot;
 pub mod search;
+mod shown;
 mod table;
 mod workers;
 mod worlds;

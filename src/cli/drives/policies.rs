@@ -113,6 +113,11 @@ pub struct ComparedArgs {
 }
 
 impl ComparedArgs {
+    /// Whether laser policies are disturbed.
+    pub fn has_laser_noise(&self) -> bool {
+        self.noise > 0.0
+    }
+
     /// What the model is loaded from.
     pub fn model(&self) -> &PolicyModelArgs {
         &self.model

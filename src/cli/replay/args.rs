@@ -10,6 +10,7 @@ use super::super::drawing_args::DrawingArgs;
 use super::super::infer::TRAINED_SIZE;
 use super::super::model_args::{ModelArgs, missing};
 use super::super::stamps_arg::StampsArg;
+use super::super::viewers::ViewerArgs;
 use super::follow::FollowArgs;
 use super::lines::Form;
 use super::log_args::LogArgs;
@@ -33,6 +34,7 @@ Examples:
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --rate every --json | jq .parameters
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --image-source render      no images needed
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --mcap decisions.mcap    (opens in Foxglove)
+  planner_tuner replay --demo --live                    shows it in Foxglove or Lichtblick while it happens
   planner_tuner replay bag/ --base model/ --checkpoint checkpoint/ --policy policy/ --log logs/    (to train on)")]
 pub struct ReplayArgs {
     /// The recording
@@ -45,6 +47,8 @@ pub struct ReplayArgs {
     pub(super) model: ModelArgs,
     #[command(flatten)]
     pub(super) follow: FollowArgs,
+    #[command(flatten)]
+    pub(super) viewers: ViewerArgs,
     /// Where the frames come from: the recording's images, or drawn from its laser scans, plan and odometry
     #[arg(long, value_name = "SOURCE", value_enum, default_value_t, help_heading = "Recording")]
     image_source: ImageSource,
@@ -81,9 +85,6 @@ pub struct ReplayArgs {
     /// network
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) html: Option<PathBuf>,
-    /// Write parameters and attention overlays for Foxglove
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub(super) mcap: Option<PathBuf>,
     #[command(flatten)]
     pub(super) log: LogArgs,
 }
@@ -171,9 +172,7 @@ impl ReplayArgs {
         if let Some(path) = &self.html {
             check_file("--html", path)?;
         }
-        if let Some(path) = &self.mcap {
-            check_file("--mcap", path)?;
-        }
+        self.viewers.check()?;
         if let Some(path) = &self.log.folder {
             check_folder("--log", path)?;
         }

@@ -100,7 +100,7 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
     if let Some(transitions) = transitions {
         transitions.finish()?;
     }
-    let ending = Ending { summary: &summary, skips, is_interrupted: interrupted.is_some(), is_demo: args.demo };
+    let ending = Ending { summary: &summary, skips, is_interrupted: interrupted.is_some() };
     let picture = outputs.finish(&args, tuner.planner(), &ending)?;
     log::info!("{}", summary.describe(skips));
     if let Some(picture) = picture {

@@ -8,29 +8,30 @@ use serde_json::json;
 
 use super::page::{Ending, ReplayPage};
 use super::{ReplayArgs, ReplayedDecision};
+use crate::cli::viewers::Viewers;
 use crate::frame::PngEffort;
 use crate::page::counted;
 use crate::picture::{self, DecisionSeries, PlottedDecision};
 use crate::planner::PlannerSpec;
-use crate::recording::DecisionLog;
+use crate::viewer::decision_messages;
 
-/// The plot, the page and the MCAP file, where they are asked for.
+/// The plot, the page and the viewers, where they are asked for.
 pub struct Outputs {
     plot: Option<DecisionSeries>,
     page: Option<ReplayPage>,
-    log: Option<DecisionLog>,
+    viewers: Viewers,
 }
 
 impl Outputs {
     /// Begins the files.
     ///
     /// # Errors
-    /// When the MCAP file cannot be written.
+    /// When the MCAP file cannot be written, or the live view cannot be opened.
     pub fn create(args: &ReplayArgs, planner: &PlannerSpec) -> anyhow::Result<Self> {
         Ok(Self {
             plot: args.plot.is_some().then(DecisionSeries::default),
             page: args.html.is_some().then(|| ReplayPage::new(planner)),
-            log: args.mcap.as_ref().map(DecisionLog::create).transpose()?,
+            viewers: args.viewers.open()?,
         })
     }
 
@@ -48,7 +49,7 @@ impl Outputs {
         if let Some(page) = &mut self.page {
             page.add(replayed)?;
         }
-        if let Some(log) = &mut self.log {
+        if self.viewers.is_there_one() {
             let overlay = picture::attention_overlay(&frame.frame, &decision.attention_map)?;
             let message = json!({
                 "parameters": decision.parameters(),
@@ -57,7 +58,9 @@ impl Outputs {
                 "age_s": age_s,
                 "time_ms": decision.times.total().as_secs_f64() * 1e3,
             });
-            log.write(frame.stamp, &overlay.to_png(PngEffort::Small)?, &message)?;
+            for message in decision_messages(frame.stamp, &overlay.to_png(PngEffort::Small)?, &message)? {
+                self.viewers.show(&message)?;
+            }
         }
         Ok(())
     }
@@ -72,10 +75,7 @@ impl Outputs {
         planner: &PlannerSpec,
         ending: &Ending<'_>,
     ) -> anyhow::Result<Option<PathBuf>> {
-        if let (Some(log), Some(path)) = (self.log, &args.mcap) {
-            log.finish()?;
-            log::info!("wrote {}", path.display());
-        }
+        self.viewers.finish()?;
         let title = format!("{} parameters", planner.name());
         if let (Some(page), Some(path)) = (self.page, &args.html) {
             let html = page.finish(&title, &subtitle(args, ending.summary.decisions())?, ending);
@@ -98,7 +98,5 @@ impl Outputs {
 /// What was replayed, in a line.
 fn subtitle(args: &ReplayArgs, decisions: usize) -> anyhow::Result<String> {
     let recording = args.recording()?.file_name().map(|name| name.to_string_lossy().into_owned());
-    let weights = if args.demo { "untrained demo weights, the numbers mean nothing" } else { "" };
-    let parts = [recording.unwrap_or_default(), counted(decisions, "decision"), weights.into()];
-    Ok(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · "))
+    Ok([recording.unwrap_or_default(), counted(decisions, "decision")].join(" · "))
 }

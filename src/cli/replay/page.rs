@@ -76,8 +76,6 @@ pub struct Ending<'a> {
     pub skips: &'a SkipCounts,
     /// Whether it was stopped before its end.
     pub is_interrupted: bool,
-    /// Whether the weights are the demo's.
-    pub is_demo: bool,
 }
 
 impl Ending<'_> {
@@ -92,9 +90,6 @@ impl Ending<'_> {
         }
         if self.is_interrupted {
             say(Weight::Lost, "The replay was stopped before its end.".to_owned());
-        }
-        if self.is_demo {
-            say(Weight::Look, "The demo's weights are untrained: its numbers mean nothing.".to_owned());
         }
         findings
     }

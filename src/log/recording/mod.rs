@@ -25,7 +25,6 @@ mod mcap_file;
 pub(crate) mod mcap_record;
 pub(crate) mod mcap_walk;
 pub(crate) mod message;
-mod output;
 #[expect(clippy::module_inception, reason = "the folder is named after what it holds")]
 mod recording;
 mod robots;
@@ -50,7 +49,6 @@ pub use drive_message::{GoalStatus, nearest_laser_of};
 pub use error::RecordingError;
 pub use image_folder::{LabelColumn, LabelledPicture, LabelledPictures, RowFilter};
 pub use mcap_damage::McapDamage;
-pub use output::{DECISION_TOPIC, DecisionLog, OVERLAY_TOPIC};
 pub use recording::{RecordedFrame, Recording, RecordingOptions, StampSource};
 pub use schedule::DecisionSchedule;
 pub use skip::{SkipCounts, SkipReason, Skipped};

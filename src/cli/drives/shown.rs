@@ -1,0 +1,114 @@
+//! A simulated drive as viewers are shown it: `drive --mcap`, `drive --live`.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::cli::viewers::Viewers;
+use crate::frame::{Frame, PngEffort, Stamp};
+use crate::planner::PlannerSpec;
+use crate::simulated::value_of;
+use crate::simulation::costmap::LaserMount;
+use crate::simulation::drive::Moment;
+use crate::simulation::world::World;
+use crate::viewer::{Field, Seen, decision_messages, field_message};
+
+/// Messages of a drive begin here: a stamp of zero means that there is none.
+const BEGIN: Duration = Duration::from_secs(1);
+/// Edge of a cell of the field, m.
+const RESOLUTION_M: f32 = 0.05;
+/// How far beyond the obstacles the field reaches, m.
+const MARGIN_M: f64 = 0.5;
+
+/// Shows the field, before the drive begins.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn show_field(viewers: &mut Viewers, world: &World) -> anyhow::Result<()> {
+    let message = field_message(stamp_of(0.0), &field_of(world))?;
+    viewers.show(&message)
+}
+
+/// Shows a moment: what the robot sees, where it is, and the parameters in use.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn show_moment(
+    viewers: &mut Viewers,
+    moment: &Moment<'_>,
+    frame: &Frame,
+    planner: &PlannerSpec,
+) -> anyhow::Result<()> {
+    let stamp = stamp_of(moment.time_s);
+    let plan: Vec<[f64; 3]> = moment.plan.iter().map(|pose| [pose.x, pose.y, pose.yaw]).collect();
+    let laser_ahead_m = LaserMount::JACKAL.ahead;
+    let seen = Seen { stamp, scan: moment.scan, laser_ahead_m, plan: &plan, pose: moment.pose };
+    let names = planner.parameters().iter().map(|parameter| parameter.name());
+    let parameters: serde_json::Map<_, _> =
+        names.filter_map(|name| Some((name.to_owned(), json!(value_of(&moment.tuning, name)?)))).collect();
+    let decision = json!({
+        "parameters": parameters,
+        "linear_vel": moment.velocity.linear,
+        "angular_vel": moment.velocity.angular,
+    });
+    let messages = seen.messages()?;
+    for message in messages.iter().chain(&decision_messages(stamp, &frame.to_png(PngEffort::Quick)?, &decision)?) {
+        viewers.show(message)?;
+    }
+    Ok(())
+}
+
+fn stamp_of(time_s: f64) -> Stamp {
+    let since = BEGIN + Duration::try_from_secs_f64(time_s).unwrap_or_default();
+    Stamp::from_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// The world's obstacles as a grid.
+fn field_of(world: &World) -> Field {
+    let goal = world.goal().position;
+    let places = || {
+        let obstacles = world.cylinders().iter().map(|obstacle| [obstacle.centre.x, obstacle.centre.y]);
+        obstacles.chain([[goal.x, goal.y], [0.0, 0.0]])
+    };
+    let least = |axis: fn([f64; 2]) -> f64| places().map(axis).fold(f64::INFINITY, f64::min) - MARGIN_M;
+    let most = |axis: fn([f64; 2]) -> f64| places().map(axis).fold(f64::NEG_INFINITY, f64::max) + MARGIN_M;
+    let (x, y): (fn([f64; 2]) -> f64, fn([f64; 2]) -> f64) = (|[x, _]| x, |[_, y]| y);
+    let origin = [least(x), least(y)];
+    let resolution = f64::from(RESOLUTION_M);
+    let count = |axis: fn([f64; 2]) -> f64| ((most(axis) - least(axis)) / resolution).ceil().clamp(1.0, 2000.0) as u32;
+    let (width, height) = (count(x), count(y));
+    let centre = |cell: u32, from: f64| from + (f64::from(cell) + 0.5) * resolution;
+    let is_obstacle = |column: u32, row: u32| {
+        let (x, y) = (centre(column, origin[0]), centre(row, origin[1]));
+        world.cylinders().iter().any(|other| (other.centre.x - x).hypot(other.centre.y - y) <= other.radius)
+    };
+    let cells = (0..height).flat_map(|row| (0..width).map(move |column| (column, row)));
+    Field {
+        resolution_m: RESOLUTION_M,
+        width,
+        origin,
+        cells: cells.map(|(column, row)| is_obstacle(column, row)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::simulation::world::GeneratedWorld;
+
+    #[test]
+    fn the_field_has_the_worlds_obstacles_and_its_start_is_free() {
+        let world = GeneratedWorld::of_seed(3, 10.0).unwrap().world;
+        let field = field_of(&world);
+        let at = |x: f64, y: f64| {
+            let [column, row] = [x - field.origin[0], y - field.origin[1]].map(|metres| (metres / 0.05) as usize);
+            field.cells.get(row * field.width as usize + column).copied()
+        };
+        assert_eq!(field.cells.len() % field.width as usize, 0);
+        assert!(world.cylinders().iter().all(|obstacle| at(obstacle.centre.x, obstacle.centre.y) == Some(true)));
+        assert_eq!(at(0.0, 0.0), Some(false));
+        let share = field.cells.iter().filter(|cell| **cell).count() as f64 / field.cells.len() as f64;
+        assert!((0.01..0.4).contains(&share), "{share}");
+    }
+}

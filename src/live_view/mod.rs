@@ -6,7 +6,8 @@
 mod address;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use foxglove::{ChannelBuilder, Context, FoxgloveError, PartialMetadata, RawChannel, Schema, WebSocketServerHandle};
 
@@ -16,6 +17,9 @@ pub use address::{LiveAddress, WrongAddress};
 
 /// Messages that wait for a viewer at most: a minute of a drive.
 const BACKLOG: usize = 1024;
+
+/// How long viewers may take to read what is left when a view ends.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why there is no live view.
 #[derive(Debug, thiserror::Error)]
@@ -102,8 +106,19 @@ impl LiveView {
 
 impl Drop for LiveView {
     fn drop(&mut self) {
-        if let Some(server) = self.server.take() {
-            server.stop().wait_blocking();
+        let Some(server) = self.server.take() else { return };
+        // Who reads gets what is left. The server would wait for ever for a viewer that does not.
+        let stopping = server.stop();
+        let (done, is_done) = mpsc::channel();
+        let wait = move || {
+            stopping.wait_blocking();
+            // Nobody listens any more once it has taken too long.
+            done.send(()).ok();
+        };
+        if std::thread::Builder::new().name("live view".to_owned()).spawn(wait).is_ok()
+            && is_done.recv_timeout(PATIENCE).is_err()
+        {
+            log::warn!("live view: a viewer did not read what was left, and has not seen the end");
         }
     }
 }

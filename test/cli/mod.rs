@@ -8,6 +8,7 @@ mod drives;
 mod finetune;
 mod inspect;
 mod launch_files;
+mod live;
 mod outputs;
 mod page;
 mod policies;

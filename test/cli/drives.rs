@@ -280,3 +280,39 @@ fn rules_are_found_written_and_driven_by() {
     assert!(said.contains("expected expert or expert:FILE"), "{said}");
     assert!(expect(2, &planner_tuner(&["collect", "--policy", "expert"])).contains("--log <DIR>"));
 }
+
+#[test]
+fn learning_goes_round_by_round_and_on_from_the_last_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("learned");
+    let set = own_fixture_set("tiny_vlm");
+    let part = |name: &str| set.join(name).display().to_string();
+    let learn = |rounds: &str, more: &[&str]| {
+        let (base, checkpoint, policy) = (part("base"), part("checkpoint"), part("policy"));
+        let model = ["learn", "--base", &base, "--checkpoint", &checkpoint, "--policy", &policy];
+        let small = ["--worlds-each", "1", "--kept", "generated:3", "--steps", "3", "--time-limit", "4"];
+        planner_tuner(&[&model[..], &small, &["--rounds", rounds, "-o", out.to_str().unwrap()], more].concat())
+    };
+    let output = learn("1", &[]);
+    let said = expect(0, &output);
+    // Every step is a command that can be run again.
+    for step in ["planner_tuner collect --worlds generated:3000-3000", "planner_tuner train ", "planner_tuner evaluate"]
+    {
+        assert!(said.contains(step), "{step} in {said}");
+    }
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.starts_with("round 1: nav metric 0.000 -> 0.000") && told.ends_with("1 drives; not kept\n"), "{told}");
+    assert!(!out.join("policy_actor").exists(), "no policy is better yet");
+    assert!(expect(1, &learn("2", &[])).contains("is not empty"));
+
+    // What a round that was stopped has left does not count.
+    std::fs::create_dir_all(out.join("round_2/logs")).unwrap();
+    std::fs::write(out.join("round_2/logs/left.mcap"), "of a round that was killed").unwrap();
+    let output = learn("2", &["--resume"]);
+    let said = expect(0, &output);
+    assert!(said.contains("generated:3001-3001") && !said.contains("generated:3000-3000"), "{said}");
+    let rows = std::fs::read_to_string(out.join("rounds.csv")).unwrap();
+    assert_eq!(rows.lines().count(), 3, "{rows}");
+    assert!(rows.lines().nth(2).unwrap().starts_with("2,2,"), "two drives, of two rounds: {rows}");
+    assert!(expect(2, &planner_tuner(&["learn", "-o", "new"])).contains("--base <DIR|ID>, or --demo"));
+}

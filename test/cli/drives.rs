@@ -316,3 +316,32 @@ fn learning_goes_round_by_round_and_on_from_the_last_row() {
     assert!(rows.lines().nth(2).unwrap().starts_with("2,2,"), "two drives, of two rounds: {rows}");
     assert!(expect(2, &planner_tuner(&["learn", "-o", "new"])).contains("--base <DIR|ID>, or --demo"));
 }
+
+#[test]
+fn a_map_of_ones_own_is_driven() {
+    let folder = tempfile::tempdir().unwrap();
+    // 12 x 5 m with a wall across that leaves 2 m, as a picture that is no PGM.
+    let mut picture = image::GrayImage::from_pixel(240, 100, image::Luma([254]));
+    for (x, y, pixel) in picture.enumerate_pixels_mut() {
+        let is_around = x < 2 || y < 2 || x >= 238 || y >= 98;
+        if is_around || ((120..124).contains(&x) && y < 60) {
+            *pixel = image::Luma([0]);
+        }
+    }
+    picture.save(folder.path().join("lab.png")).unwrap();
+    let map = folder.path().join("lab.yaml");
+    std::fs::write(&map, "image: lab.png\nresolution: 0.05\norigin: [0, 0, 0]\n").unwrap();
+    let world = format!("map:{}", map.display());
+    let drive = |more: &[&str]| planner_tuner(&[&["drive", "--world", &world, "--start", "2,2.5,0"], more].concat());
+    let output = drive(&["--goal-at", "9,2.5", "--policy", "expert", "--json"]);
+    expect(0, &output);
+    let found = json(&output);
+    assert_eq!((found["world"].as_str(), found["drives"][1]["ending"].as_str()), (Some("map:lab"), Some("success")));
+    // The way leads around the wall: below it on the map, which is to the robot's right.
+    let track = found["drives"][1]["track"].as_array().unwrap();
+    let rightmost = track.iter().map(|point| point["x"].as_f64().unwrap()).fold(0.0, f64::max);
+    assert!((0.5..2.4).contains(&rightmost), "{rightmost}");
+    assert!(expect(2, &drive(&[])).contains("--goal-at <X,Y> (for a map)"));
+    assert!(expect(1, &drive(&["--goal-at", "6.1,4"])).contains("the goal at 6.10, 4.00 is inside an obstacle"));
+    assert!(expect(2, &drive(&["--goal-at", "there"])).contains("expected X,Y in m"));
+}

@@ -49,7 +49,7 @@ Examples:
   planner_tuner collect --worlds generated:2000-2099 --policy expert --frames frames/
   planner_tuner finetune frames/ --base model/ --rank 8 -o checkpoint/")]
 pub struct CollectArgs {
-    /// Worlds: generated:SEED, generated:FIRST-LAST, barn, barn:ID or barn:FIRST-LAST; may be given several times
+    /// Worlds: generated:SEED, generated:FIRST-LAST, barn, barn:ID, barn:FIRST-LAST or map:FILE.yaml; may be given several times
     #[arg(long, value_name = "WORLDS", default_value = "generated:1000-1019")]
     worlds: Vec<WorldsArg>,
     #[command(flatten)]

@@ -41,7 +41,7 @@ pub struct DriveArgs {
     /// Let the small model that comes with the source code drive, too; ends in a picture
     #[arg(long)]
     demo: bool,
-    /// The world: generated:SEED or barn:ID
+    /// The world: generated:SEED, barn:ID or map:FILE.yaml
     #[arg(long, value_name = "WORLD", default_value = "generated:6")]
     world: WorldsArg,
     #[command(flatten)]

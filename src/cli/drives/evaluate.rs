@@ -37,7 +37,7 @@ Examples:
   planner_tuner evaluate --worlds generated:0-49 --repeats 3 --policy default --policy runs/policy_step_1000 \\
       --base model/ --checkpoint checkpoint/ --json")]
 pub struct EvaluateArgs {
-    /// Worlds: generated:SEED, generated:FIRST-LAST, barn, barn:ID or barn:FIRST-LAST; may be given several times
+    /// Worlds: generated:SEED, generated:FIRST-LAST, barn, barn:ID, barn:FIRST-LAST or map:FILE.yaml; may be given several times
     #[arg(long, value_name = "WORLDS", default_value = "generated:0-19")]
     worlds: Vec<WorldsArg>,
     #[command(flatten)]

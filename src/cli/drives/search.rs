@@ -38,7 +38,7 @@ pub struct SearchArgs {
     /// What is searched for
     #[arg(long, value_enum, default_value_t = Form::Fixed)]
     form: Form,
-    /// Worlds: generated:SEED, generated:FIRST-LAST, barn, barn:ID or barn:FIRST-LAST; may be given several times
+    /// Worlds: generated:SEED, generated:FIRST-LAST, barn, barn:ID, barn:FIRST-LAST or map:FILE.yaml; may be given several times
     #[arg(long, value_name = "WORLDS", default_value = "generated:1000-1999")]
     worlds: Vec<WorldsArg>,
     #[command(flatten)]

@@ -201,13 +201,9 @@ impl<'a> Running<'a> {
 
     /// How the drive is over, if it is.
     fn ending(&self) -> Option<Ending> {
-        let Pose { position, .. } = self.robot.odometry();
-        let goal = self.world.goal().position;
-        // The original's: a goal farther away than 10 m counts as reached there.
-        let near = if goal.y <= 10.0 { 1.0 } else { 4.0 };
         if self.contacts.ends_drive() {
             Some(Ending::Collision)
-        } else if position.y > 10.0 || (goal.x - position.x).hypot(goal.y - position.y) <= near {
+        } else if self.world.is_reached(self.robot.odometry().position) {
             Some(Ending::Success)
         } else {
             None

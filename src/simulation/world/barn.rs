@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use planner_tuner_core::pose::Position;
 
 use super::npy::{MAX_BYTES, NpyError, Table};
-use super::{World, field, length};
+use super::{Goal, World, field, length};
 
 /// Why a folder, or a world in it, is refused.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +138,7 @@ impl BarnFolder {
         Ok(World {
             name: format!("barn:{id}"),
             cylinders: field::cylinders(&cells),
-            goal_ahead,
+            goal: Goal::ahead(goal_ahead),
             reference_length: length([start].into_iter().chain(path).chain([goal])),
         })
     }

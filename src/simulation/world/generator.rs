@@ -13,7 +13,7 @@ use planner_tuner_core::pose::Position;
 use planner_tuner_core::random::Random;
 
 use super::field::{self, CELL, Cells, RADIUS, SIDE};
-use super::{World, length};
+use super::{Goal, World, length};
 
 /// A cell can be crossed by the robot's centre when no obstacle's axis is nearer than this, m: the inscribed radius of the
 /// planner's footprint and a cylinder's radius.
@@ -93,7 +93,7 @@ impl GeneratedWorld {
             let world = World {
                 name: format!("generated:{seed}"),
                 cylinders: field::cylinders(&cells),
-                goal_ahead,
+                goal: Goal::ahead(goal_ahead),
                 reference_length,
             };
             return Ok(Self { world, difficulty: Difficulty::of(clearance / path.len() as f64) });

@@ -4,16 +4,19 @@
 //! | --- | --- |
 //! | `barn` | worlds of the BARN dataset, as published |
 //! | `npy` | its arrays |
+//! | `map` | maps as map_server writes them |
 //! | `generator` | new worlds, from the same kind of cellular automaton |
 //!
 //! Positions are in the frame `odom`: the robot starts at (0, 0) and looks along y, its goal lies ahead.
 
 mod barn;
 mod generator;
+mod map;
 mod npy;
 
 pub use barn::{BarnError, BarnFolder};
 pub use generator::{Difficulty, GeneratedWorld, NoWorld};
+pub use map::{MapError, MapPlacement};
 
 use planner_tuner_core::pose::{Pose, Position};
 
@@ -34,8 +37,31 @@ pub struct Cylinder {
 pub struct World {
     name: String,
     cylinders: Vec<Cylinder>,
-    goal_ahead: f64,
+    goal: Goal,
     reference_length: f64,
+}
+
+/// Where a drive is to end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Goal {
+    position: Position,
+    reached: Reached,
+}
+
+/// When a goal counts as reached.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Reached {
+    /// As in the original's environment: 10 m ahead of the start, or near the goal, which is wider where it lies beyond that.
+    AsInTheOriginal,
+    /// This near, m.
+    Within(f64),
+}
+
+impl Goal {
+    /// Straight ahead of the start, m.
+    fn ahead(metres: f64) -> Self {
+        Self { position: Position { x: 0.0, y: metres }, reached: Reached::AsInTheOriginal }
+    }
 }
 
 impl World {
@@ -56,7 +82,17 @@ impl World {
 
     /// Where it is to go.
     pub fn goal(&self) -> Pose {
-        Pose { position: Position { x: 0.0, y: self.goal_ahead }, yaw: 0.0 }
+        Pose { position: self.goal.position, yaw: 0.0 }
+    }
+
+    /// Whether somebody there has reached the goal.
+    pub fn is_reached(&self, place: Position) -> bool {
+        let goal = self.goal.position;
+        let apart = (goal.x - place.x).hypot(goal.y - place.y);
+        match self.goal.reached {
+            Reached::AsInTheOriginal => place.y > 10.0 || apart <= if goal.y <= 10.0 { 1.0 } else { 4.0 },
+            Reached::Within(metres) => apart <= metres,
+        }
     }
 
     /// Length of a way that is known to lead to the goal, m.

@@ -7,7 +7,7 @@ const WORDS: &str = "\
 planner_tuner re-tunes a classical local planner by looking at the scene: costmap image in, planner parameters out.
 
   see it decide      planner_tuner replay --demo              an invented drive, a small model (in a clone)
-  see it drive       planner_tuner drive --plot drive.png     a simulated Jackal
+  see it drive       planner_tuner drive --demo               a simulated Jackal, tuned by the same model
   your recording     planner_tuner replay bag/ --base MODEL --checkpoint DIR --policy POLICY --html drive.html
   your policies      planner_tuner evaluate --policy default --policy fixed:max_vel_x=1.2 --html comparison.html
   train one          planner_tuner train logs/ --checkpoint DIR --policy POLICY -o run/

@@ -51,7 +51,7 @@ impl ViewerArgs {
         Ok(Viewers {
             file: self.mcap.as_ref().map(ViewerFile::create).transpose()?,
             path: self.mcap.clone(),
-            pacing: live.is_some().then(|| Pacing { pace: self.pace, last: None }),
+            pacing: live.is_some().then_some(Pacing { pace: self.pace, last: None }),
             live,
         })
     }

@@ -126,10 +126,40 @@ fn the_demo_decides_on_every_frame_and_ends_in_a_picture() {
         .unwrap();
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert_eq!(stdout(&output).lines().count(), 31, "a header and 30 decisions");
-    assert!(stderr(&output).contains("untrained"), "{}", stderr(&output));
     let picture = image::open(folder.path().join("planner_tuner_demo.png")).unwrap().to_rgb8();
     let colours: std::collections::HashSet<_> = picture.pixels().collect();
     assert!(colours.len() > 50, "a picture with {} colours", colours.len());
+}
+
+#[test]
+fn the_demo_drives_faster_than_the_default_parameters_and_ends_in_a_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_planner_tuner")).args(args).current_dir(folder.path()).output().unwrap()
+    };
+    let output = run(&["drive", "--demo"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let told = stdout(&output);
+    let lines: Vec<&str> = told.lines().collect();
+    let [default, demo, compared] = lines.as_slice() else { panic!("{told}") };
+    assert!(default.starts_with("default: success") && demo.starts_with("demo: success"), "{told}");
+    let times: f64 = compared.split_whitespace().rev().nth(3).unwrap().parse().unwrap();
+    assert!(compared.starts_with("demo took ") && times > 1.2, "{compared}");
+    let picture = image::open(folder.path().join("planner_tuner_drive.png")).unwrap().to_rgb8();
+    assert_eq!(picture.width(), 1400);
+
+    // Beyond one drive: the same model in worlds that it was not trained on.
+    let output = run(&["evaluate", "--json", "--worlds", "generated:20-29", "--policy", "default", "--policy", "demo"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mean = |policy: usize, of: &str| found["policies"][policy][of]["mean"].as_f64().unwrap();
+    support::say(&format!(
+        "ten worlds: nav metric {:.3} by default, {:.3} with the demo's model",
+        mean(0, "nav_metric"),
+        mean(1, "nav_metric")
+    ));
+    assert!(mean(1, "nav_metric") > 1.2 * mean(0, "nav_metric"));
+    assert!(mean(1, "success") >= mean(0, "success"));
 }
 
 #[test]

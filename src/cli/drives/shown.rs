@@ -12,6 +12,7 @@ use crate::simulation::costmap::LaserMount;
 use crate::simulation::drive::Moment;
 use crate::simulation::world::World;
 use crate::viewer::{Field, Seen, decision_messages, field_message};
+use planner_tuner_core::pose::Position;
 
 /// Messages of a drive begin here: a stamp of zero means that there is none.
 const BEGIN: Duration = Duration::from_secs(1);
@@ -67,19 +68,21 @@ fn stamp_of(time_s: f64) -> Stamp {
 fn field_of(world: &World) -> Field {
     let goal = world.goal().position;
     let places = || {
-        let obstacles = world.cylinders().iter().map(|obstacle| [obstacle.centre.x, obstacle.centre.y]);
-        obstacles.chain([[goal.x, goal.y], [0.0, 0.0]])
+        let obstacles = world.cylinders().iter().map(|obstacle| obstacle.centre);
+        obstacles.chain([goal, world.start().position])
     };
-    let least = |axis: fn([f64; 2]) -> f64| places().map(axis).fold(f64::INFINITY, f64::min) - MARGIN_M;
-    let most = |axis: fn([f64; 2]) -> f64| places().map(axis).fold(f64::NEG_INFINITY, f64::max) + MARGIN_M;
-    let (x, y): (fn([f64; 2]) -> f64, fn([f64; 2]) -> f64) = (|[x, _]| x, |[_, y]| y);
-    let origin = [least(x), least(y)];
+    // Where the cells begin along an axis, and how many there are.
     let resolution = f64::from(RESOLUTION_M);
-    let count = |axis: fn([f64; 2]) -> f64| ((most(axis) - least(axis)) / resolution).ceil().clamp(1.0, 2000.0) as u32;
-    let (width, height) = (count(x), count(y));
+    let cells = |axis: fn(Position) -> f64| {
+        let least = places().map(axis).fold(f64::INFINITY, f64::min) - MARGIN_M;
+        let most = places().map(axis).fold(f64::NEG_INFINITY, f64::max) + MARGIN_M;
+        (least, ((most - least) / resolution).ceil().clamp(1.0, 2000.0) as u32)
+    };
+    let ((left, width), (bottom, height)) = (cells(|place| place.x), cells(|place| place.y));
+    let origin = [left, bottom];
     let centre = |cell: u32, from: f64| from + (f64::from(cell) + 0.5) * resolution;
     let is_obstacle = |column: u32, row: u32| {
-        let (x, y) = (centre(column, origin[0]), centre(row, origin[1]));
+        let (x, y) = (centre(column, left), centre(row, bottom));
         world.cylinders().iter().any(|other| (other.centre.x - x).hypot(other.centre.y - y) <= other.radius)
     };
     let cells = (0..height).flat_map(|row| (0..width).map(move |column| (column, row)));

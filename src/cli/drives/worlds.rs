@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn places_are_numbers() {
         assert_eq!(place("8,-1.5"), Ok(Position { x: 8.0, y: -1.5 }));
-        assert!(start("1, 2, 90").is_ok_and(|pose| (pose.yaw - 1.570_796).abs() < 1e-5));
+        assert!(start("1, 2, 90").is_ok_and(|pose| (pose.yaw - std::f64::consts::FRAC_PI_2).abs() < 1e-9));
         for wrong in ["", "1", "1,2,3", "a,b", "nan,0"] {
             assert!(place(wrong).is_err(), "{wrong}");
         }

@@ -1,170 +1,89 @@
 //! Types and definitions of ROS messages, as rosbag2 writes them into MCAP files: the type, then the types it consists of.
 
+/// What stands before each of them.
+macro_rules! part {
+    ($name:literal, $fields:literal) => {
+        concat!(
+            "================================================================================\n",
+            "MSG: ",
+            $name,
+            "\n",
+            $fields
+        )
+    };
+}
+
+macro_rules! header {
+    () => {
+        concat!(
+            part!("std_msgs/Header", "builtin_interfaces/Time stamp\nstring frame_id\n"),
+            part!("builtin_interfaces/Time", "int32 sec\nuint32 nanosec\n")
+        )
+    };
+}
+
+macro_rules! quaternion {
+    () => {
+        part!("geometry_msgs/Quaternion", "float64 x\nfloat64 y\nfloat64 z\nfloat64 w\n")
+    };
+}
+
+macro_rules! pose {
+    () => {
+        concat!(
+            part!("geometry_msgs/Pose", "Point position\nQuaternion orientation\n"),
+            part!("geometry_msgs/Point", "float64 x\nfloat64 y\nfloat64 z\n"),
+            quaternion!()
+        )
+    };
+}
+
 /// Name and definition.
-pub(super) const LASER_SCAN: (&str, &str) = (
+pub(super) type Definition = (&'static str, &'static str);
+
+pub(super) const LASER_SCAN: Definition = (
     "sensor_msgs/msg/LaserScan",
-    "\
-std_msgs/Header header
-float32 angle_min
-float32 angle_max
-float32 angle_increment
-float32 time_increment
-float32 scan_time
-float32 range_min
-float32 range_max
-float32[] ranges
-float32[] intensities
-================================================================================
-MSG: std_msgs/Header
-builtin_interfaces/Time stamp
-string frame_id
-================================================================================
-MSG: builtin_interfaces/Time
-int32 sec
-uint32 nanosec
-",
+    concat!(
+        "std_msgs/Header header\nfloat32 angle_min\nfloat32 angle_max\nfloat32 angle_increment\nfloat32 time_increment\n",
+        "float32 scan_time\nfloat32 range_min\nfloat32 range_max\nfloat32[] ranges\nfloat32[] intensities\n",
+        header!()
+    ),
 );
 
-/// Name and definition.
-pub(super) const PATH: (&str, &str) = (
+pub(super) const PATH: Definition = (
     "nav_msgs/msg/Path",
-    "\
-std_msgs/Header header
-geometry_msgs/PoseStamped[] poses
-================================================================================
-MSG: geometry_msgs/PoseStamped
-std_msgs/Header header
-Pose pose
-================================================================================
-MSG: geometry_msgs/Pose
-Point position
-Quaternion orientation
-================================================================================
-MSG: geometry_msgs/Point
-float64 x
-float64 y
-float64 z
-================================================================================
-MSG: geometry_msgs/Quaternion
-float64 x
-float64 y
-float64 z
-float64 w
-================================================================================
-MSG: std_msgs/Header
-builtin_interfaces/Time stamp
-string frame_id
-================================================================================
-MSG: builtin_interfaces/Time
-int32 sec
-uint32 nanosec
-",
+    concat!(
+        "std_msgs/Header header\ngeometry_msgs/PoseStamped[] poses\n",
+        part!("geometry_msgs/PoseStamped", "std_msgs/Header header\nPose pose\n"),
+        pose!(),
+        header!()
+    ),
 );
 
-/// Name and definition.
-pub(super) const POSE_STAMPED: (&str, &str) = (
-    "geometry_msgs/msg/PoseStamped",
-    "\
-std_msgs/Header header
-Pose pose
-================================================================================
-MSG: geometry_msgs/Pose
-Point position
-Quaternion orientation
-================================================================================
-MSG: geometry_msgs/Point
-float64 x
-float64 y
-float64 z
-================================================================================
-MSG: geometry_msgs/Quaternion
-float64 x
-float64 y
-float64 z
-float64 w
-================================================================================
-MSG: std_msgs/Header
-builtin_interfaces/Time stamp
-string frame_id
-================================================================================
-MSG: builtin_interfaces/Time
-int32 sec
-uint32 nanosec
-",
-);
+pub(super) const POSE_STAMPED: Definition =
+    ("geometry_msgs/msg/PoseStamped", concat!("std_msgs/Header header\nPose pose\n", pose!(), header!()));
 
-/// Name and definition.
-pub(super) const TF_MESSAGE: (&str, &str) = (
+pub(super) const TF_MESSAGE: Definition = (
     "tf2_msgs/msg/TFMessage",
-    "\
-geometry_msgs/TransformStamped[] transforms
-================================================================================
-MSG: geometry_msgs/TransformStamped
-std_msgs/Header header
-string child_frame_id
-Transform transform
-================================================================================
-MSG: geometry_msgs/Transform
-Vector3 translation
-Quaternion rotation
-================================================================================
-MSG: geometry_msgs/Vector3
-float64 x
-float64 y
-float64 z
-================================================================================
-MSG: geometry_msgs/Quaternion
-float64 x
-float64 y
-float64 z
-float64 w
-================================================================================
-MSG: std_msgs/Header
-builtin_interfaces/Time stamp
-string frame_id
-================================================================================
-MSG: builtin_interfaces/Time
-int32 sec
-uint32 nanosec
-",
+    concat!(
+        "geometry_msgs/TransformStamped[] transforms\n",
+        part!("geometry_msgs/TransformStamped", "std_msgs/Header header\nstring child_frame_id\nTransform transform\n"),
+        part!("geometry_msgs/Transform", "Vector3 translation\nQuaternion rotation\n"),
+        part!("geometry_msgs/Vector3", "float64 x\nfloat64 y\nfloat64 z\n"),
+        quaternion!(),
+        header!()
+    ),
 );
 
-/// Name and definition.
-pub(super) const OCCUPANCY_GRID: (&str, &str) = (
+pub(super) const OCCUPANCY_GRID: Definition = (
     "nav_msgs/msg/OccupancyGrid",
-    "\
-std_msgs/Header header
-MapMetaData info
-int8[] data
-================================================================================
-MSG: nav_msgs/MapMetaData
-builtin_interfaces/Time map_load_time
-float32 resolution
-uint32 width
-uint32 height
-geometry_msgs/Pose origin
-================================================================================
-MSG: geometry_msgs/Pose
-Point position
-Quaternion orientation
-================================================================================
-MSG: geometry_msgs/Point
-float64 x
-float64 y
-float64 z
-================================================================================
-MSG: geometry_msgs/Quaternion
-float64 x
-float64 y
-float64 z
-float64 w
-================================================================================
-MSG: std_msgs/Header
-builtin_interfaces/Time stamp
-string frame_id
-================================================================================
-MSG: builtin_interfaces/Time
-int32 sec
-uint32 nanosec
-",
+    concat!(
+        "std_msgs/Header header\nMapMetaData info\nint8[] data\n",
+        part!(
+            "nav_msgs/MapMetaData",
+            "builtin_interfaces/Time map_load_time\nfloat32 resolution\nuint32 width\nuint32 height\ngeometry_msgs/Pose origin\n"
+        ),
+        pose!(),
+        header!()
+    ),
 );

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use planner_tuner_core::frame::Stamp;
 
+use super::definitions::Definition;
 use crate::recording::channel_form::ChannelForm;
 
 /// Why something cannot be shown.
@@ -66,12 +67,7 @@ pub struct ViewerMessage {
 
 impl ViewerMessage {
     /// A ROS 2 message in CDR, with the text of its definition.
-    pub(super) fn ros2(
-        topic: &'static str,
-        (type_name, definition): (&'static str, &'static str),
-        nanos: u64,
-        data: Vec<u8>,
-    ) -> Self {
+    pub(super) fn ros2(topic: &'static str, (type_name, definition): Definition, nanos: u64, data: Vec<u8>) -> Self {
         let schema = Cow::Borrowed(definition);
         Self { topic, type_name, schema_encoding: "ros2msg", schema, message_encoding: "cdr", nanos, data }
     }

@@ -155,7 +155,7 @@ impl World {
             return Err(MapError::Place { path: path.to_owned(), what: "goal", x, y, problem });
         }
         let radius = map.resolution * std::f64::consts::FRAC_1_SQRT_2;
-        let cylinders = map.edge().map(|place| Cylinder { centre: seen(place), radius }).collect();
+        let cylinders = map.edge().map(|index| Cylinder { centre: seen(map.place(index)), radius }).collect();
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         Ok(Self {
             name: format!("map:{name}"),
@@ -259,23 +259,18 @@ impl<'a> Map<'a> {
     }
 
     /// The occupied cells that something else is next to.
-    fn edge(&self) -> impl Iterator<Item = Position> + '_ {
-        let is_edge = |index: &usize| {
+    fn edge(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.cells.len()).filter(|index| {
             self.cells[*index] == Cell::Occupied
                 && self.neighbours(*index).any(|(other, _)| self.cells[other] != Cell::Occupied)
-        };
-        (0..self.cells.len()).filter(is_edge).map(|index| self.place(index))
+        })
     }
 
     /// Where the robot's centre may be.
     fn room(&self) -> Vec<bool> {
         let mut is_room: Vec<bool> = self.cells.iter().map(|cell| *cell == Cell::Free).collect();
         let reach = (CLEARANCE / self.resolution).ceil() as isize;
-        let edge = (0..self.cells.len()).filter(|index| {
-            self.cells[*index] == Cell::Occupied
-                && self.neighbours(*index).any(|(other, _)| self.cells[other] != Cell::Occupied)
-        });
-        for index in edge {
+        for index in self.edge() {
             let (column, row) = (index % self.width, index / self.width);
             for dy in -reach..=reach {
                 for dx in -reach..=reach {

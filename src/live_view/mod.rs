@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum LiveViewError {
     /// The server cannot listen there.
-    #[error("no live view at {address}: {source}; is the port in use? name another one, such as --live {}", .address.next_port())]
+    #[error("no live view at {address}: {source}; is the port in use? name another one, such as --live={}", .address.next_port())]
     Listen {
         /// Where.
         address: LiveAddress,

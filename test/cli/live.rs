@@ -179,7 +179,7 @@ fn a_port_in_use_and_a_wrong_address_are_said_with_what_to_do() {
             .unwrap()
     };
     let said = expect(1, &run(&live));
-    assert!(said.contains("is the port in use? name another one, such as --live 127.0.0.1:"), "{said}");
+    assert!(said.contains("is the port in use? name another one, such as --live=127.0.0.1:"), "{said}");
     let said = expect(2, &run("--live=robot"));
     assert!(said.contains("expected PORT, ADDRESS or ADDRESS:PORT"), "{said}");
 }

@@ -6,7 +6,6 @@
 //! and the [`guard`] (whether they may leave at all, and what happens when they may not).
 
 mod choice;
-mod entry;
 pub mod envelope;
 mod error;
 pub mod guard;
@@ -16,9 +15,9 @@ mod scaling;
 mod spec;
 
 pub use choice::Choice;
-pub use entry::InvalidParameter;
+
 pub use error::PlannerError;
-pub use parameter_spec::{ParameterSpec, Prediction, Unit};
+pub use parameter_spec::{InvalidParameter, ParameterSpec, Prediction, Unit};
 pub use parameters::PlannerParameters;
 pub use scaling::{ClampedValue, Regression};
 pub use spec::PlannerSpec;

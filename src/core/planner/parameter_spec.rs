@@ -1,6 +1,10 @@
 //! One entry of a planner file: a name, a unit and a range that have been checked.
 
+mod entry;
+
 use serde::Deserialize;
+
+pub use entry::InvalidParameter;
 
 /// Unit of a planner parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -38,14 +42,14 @@ impl Unit {
 /// A planner parameter: `min < max`, all numbers finite, the safe default in range, integers integral.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParameterSpec {
-    pub(super) name: String,
-    pub(super) unit: Unit,
-    pub(super) min: f64,
-    pub(super) max: f64,
-    pub(super) integer: bool,
-    pub(super) safe_default: f64,
-    pub(super) loss_weight: f64,
-    pub(super) description: String,
+    name: String,
+    unit: Unit,
+    min: f64,
+    max: f64,
+    integer: bool,
+    safe_default: f64,
+    loss_weight: f64,
+    description: String,
 }
 
 impl ParameterSpec {
@@ -100,12 +104,12 @@ impl ParameterSpec {
 /// A quantity that a supervised head predicts besides the parameters. Never sent to a planner.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
-    pub(super) name: String,
-    pub(super) unit: Unit,
-    pub(super) min: f64,
-    pub(super) max: f64,
-    pub(super) loss_weight: f64,
-    pub(super) description: String,
+    name: String,
+    unit: Unit,
+    min: f64,
+    max: f64,
+    loss_weight: f64,
+    description: String,
 }
 
 impl Prediction {

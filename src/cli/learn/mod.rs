@@ -130,7 +130,8 @@ fn one(args: &LearnArgs, learner: &Learner, (number, best): (u32, &Path)) -> Res
         success_before: number_at("/policies/0/success/mean")?,
         success_after: number_at("/policies/1/success/mean")?,
         is_better,
-        best: if is_better { new } else { best.to_owned() },
+        // Whoever resumes may stand in another folder.
+        best: std::path::absolute(if is_better { &new } else { best }).context("the best policy has no place")?,
     })
 }
 

@@ -144,7 +144,7 @@ fn the_demo_drives_faster_than_the_default_parameters_and_ends_in_a_picture() {
     let [default, demo, compared] = lines.as_slice() else { panic!("{told}") };
     assert!(default.starts_with("default: success") && demo.starts_with("demo: success"), "{told}");
     let times: f64 = compared.split_whitespace().rev().nth(3).unwrap().parse().unwrap();
-    assert!(compared.starts_with("demo took ") && times > 1.2, "{compared}");
+    assert!(compared.starts_with("demo took ") && times > 1.5, "{compared}");
     let picture = image::open(folder.path().join("planner_tuner_drive.png")).unwrap().to_rgb8();
     assert_eq!(picture.width(), 1400);
 

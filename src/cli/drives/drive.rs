@@ -42,7 +42,7 @@ pub struct DriveArgs {
     #[arg(long)]
     demo: bool,
     /// The world: generated:SEED, barn:ID or map:FILE.yaml
-    #[arg(long, value_name = "WORLD", default_value = "generated:6")]
+    #[arg(long, value_name = "WORLD", default_value = "generated:0")]
     world: WorldsArg,
     #[command(flatten)]
     from: WorldsFrom,

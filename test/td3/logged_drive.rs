@@ -43,8 +43,8 @@ impl Drive {
         std::fs::write(drive.path("quick.yaml"), "batch_size: 3\nn_step: 2\nactor_lr: 1.0e-3\n").unwrap();
         let (logs, plot) = (drive.text("logs"), drive.text("plot.png"));
         // Episodes of three seconds: most of them are cut off, and go on in the next.
-        let logged =
-            run(&["replay", "--demo", "--log", &logs, "--exploration", "0.3", "--time-out", "3", "--plot", &plot]);
+        let logged = drive
+            .replay(&["--log", &logs, "--exploration", "0.3", "--time-out", "3", "--plot", &plot], &golden("policy"));
         assert_eq!(ended(&logged).0, 0, "{}", ended(&logged).1);
         drive
     }
@@ -55,6 +55,14 @@ impl Drive {
 
     pub fn text(&self, name: &str) -> String {
         self.path(name).display().to_string()
+    }
+
+    /// The demo drive, seen by the golden model with a policy.
+    pub fn replay(&self, rest: &[&str], policy: &str) -> Output {
+        let recording = own_fixture_set("demo_drive").display().to_string();
+        let (base, checkpoint) = (golden("base"), golden("checkpoint"));
+        let fixed = ["replay", &recording, "--base", &base, "--checkpoint", &checkpoint, "--policy", policy];
+        run(&[&fixed[..], rest].concat())
     }
 
     pub fn train(&self, output: &str, rest: &[&str]) -> Output {

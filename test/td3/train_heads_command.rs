@@ -48,7 +48,7 @@ fn from_a_drive_to_heads_that_have_learned_to_a_drive_that_follows_them() {
     assert_ne!(said, Some(identify(&of_start).unwrap().1.0));
 
     let (run_folder, plot) = (drive.text("whole"), drive.text("plot.png"));
-    let followed = run(&["replay", "--demo", "--follow", &run_folder, "--allow-large-change", "--plot", &plot]);
+    let followed = drive.replay(&["--follow", &run_folder, "--allow-large-change", "--plot", &plot], &golden("policy"));
     let (code, talk) = ended(&followed);
     assert!(code == 0 && talk.contains("of step 6 has taken over"), "{talk}");
 }

@@ -152,12 +152,30 @@ fn in_words(error: &anyhow::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
     #[error("planner.yaml: {source}; check the path")]
     struct WithItsCause {
         source: std::io::Error,
+    }
+
+    /// clap checks this in debug builds only, which no test here is.
+    #[test]
+    fn no_command_has_two_options_of_one_name() {
+        let mut command = Cli::command();
+        command.build();
+        for command in command.get_subcommands() {
+            let mut seen = std::collections::BTreeSet::new();
+            for option in command.get_arguments() {
+                let names = option.get_long().into_iter().map(str::to_owned).chain([format!("id {}", option.get_id())]);
+                for name in names {
+                    assert!(seen.insert(name.clone()), "{}: two options are called {name}", command.get_name());
+                }
+            }
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct ViewerArgs {
     /// Show it live: open this address in Foxglove or Lichtblick as a Foxglove WebSocket [default: 127.0.0.1:8765]
     #[arg(long, value_name = "ADDR:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:8765", require_equals = true)]
     live: Option<LiveAddress>,
-    /// With --live, how fast time passes: 1 as it was, 0 as fast as it goes
+    /// With --live, the playback speed: 1 as recorded, 0 without waiting
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = pace, requires = "live")]
     pace: f64,
 }

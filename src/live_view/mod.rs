@@ -63,9 +63,9 @@ impl LiveView {
             .start_blocking()
             .map_err(|source| LiveViewError::Listen { address, source })?;
         let url = format!("ws://{}", address.with_port(server.port()));
-        log::info!("live view: open connection, Foxglove WebSocket, {url}, in Foxglove or Lichtblick");
+        log::info!("live view: in Foxglove or Lichtblick, open the Foxglove WebSocket {url}");
         if !address.ip().is_loopback() {
-            log::warn!("live view: everybody who can reach {url} sees what the robot sees");
+            log::warn!("live view: anyone who can reach {url} can see what the robot sees");
         }
         Ok(Self { context, server: Some(server), channels: BTreeMap::new() })
     }
@@ -118,7 +118,7 @@ impl Drop for LiveView {
         if std::thread::Builder::new().name("live view".to_owned()).spawn(wait).is_ok()
             && is_done.recv_timeout(PATIENCE).is_err()
         {
-            log::warn!("live view: a viewer did not read what was left, and has not seen the end");
+            log::warn!("live view: a viewer stopped reading, and has missed the end");
         }
     }
 }

@@ -29,6 +29,16 @@ pub enum Latency {
     Measured,
 }
 
+impl Latency {
+    /// For who decides at once: what is given, s; nothing where it would be measured.
+    pub fn at_once_s(self) -> f64 {
+        match self {
+            Self::Fixed(seconds) => seconds,
+            Self::Measured => 0.0,
+        }
+    }
+}
+
 /// Tunes by looking at the scene.
 pub struct VisionTuner<'a> {
     model: &'a mut dyn DecisionModel,

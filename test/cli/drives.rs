@@ -257,6 +257,8 @@ fn rules_are_found_written_and_driven_by() {
     let output = search(&["--form", "expert", "-o", rules.to_str().unwrap()]);
     let said = expect(0, &output);
     assert!(said.contains("generation 2: nav metric"), "{said}");
+    let around = ["--form", "expert", "--around", rules.to_str().unwrap()];
+    expect(0, &search(&around));
     let policy = format!("expert:{}", rules.display());
     let output =
         planner_tuner(&["drive", "--world", "generated:3", "--policy", &policy, "--json", "--time-limit", "9"]);

@@ -86,7 +86,7 @@ fn a_live_drive_is_what_the_file_holds() {
     let url = lines.find_map(|line| {
         let line = line.unwrap();
         let begin = line.find("ws://")?;
-        line[begin..].split(',').next().map(str::to_owned)
+        Some(line[begin..].trim().to_owned())
     });
     let mut client = Client::connect(&url.expect("it says where it listens"));
     let seen: Vec<Seen> = std::iter::from_fn(|| client.next()).collect();

@@ -38,8 +38,8 @@ Logs are those of a robot, one MCAP file an episode: frames, features, actions b
 terms. `train` makes a better policy from them, `evaluate` says whether it is one. The envelope is off, so that what was
 explored is what was driven; the guard stays on.
 
-With --frames a folder of pictures with a table comes out: the parameters in it are those that the rules would have chosen,
-whoever drove. To learn from where a policy leads the robot, too, let it drive.
+--frames writes a folder of pictures with a table of the parameters that the rules would have chosen, whoever drove. Let a policy
+drive to learn from the places that it leads the robot to.
 
 Examples:
   planner_tuner collect --worlds generated:100-149 --policy policy/ --base model/ --checkpoint checkpoint/ \\
@@ -72,7 +72,7 @@ pub struct CollectArgs {
     /// Write the logs to this folder
     #[arg(long = "log", value_name = "DIR")]
     log: Option<PathBuf>,
-    /// Write pictures to this folder instead, which must be new, with what rules say to them: what `finetune` learns from
+    /// Write labelled pictures for `finetune` to this new folder instead: each with the parameters that rules would choose
     #[arg(long, value_name = "DIR")]
     frames: Option<PathBuf>,
     /// With --frames, the rules that label: expert, or expert:FILE
@@ -107,7 +107,7 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Outcome> {
     }
 }
 
-/// Pictures with what rules say to them.
+/// Labelled pictures.
 fn label(args: &CollectArgs, folder: &Path) -> anyhow::Result<Outcome> {
     check_new_folder("--frames", folder)?;
     let planner = PlannerSpec::builtin("dwa")?;

@@ -153,7 +153,7 @@ fn watched(args: &DriveArgs, policy: &Policy, world: &World) -> anyhow::Result<(
         }
         Ok(())
     };
-    let report = policy.with_tuner(args.robot.latency, args.seed, |driver| {
+    let report = policy.with_tuner(world, args.robot.latency, args.seed, |driver| {
         drive(world, &args.robot.settings(), args.seed, &mut Watched::new(driver, watch))
     })?;
     viewers.finish()?;

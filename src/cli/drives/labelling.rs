@@ -90,7 +90,7 @@ impl Labelling<'_> {
             rows.push(Row { file, time_s, linear: velocity.linear, angular: velocity.angular, parameters });
             Ok(())
         };
-        self.policy.with_tuner(self.latency, job.seed, |driver| {
+        self.policy.with_tuner(&job.chosen.world, self.latency, job.seed, |driver| {
             drive(&job.chosen.world, &self.settings, job.seed, &mut Watched::new(driver, keep))
         })?;
         Ok(rows)

@@ -169,7 +169,7 @@ fn noise(text: &str) -> Result<f64, String> {
 
 /// The envelope of a simulated drive: a robot's, but for the floor of the inflation radius. This planner holds the robot's whole
 /// outline against the obstacles, and fixed parameters have no floor either.
-pub fn drive_limits() -> EnvelopeLimits {
+fn drive_limits() -> EnvelopeLimits {
     EnvelopeLimits { allow_below_inscribed: true, ..EnvelopeLimits::default() }
 }
 
@@ -216,6 +216,20 @@ impl Policy {
         Ok(Self { name: arg.to_string(), kind, planner, limits })
     }
 
+    /// Fixed parameters.
+    pub fn fixed(tuning: Tuning, planner: &PlannerSpec) -> Self {
+        Self::of(Kind::Fixed(tuning), planner)
+    }
+
+    /// Rules.
+    pub fn rules(rules: ExpertRules, planner: &PlannerSpec) -> Self {
+        Self::of(Kind::Expert(Box::new(rules)), planner)
+    }
+
+    fn of(kind: Kind, planner: &PlannerSpec) -> Self {
+        Self { name: String::new(), kind, planner: planner.clone(), limits: drive_limits() }
+    }
+
     /// What it is called in tables.
     pub fn name(&self) -> &str {
         &self.name
@@ -232,24 +246,24 @@ impl Policy {
         latency: Latency,
         seed: u64,
     ) -> Result<DriveReport, SimulatedError> {
-        self.with_tuner(latency, seed, |tuner| drive(world, settings, seed, tuner))
+        self.with_tuner(world, latency, seed, |tuner| drive(world, settings, seed, tuner))
     }
 
-    /// Hands a tuner for one drive to `go`.
+    /// Hands a tuner for one drive through a world to `go`.
     ///
     /// # Errors
     /// Those of `go`, and what does not fit the planner.
-    pub fn with_tuner<R>(&self, latency: Latency, seed: u64, go: impl FnOnce(Driver<'_>) -> Driven<R>) -> Driven<R> {
+    pub fn with_tuner<R>(
+        &self,
+        world: &World,
+        latency: Latency,
+        seed: u64,
+        go: impl FnOnce(Driver<'_>) -> Driven<R>,
+    ) -> Driven<R> {
         match &self.kind {
             Kind::Fixed(tuning) => go(&mut Steady(*tuning)),
             Kind::Random => go(&mut RandomTuner::new(self.planner.clone(), seed)),
-            Kind::Expert(rules) => {
-                let latency = match latency {
-                    Latency::Fixed(seconds) => seconds,
-                    Latency::Measured => 0.0,
-                };
-                go(&mut ExpertTuner::new(rules, self.limits.clone(), latency)?)
-            }
+            Kind::Expert(rules) => go(&mut ExpertTuner::new(rules, self.limits.clone(), latency.at_once_s())?),
             Kind::Laser { network, noise } => go(&mut LaserTuner::new(network, self.planner.clone(), *noise, seed)),
             Kind::Model(model) => {
                 // A drive that panicked left nothing behind in the model: its history is the tuner's own.
@@ -257,7 +271,7 @@ impl Policy {
                 let mut tuner = VisionTuner::new(&mut *model, &self.planner, self.limits.clone(), latency)?;
                 let came = go(&mut tuner)?;
                 if tuner.failures() > 0 {
-                    log::warn!("{}: {} decisions came to nothing in a drive", self.name, tuner.failures());
+                    log::warn!("{}: {} decisions failed in {}", self.name, tuner.failures(), world.name());
                 }
                 Ok(came)
             }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use super::policies::drive_limits;
+use super::policies::Policy;
 use super::robot::RobotArgs;
 use super::workers::{Done, all_of};
 use super::worlds::{ChosenWorld, WorldsArg, WorldsFrom};
@@ -15,8 +15,7 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::progress::counting_bar;
 use crate::cli::{Outcome, stdout};
 use crate::planner::{ParameterSpec, PlannerSpec};
-use crate::simulated::{ExpertRules, ExpertTuner, Latency, SimulatedError, tuning_of};
-use crate::simulation::drive::{Fixed, drive};
+use crate::simulated::{ExpertRules, SimulatedError, tuning_of};
 use crate::simulation::search::{CrossEntropySearch, Tried};
 use planner_tuner_core::durable::replace_file;
 
@@ -26,9 +25,9 @@ const BEST: f64 = 0.25;
 /// Find fixed parameters, or rules, that drive well
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A search by the cross-entropy method: candidates are drawn, each drives through the same few worlds, and the best quarter says
-where the next ones are drawn from. Every generation has other worlds of those that are given, so that what is found does not
-fit a few of them only. What counts is the nav metric. Compare what comes out with `evaluate`, in worlds that were not searched.
+The cross-entropy method: candidates are drawn at random, each drives through the same few worlds, and the best quarter decides
+where the next ones are drawn. Every generation takes the next of the given worlds, so that the result does not fit only a few of
+them. The score is the nav metric. Use `evaluate` to compare the result in worlds that were not searched.
 
 Examples:
   planner_tuner search --worlds generated:1000-1999
@@ -59,7 +58,7 @@ pub struct SearchArgs {
     spread: f64,
     /// With --form expert, rules to begin around [default: those that come with the program]
     #[arg(long, value_name = "FILE")]
-    start: Option<PathBuf>,
+    around: Option<PathBuf>,
     /// Seed of everything that is random
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -113,7 +112,7 @@ pub fn run(args: &SearchArgs) -> anyhow::Result<Outcome> {
         }
     }
     if let Some(code) = interrupt.asked() {
-        log::warn!("stopped early; what was found until then is kept");
+        log::warn!("stopped early; the best result so far is kept");
         return Ok(Outcome::Interrupted(code));
     }
     Ok(if lost == 0 { Outcome::Complete } else { Outcome::DataLost })
@@ -185,7 +184,7 @@ impl Search<'_> {
             search.learn(tried.collect(), (f64::from(args.candidates) * BEST).ceil() as usize);
             bar.suspend(|| {
                 log::info!(
-                    "generation {generation}: nav metric {middle:.3} in the middle, {best:.3} at best; width {:.3}",
+                    "generation {generation}: nav metric {middle:.3} at the centre, {best:.3} for the best candidate; width {:.3}",
                     search.width()
                 );
             });
@@ -205,7 +204,7 @@ impl Search<'_> {
                 };
                 Ok(defaults.iter().map(on).collect())
             }
-            Form::Expert => Ok(match &self.args.start {
+            Form::Expert => Ok(match &self.args.around {
                 Some(path) => ExpertRules::load(path, planner)?.to_unit(),
                 None => ExpertRules::builtin(planner)?.to_unit(),
             }),
@@ -213,23 +212,15 @@ impl Search<'_> {
     }
 
     fn nav_metric(&self, numbers: &[f64], chosen: &ChosenWorld) -> Result<f64, SimulatedError> {
-        let (settings, seed) = (self.args.robot.settings(), self.args.seed);
-        let report = match self.args.form {
+        let RobotArgs { latency, .. } = self.args.robot;
+        let policy = match self.args.form {
             Form::Fixed => {
                 let parameters = self.planner.from_regression(&in_units(numbers, self.planner))?.parameters;
-                let tuning = tuning_of(&parameters)?;
-                drive(&chosen.world, &settings, seed, &mut Fixed(tuning)).unwrap_or_else(|never| match never {})
+                Policy::fixed(tuning_of(&parameters)?, self.planner)
             }
-            Form::Expert => {
-                let rules = ExpertRules::from_unit(numbers, self.planner);
-                let latency = match self.args.robot.latency {
-                    Latency::Fixed(seconds) => seconds,
-                    Latency::Measured => 0.0,
-                };
-                let mut tuner = ExpertTuner::new(&rules, drive_limits(), latency)?;
-                drive(&chosen.world, &settings, seed, &mut tuner)?
-            }
+            Form::Expert => Policy::rules(ExpertRules::from_unit(numbers, self.planner), self.planner),
         };
+        let report = policy.drive(&chosen.world, &self.args.robot.settings(), latency, self.args.seed)?;
         Ok(report.nav_metric())
     }
 }

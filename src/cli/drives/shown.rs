@@ -10,7 +10,7 @@ use crate::planner::PlannerSpec;
 use crate::simulated::value_of;
 use crate::simulation::costmap::LaserMount;
 use crate::simulation::drive::Moment;
-use crate::simulation::world::World;
+use crate::simulation::world::{Cylinder, World};
 use crate::viewer::{Field, Seen, decision_messages, field_message};
 use planner_tuner_core::pose::Position;
 
@@ -80,18 +80,25 @@ fn field_of(world: &World) -> Field {
     };
     let ((left, width), (bottom, height)) = (cells(|place| place.x), cells(|place| place.y));
     let origin = [left, bottom];
-    let centre = |cell: u32, from: f64| from + (f64::from(cell) + 0.5) * resolution;
-    let is_obstacle = |column: u32, row: u32| {
-        let (x, y) = (centre(column, left), centre(row, bottom));
-        world.cylinders().iter().any(|other| (other.centre.x - x).hypot(other.centre.y - y) <= other.radius)
-    };
-    let cells = (0..height).flat_map(|row| (0..width).map(move |column| (column, row)));
-    Field {
-        resolution_m: RESOLUTION_M,
-        width,
-        origin,
-        cells: cells.map(|(column, row)| is_obstacle(column, row)).collect(),
+    let mut field =
+        Field { resolution_m: RESOLUTION_M, width, origin, cells: vec![false; width as usize * height as usize] };
+    for Cylinder { centre, radius } in world.cylinders() {
+        // The cells within the square around it.
+        let around = |at: f64, from: f64, count: u32| {
+            let cell = |place: f64| ((place - from) / resolution).floor().clamp(0.0, f64::from(count - 1)) as u32;
+            cell(at - radius)..=cell(at + radius)
+        };
+        for row in around(centre.y, bottom, height) {
+            for column in around(centre.x, left, width) {
+                let middle = |cell: u32, from: f64| from + (f64::from(cell) + 0.5) * resolution;
+                let apart = (middle(column, left) - centre.x).hypot(middle(row, bottom) - centre.y);
+                if let Some(cell) = field.cells.get_mut(row as usize * width as usize + column as usize) {
+                    *cell |= apart <= *radius;
+                }
+            }
+        }
     }
+    field
 }
 
 #[cfg(test)]

@@ -12,11 +12,11 @@ use crate::cli::train::Trained;
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 A round lets the best policy so far drive with noise through worlds it has not seen, trains on all logs so far, and drives both
-through the kept worlds. The better one goes into the next round. Every step is a command of this program, and is said:
+through the held-out worlds. The better one goes into the next round. Every step is a command of this program, which is printed:
 `collect`, `train`, `evaluate`.
 
 The folder gets rounds.csv (a row a round), policy (the best so far, for a node or a replay that follows it), and for each round
-its logs, its training and every drive of its evaluation. --resume goes on behind the last row.
+its logs, its training and every drive of its evaluation. --resume continues after the last row.
 
 Examples:
   planner_tuner learn --demo -o learned/ --rounds 3
@@ -38,7 +38,7 @@ pub struct LearnArgs {
     /// Folder for everything
     #[arg(short, long, value_name = "DIR")]
     pub(super) output: PathBuf,
-    /// Go on behind the last round in the folder
+    /// Continue after the last round in the folder
     #[arg(long)]
     pub(super) resume: bool,
     /// Rounds in all
@@ -50,7 +50,7 @@ pub struct LearnArgs {
     /// Worlds of a round
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(super) worlds_each: u32,
-    /// Worlds that are kept to evaluate in, as evaluate takes them
+    /// Held-out worlds to evaluate in, as evaluate takes them
     #[arg(long, value_name = "WORLDS", default_value = "generated:9000-9039")]
     pub(super) kept: String,
     /// Standard deviation of the noise on actions while collecting

@@ -14,6 +14,7 @@ use self::args::Learner;
 use self::rounds::{Round, Rounds};
 use self::step::Stopped;
 use super::destination::check_new_folder;
+use super::interrupt::Interrupt;
 use super::{Outcome, stdout};
 use crate::checkpoint::{PolicyCheckpoint, PolicyForm, PolicySet};
 use clap::ValueEnum as _;
@@ -44,12 +45,14 @@ pub fn run(args: &LearnArgs) -> anyhow::Result<Outcome> {
         stdout::write(&format!("{}\n", done.in_words()))?;
     }
     let begun = rounds.rows().len() as u32;
+    // A terminal sends Ctrl-C to the step, too: it keeps what it has, and this program waits for it.
+    let interrupt = Interrupt::listen()?;
     for number in begun + 1..=args.rounds {
         let best = rounds.rows().last().map_or_else(|| learner.policy.clone(), |row| row.best.clone());
-        let round = match one(args, &learner, (number, &best)) {
+        let round = match one(args, &learner, (number, &best), &interrupt) {
             Ok(round) => round,
             Err(Stopped::Interrupted(code)) => {
-                log::warn!("stopped in round {number}; --resume begins it again");
+                log::warn!("stopped in round {number}; --resume starts it again");
                 return Ok(Outcome::Interrupted(code));
             }
             Err(Stopped::Failed(error)) => return Err(error.context(format!("round {number}"))),
@@ -64,7 +67,12 @@ pub fn run(args: &LearnArgs) -> anyhow::Result<Outcome> {
 }
 
 /// A round that begins with the best policy so far.
-fn one(args: &LearnArgs, learner: &Learner, (number, best): (u32, &Path)) -> Result<Round, Stopped> {
+fn one(
+    args: &LearnArgs,
+    learner: &Learner,
+    (number, best): (u32, &Path),
+    interrupt: &Interrupt,
+) -> Result<Round, Stopped> {
     let folder = args.output.join(format!("round_{number}"));
     // What a round that was stopped has left is of no use: its drives would count twice.
     if folder.exists() {
@@ -78,11 +86,12 @@ fn one(args: &LearnArgs, learner: &Learner, (number, best): (u32, &Path)) -> Res
         options.into_iter().chain(drives).map(str::to_owned).collect::<Vec<String>>()
     };
     let step = |start: &[&str], more: Vec<String>| {
-        step::run(&start.iter().map(|arg| (*arg).to_owned()).chain(more).collect::<Vec<_>>())
+        step::run(interrupt, &start.iter().map(|arg| (*arg).to_owned()).chain(more).collect::<Vec<_>>())
     };
 
-    let first = args.first_world + (number - 1) * args.worlds_each;
-    let worlds = format!("generated:{first}-{}", first + args.worlds_each - 1);
+    let each = u64::from(args.worlds_each);
+    let first = u64::from(args.first_world) + u64::from(number - 1) * each;
+    let worlds = format!("generated:{first}-{}", first + each - 1);
     let (noise, seed) = (args.exploration.to_string(), args.seed.to_string());
     let logs = folder.join("logs");
     let collect =

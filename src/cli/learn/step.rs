@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, anyhow};
 
+use crate::cli::interrupt::Interrupt;
+
 /// Why there is no result.
 #[derive(Debug)]
 pub enum Stopped {
@@ -22,11 +24,11 @@ impl<E: Into<anyhow::Error>> From<E> for Stopped {
     }
 }
 
-/// Runs a step and gives what it printed. Data that a step could not use is said by it, and is no reason to stop.
+/// Runs a step and gives what it printed. A step reports the data that it could not use; that is no reason to stop.
 ///
 /// # Errors
 /// [`Stopped`].
-pub fn run(args: &[String]) -> Result<String, Stopped> {
+pub fn run(interrupt: &Interrupt, args: &[String]) -> Result<String, Stopped> {
     let said = args.iter().map(|arg| quoted(arg)).collect::<Vec<_>>().join(" ");
     log::info!("planner_tuner {said}");
     let program = std::env::current_exe().context("this program does not know where it is")?;
@@ -37,6 +39,9 @@ pub fn run(args: &[String]) -> Result<String, Stopped> {
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("planner_tuner {said}: cannot be started"))?;
+    if let Some(code) = interrupt.asked() {
+        return Err(Stopped::Interrupted(code));
+    }
     match output.status.code() {
         // 3: finished, but something of its input could not be used.
         Some(0 | 3) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),

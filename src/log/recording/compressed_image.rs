@@ -1,5 +1,7 @@
 //! `sensor_msgs/msg/CompressedImage` as it is written into MCAP files.
 
+use super::cdr_writer::CdrWriter;
+
 /// The message definition as rosbag2 writes it into MCAP files: the type, then the types it consists of.
 pub(crate) const COMPRESSED_IMAGE_DEFINITION: &str = "\
 std_msgs/Header header
@@ -17,22 +19,10 @@ uint32 nanosec
 
 /// The CDR payload of a `sensor_msgs/msg/CompressedImage`; `None` beyond what its length fields hold.
 pub(crate) fn compressed_image(nanos: u64, png: &[u8]) -> Option<Vec<u8>> {
-    let seconds = i32::try_from(nanos / 1_000_000_000).ok()?;
-    let nanosec = u32::try_from(nanos % 1_000_000_000).ok()?;
-    let length = u32::try_from(png.len()).ok()?;
-    let mut payload = Vec::with_capacity(png.len() + 48);
-    payload.extend([0, 1, 0, 0]);
-    payload.extend(seconds.to_le_bytes());
-    payload.extend(nanosec.to_le_bytes());
-    // Strings carry their closing NUL, and the number behind one is aligned to four bytes.
-    for text in [&b"base_link\0"[..], &b"png\0"[..]] {
-        payload.extend(u32::try_from(text.len()).ok()?.to_le_bytes());
-        payload.extend(text);
-        payload.resize(payload.len().next_multiple_of(4), 0);
-    }
-    payload.extend(length.to_le_bytes());
-    payload.extend(png);
-    Some(payload)
+    i32::try_from(nanos / 1_000_000_000).ok()?;
+    let mut message = CdrWriter::with_capacity(png.len() + 48);
+    message.header(nanos, "base_link").ok()?.text("png").ok()?.bytes(png).ok()?;
+    Some(message.finish())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use planner_tuner_core::frame::render::LaserScan;
 /// `action_msgs/msg/GoalStatusArray`.
 pub(super) const GOAL_STATUS: &str = "action_msgs/msg/GoalStatusArray";
 /// `geometry_msgs/msg/PoseStamped`.
-pub(super) const POSE_STAMPED: &str = "geometry_msgs/msg/PoseStamped";
+pub(crate) const POSE_STAMPED: &str = "geometry_msgs/msg/PoseStamped";
 /// `std_msgs/msg/Bool`.
 pub(super) const BOOL: &str = "std_msgs/msg/Bool";
 
@@ -51,7 +51,7 @@ pub(super) fn boolean(payload: &[u8]) -> Result<bool, CdrError> {
 }
 
 /// Where a stamped pose is; `None` where it is not finite.
-pub(super) fn goal(payload: &[u8]) -> Result<Option<Position>, CdrError> {
+pub(crate) fn goal(payload: &[u8]) -> Result<Option<Position>, CdrError> {
     let mut cdr = CdrReader::new(payload)?;
     stamp_and_frame(&mut cdr)?;
     let [x, y, _] = pose(&mut cdr, "pose")?.position;

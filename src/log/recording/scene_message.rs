@@ -11,11 +11,11 @@ use planner_tuner_core::frame::render::{LaserScan, Scene};
 use planner_tuner_core::scene::{OdometryMessage, PlanMessage, ScanMessage, SpatialPose, TransformMessage};
 
 /// `sensor_msgs/msg/LaserScan`.
-pub(super) const LASER_SCAN: &str = "sensor_msgs/msg/LaserScan";
+pub(crate) const LASER_SCAN: &str = "sensor_msgs/msg/LaserScan";
 /// `nav_msgs/msg/Path`.
-pub(super) const PATH: &str = "nav_msgs/msg/Path";
+pub(crate) const PATH: &str = "nav_msgs/msg/Path";
 /// `tf2_msgs/msg/TFMessage`.
-pub(super) const TRANSFORMS: &str = "tf2_msgs/msg/TFMessage";
+pub(crate) const TRANSFORMS: &str = "tf2_msgs/msg/TFMessage";
 
 /// Most transforms in one message.
 const MAX_TRANSFORMS: usize = 10_000;
@@ -25,7 +25,7 @@ const POSE_STAMPED_LEN: usize = 4 + 4 + 4 + 7 * 8;
 const TRANSFORM_STAMPED_LEN: usize = POSE_STAMPED_LEN + 4;
 
 /// Reads a payload of type [`LASER_SCAN`] to its end, so that a cut one is noticed.
-pub(super) fn scan(payload: &[u8], log_time: Stamp) -> Result<ScanMessage, CdrError> {
+pub(crate) fn scan(payload: &[u8], log_time: Stamp) -> Result<ScanMessage, CdrError> {
     let mut cdr = CdrReader::new(payload)?;
     let (stamp, frame) = stamp_and_frame(&mut cdr)?;
     let angle_min = cdr.f32("angle_min")?;
@@ -41,7 +41,7 @@ pub(super) fn scan(payload: &[u8], log_time: Stamp) -> Result<ScanMessage, CdrEr
 }
 
 /// Reads a payload of type [`PATH`].
-pub(super) fn plan(payload: &[u8], log_time: Stamp) -> Result<PlanMessage, CdrError> {
+pub(crate) fn plan(payload: &[u8], log_time: Stamp) -> Result<PlanMessage, CdrError> {
     let mut cdr = CdrReader::new(payload)?;
     let (stamp, frame) = stamp_and_frame(&mut cdr)?;
     let length = cdr.length("poses", POSE_STAMPED_LEN, Scene::MAX_PATH_POINTS)?;
@@ -64,7 +64,7 @@ pub(super) fn odometry(payload: &[u8], log_time: Stamp) -> Result<OdometryMessag
 }
 
 /// Reads a payload of type [`TRANSFORMS`].
-pub(super) fn transforms(payload: &[u8], log_time: Stamp, is_static: bool) -> Result<Vec<TransformMessage>, CdrError> {
+pub(crate) fn transforms(payload: &[u8], log_time: Stamp, is_static: bool) -> Result<Vec<TransformMessage>, CdrError> {
     let mut cdr = CdrReader::new(payload)?;
     let length = cdr.length("transforms", TRANSFORM_STAMPED_LEN, MAX_TRANSFORMS)?;
     let mut transforms = Vec::with_capacity(length);

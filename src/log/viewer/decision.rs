@@ -22,13 +22,13 @@ pub const DECISION_TOPIC: &str = "/planner_parameters";
 /// types become the channel's schema, so give every decision the same ones.
 ///
 /// # Errors
-/// [`ViewerError::NoObject`], [`ViewerError::Stamp`], [`ViewerError::TooLong`].
+/// [`ViewerError::NoObject`], [`ViewerError::Stamp`], [`ViewerError::PictureTooLong`].
 pub fn decision_messages(stamp: Stamp, png: &[u8], decision: &Value) -> Result<[ViewerMessage; 2], ViewerError> {
     let nanos = nanos_of(stamp)?;
     if !decision.is_object() {
         return Err(ViewerError::NoObject(decision.clone()));
     }
-    let image = compressed_image(nanos, png).ok_or(ViewerError::TooLong(png.len()))?;
+    let image = compressed_image(nanos, png).ok_or(ViewerError::PictureTooLong(png.len()))?;
     let schema = schema_of(decision).to_string();
     Ok([
         ViewerMessage::ros2(OVERLAY_TOPIC, (COMPRESSED_IMAGE, COMPRESSED_IMAGE_DEFINITION), nanos, image),

@@ -1,5 +1,7 @@
 //! Types and definitions of ROS messages, as rosbag2 writes them into MCAP files: the type, then the types it consists of.
 
+use crate::recording::{drive_message, scene_message};
+
 /// What stands before each of them.
 macro_rules! part {
     ($name:literal, $fields:literal) => {
@@ -42,7 +44,7 @@ macro_rules! pose {
 pub(super) type Definition = (&'static str, &'static str);
 
 pub(super) const LASER_SCAN: Definition = (
-    "sensor_msgs/msg/LaserScan",
+    scene_message::LASER_SCAN,
     concat!(
         "std_msgs/Header header\nfloat32 angle_min\nfloat32 angle_max\nfloat32 angle_increment\nfloat32 time_increment\n",
         "float32 scan_time\nfloat32 range_min\nfloat32 range_max\nfloat32[] ranges\nfloat32[] intensities\n",
@@ -51,7 +53,7 @@ pub(super) const LASER_SCAN: Definition = (
 );
 
 pub(super) const PATH: Definition = (
-    "nav_msgs/msg/Path",
+    scene_message::PATH,
     concat!(
         "std_msgs/Header header\ngeometry_msgs/PoseStamped[] poses\n",
         part!("geometry_msgs/PoseStamped", "std_msgs/Header header\nPose pose\n"),
@@ -61,10 +63,10 @@ pub(super) const PATH: Definition = (
 );
 
 pub(super) const POSE_STAMPED: Definition =
-    ("geometry_msgs/msg/PoseStamped", concat!("std_msgs/Header header\nPose pose\n", pose!(), header!()));
+    (drive_message::POSE_STAMPED, concat!("std_msgs/Header header\nPose pose\n", pose!(), header!()));
 
 pub(super) const TF_MESSAGE: Definition = (
-    "tf2_msgs/msg/TFMessage",
+    scene_message::TRANSFORMS,
     concat!(
         "geometry_msgs/TransformStamped[] transforms\n",
         part!("geometry_msgs/TransformStamped", "std_msgs/Header header\nstring child_frame_id\nTransform transform\n"),

@@ -12,9 +12,9 @@ use planner_tuner_core::frame::Stamp;
 use planner_tuner_core::frame::render::LaserScan;
 use planner_tuner_core::pose::Pose;
 
-use super::cdr_writer::CdrWriter;
 use super::definitions::{LASER_SCAN, OCCUPANCY_GRID, PATH, POSE_STAMPED, TF_MESSAGE};
 use super::message::{ViewerError, ViewerMessage, nanos_of};
+use crate::recording::cdr_writer::{CdrWriter, TooLong};
 
 /// Topic of the scans.
 pub const SCAN_TOPIC: &str = "/scan";
@@ -65,7 +65,7 @@ impl Seen<'_> {
         [self.pose.position.x, self.pose.position.y, self.pose.yaw]
     }
 
-    fn transforms(&self, nanos: u64) -> Result<Vec<u8>, ViewerError> {
+    fn transforms(&self, nanos: u64) -> Result<Vec<u8>, TooLong> {
         let transforms = [(ODOM, BASE, self.at()), (BASE, LASER, [self.laser_ahead_m, 0.0, 0.0])];
         let mut message = CdrWriter::new();
         message.length(transforms.len())?;
@@ -75,7 +75,7 @@ impl Seen<'_> {
         Ok(message.finish())
     }
 
-    fn scan(&self, nanos: u64) -> Result<Vec<u8>, ViewerError> {
+    fn scan(&self, nanos: u64) -> Result<Vec<u8>, TooLong> {
         let LaserScan { angle_min, angle_increment, range_min, range_max, ranges } = self.scan;
         let angle_max = angle_min + angle_increment * ranges.len().saturating_sub(1) as f32;
         let mut message = CdrWriter::new();
@@ -89,7 +89,7 @@ impl Seen<'_> {
         Ok(message.finish())
     }
 
-    fn plan(&self, nanos: u64) -> Result<Vec<u8>, ViewerError> {
+    fn plan(&self, nanos: u64) -> Result<Vec<u8>, TooLong> {
         let mut message = CdrWriter::new();
         message.header(nanos, ODOM)?.length(self.plan.len())?;
         for pose in self.plan {
@@ -98,7 +98,7 @@ impl Seen<'_> {
         Ok(message.finish())
     }
 
-    fn pose(&self, nanos: u64) -> Result<Vec<u8>, ViewerError> {
+    fn pose(&self, nanos: u64) -> Result<Vec<u8>, TooLong> {
         let mut message = CdrWriter::new();
         message.header(nanos, ODOM)?.pose(self.at());
         Ok(message.finish())
@@ -126,12 +126,55 @@ pub fn field_message(stamp: Stamp, field: &Field) -> Result<ViewerMessage, Viewe
     let nanos = nanos_of(stamp)?;
     let [x, y] = field.origin;
     let rows = field.cells.len().checked_div(field.width as usize).unwrap_or_default();
-    let rows = u32::try_from(rows).map_err(|_| ViewerError::TooLong(rows))?;
     let mut message = CdrWriter::new();
-    message.header(nanos, ODOM)?.time(nanos).f32(field.resolution_m).u32(field.width).u32(rows).pose([x, y, 0.0]);
+    message.header(nanos, ODOM)?.time(nanos).f32(field.resolution_m).u32(field.width).length(rows)?.pose([x, y, 0.0]);
     message.length(field.cells.len())?;
     for is_obstacle in &field.cells {
         message.i8(if *is_obstacle { 100 } else { 0 });
     }
     Ok(ViewerMessage::ros2(FIELD_TOPIC, OCCUPANCY_GRID, nanos, message.finish()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::recording::{drive_message, scene_message};
+    use planner_tuner_core::pose::Position;
+
+    /// What this project reads from a robot's bag is what it writes here.
+    #[test]
+    fn a_moment_reads_back_as_what_a_robot_would_have_sent() {
+        let stamp = Stamp::from_nanos(1_500_000_000);
+        let scan = LaserScan {
+            angle_min: -1.5,
+            angle_increment: 0.5,
+            range_min: 0.1,
+            range_max: 30.0,
+            ranges: vec![1.0, f32::INFINITY, 2.5],
+        };
+        let pose = Pose { position: Position { x: 2.0, y: -3.0 }, yaw: 0.75 };
+        let plan = [[2.0, -3.0, 0.0], [2.5, -3.5, -0.5]];
+        let seen = Seen { stamp, scan: &scan, laser_ahead_m: 0.12, plan: &plan, pose };
+        let [transforms, scanned, planned, placed] = seen.messages().unwrap();
+
+        let read = scene_message::scan(scanned.data(), stamp).unwrap();
+        assert_eq!((read.stamp, read.frame.as_str(), read.scan), (stamp, "laser", scan.clone()));
+        let read = scene_message::plan(planned.data(), stamp).unwrap();
+        assert_eq!((read.stamp, read.frame.as_str()), (stamp, "odom"));
+        let points: Vec<[f64; 2]> = read.points.iter().map(|point| [point.x, point.y]).collect();
+        assert_eq!(points, [[2.0, -3.0], [2.5, -3.5]]);
+        let read = scene_message::transforms(transforms.data(), stamp, false).unwrap();
+        let edges: Vec<(&str, &str)> =
+            read.iter().map(|edge| (edge.frame.as_str(), edge.child_frame.as_str())).collect();
+        assert_eq!(edges, [("odom", "base_link"), ("base_link", "laser")]);
+        let pose_of = |edge: usize| {
+            let pose = read.get(edge).map(|edge| edge.pose).unwrap();
+            (pose.position, pose.orientation)
+        };
+        let half = 0.375_f64;
+        assert_eq!(pose_of(0), ([2.0, -3.0, 0.0], [0.0, 0.0, half.sin(), half.cos()]));
+        assert_eq!(pose_of(1), ([0.12, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]));
+        assert_eq!(drive_message::goal(placed.data()).unwrap(), Some(pose.position));
+    }
 }

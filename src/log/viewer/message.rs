@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use planner_tuner_core::frame::Stamp;
 
 use super::definitions::Definition;
+use crate::recording::cdr_writer::TooLong;
 use crate::recording::channel_form::ChannelForm;
 
 /// Why something cannot be shown.
@@ -18,8 +19,11 @@ pub enum ViewerError {
     #[error("what is to be plotted is not a JSON object: {0}")]
     NoObject(serde_json::Value),
     /// A field is longer than messages can say.
-    #[error("a message of {0} bytes or more is longer than messages can be")]
-    TooLong(usize),
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+    /// A picture is.
+    #[error("a picture of {0} bytes is longer than messages can say")]
+    PictureTooLong(usize),
     /// The file cannot be written.
     #[error("{}: cannot be written: {source}", path.display())]
     Io {

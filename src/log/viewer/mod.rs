@@ -5,12 +5,11 @@
 //! | `message` | a message with all that a viewer must know of its channel |
 //! | `decision` | a decision: frame with attention, parameters |
 //! | `drive` | a moment of a drive: scan, plan, pose, transforms, the field |
-//! | `cdr_writer`, `definitions` | ROS messages as bytes, and the text that tells a viewer how to read them |
+//! | `definitions` | the text that tells a viewer how to read a ROS message |
 //! | `file` | messages as an MCAP file |
 //!
 //! Whoever shows them live takes the same messages, so that a file and a live view always hold the same channels.
 
-mod cdr_writer;
 mod decision;
 mod definitions;
 mod drive;

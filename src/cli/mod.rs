@@ -19,6 +19,7 @@ mod interrupt;
 pub mod learn;
 pub mod man;
 pub(crate) mod model_args;
+mod page_parts;
 mod progress;
 pub mod relabel;
 pub mod render;

@@ -347,3 +347,32 @@ fn a_map_of_ones_own_is_driven() {
     assert!(expect(1, &drive(&["--goal-at", "6.1,4"])).contains("the goal at 6.10, 4.00 is inside an obstacle"));
     assert!(expect(2, &drive(&["--goal-at", "there"])).contains("expected X,Y in m"));
 }
+
+#[test]
+fn learning_that_is_stopped_waits_for_its_step_and_can_go_on() {
+    use std::io::{BufRead as _, BufReader};
+    use std::os::unix::process::CommandExt as _;
+
+    use rustix::process::{Pid, Signal, kill_process_group};
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_planner_tuner"))
+        .args(["learn", "--demo", "--worlds-each", "100", "-o"])
+        .arg(folder.path().join("learned"))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("planner_tuner collect ")), "the first step begins");
+    // Long enough for both to listen; a hundred drives take longer.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    // As a terminal sends Ctrl-C: to both.
+    kill_process_group(Pid::from_child(&child), Signal::INT).unwrap();
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    let stopped = rest.iter().position(|line| line.contains("of 100 drives; what was logged until then is kept"));
+    let ended = rest.iter().position(|line| line.contains("stopped in round 1; --resume starts it again"));
+    assert!(stopped.is_some() && stopped < ended, "the step first: {rest:?}");
+}

@@ -1,16 +1,14 @@
 //! `drive --html`: drives through one world as a page that can be sent to somebody.
 
 use super::field::{map_of, way};
+use crate::cli::page_parts::{PICTURE, picture_of, quantity_of};
 use crate::frame::Frame;
-use crate::page::{Finding, Page, Picture, Quantity, Timeline, Track, Weight};
-use crate::picture::{PictureError, thumbnail, to_jpeg};
+use crate::page::{Finding, Page, Quantity, Timeline, Track, Weight};
+use crate::picture::{PictureError, thumbnail};
 use crate::planner::PlannerSpec;
 use crate::simulated::parameters_of;
 use crate::simulation::drive::{DriveReport, Ending};
 use crate::simulation::world::World;
-
-/// Largest size of a picture in the page.
-const PICTURE: (u32, u32) = (420, 420);
 
 /// What was driven.
 pub struct DrivePage<'a> {
@@ -56,10 +54,7 @@ impl DrivePage<'_> {
 
     /// What the planner was given, decision by decision, and how fast the robot was.
     fn timeline(&self, report: &DriveReport) -> Result<Timeline, PictureError> {
-        let parameters = self.planner.parameters().iter().map(|parameter| {
-            let range = Some((parameter.min(), parameter.max()));
-            Quantity::chosen(parameter.name(), parameter.unit().symbol(), range).with_default(parameter.safe_default())
-        });
+        let parameters = self.planner.parameters().iter().map(quantity_of);
         let measured = [("linear velocity", "m/s"), ("angular velocity", "rad/s")];
         let measured = measured.map(|(name, unit)| Quantity::measured(name, unit));
         let mut timeline = Timeline::new("decision", "s", parameters.chain(measured).collect());
@@ -76,8 +71,7 @@ impl DrivePage<'_> {
             }
             if let Some(frame) = decided_on.filter(|_| timeline.wants_picture()) {
                 let small = thumbnail(frame, PICTURE)?;
-                let (width, height) = (small.width(), small.height());
-                timeline.add_picture(Picture { media_type: "image/jpeg", bytes: to_jpeg(&small)?, width, height });
+                timeline.add_picture(picture_of(&small)?);
             }
         }
         Ok(timeline)

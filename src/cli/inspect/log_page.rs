@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::page::{Cell, Column, Finding, Page, Picture, Quantity, Table, Timeline, Weight, counted};
-use crate::picture::{PictureError, thumbnail, to_jpeg};
+use crate::cli::page_parts::{PICTURE, picture_of, quantity_of};
+use crate::page::{Cell, Column, Finding, Page, Quantity, Table, Timeline, Weight, counted};
+use crate::picture::{PictureError, thumbnail};
 use crate::planner::PlannerSpec;
 use crate::transition::{Ending, LoggedEpisode, ParameterOutcome, Session, Step};
 
-/// Largest size of a picture in the page.
-const PICTURE: (u32, u32) = (420, 420);
 /// Between the end of an episode and the beginning of the next, s: they are shown one after the other.
 const PAUSE_S: f64 = 1.0;
 
@@ -91,8 +90,7 @@ impl LogPage {
             // A frame that is lost has its place in the log's damage, or is named when it is trained on.
             if let Ok(frame) = episode.frame(step.frame) {
                 let small = thumbnail(&frame, PICTURE)?;
-                let (width, height) = (small.width(), small.height());
-                timeline.add_picture(Picture { media_type: "image/jpeg", bytes: to_jpeg(&small)?, width, height });
+                timeline.add_picture(picture_of(&small)?);
             }
         }
         Ok(())
@@ -169,8 +167,7 @@ fn quantities(session: &Session) -> Vec<Quantity> {
     let parameter = |name: &String| {
         let spec = known.as_ref().and_then(|known| known.parameters().iter().find(|spec| spec.name() == name));
         match spec {
-            Some(spec) => Quantity::chosen(name, spec.unit().symbol(), Some((spec.min(), spec.max())))
-                .with_default(spec.safe_default()),
+            Some(spec) => quantity_of(spec),
             None => Quantity::chosen(name, "", None),
         }
     };

@@ -2,14 +2,13 @@
 
 use super::ReplayedDecision;
 use super::summary::Summary;
+use crate::cli::page_parts::{PICTURE, picture_of, quantity_of};
 use crate::frame::Stamp;
-use crate::page::{Finding, Page, Picture, Quantity, Timeline, Weight};
-use crate::picture::{PictureError, attention_overlay, thumbnail, to_jpeg};
+use crate::page::{Finding, Page, Quantity, Timeline, Weight};
+use crate::picture::{PictureError, attention_overlay, thumbnail};
 use crate::planner::PlannerSpec;
 use crate::recording::SkipCounts;
 
-/// Largest size of a picture in the page.
-const PICTURE: (u32, u32) = (420, 420);
 const AGE: &str = "age";
 const TOOK: &str = "took";
 
@@ -22,10 +21,7 @@ pub struct ReplayPage {
 impl ReplayPage {
     /// Without a decision yet.
     pub fn new(planner: &PlannerSpec) -> Self {
-        let parameters = planner.parameters().iter().map(|parameter| {
-            let range = Some((parameter.min(), parameter.max()));
-            Quantity::chosen(parameter.name(), parameter.unit().symbol(), range).with_default(parameter.safe_default())
-        });
+        let parameters = planner.parameters().iter().map(quantity_of);
         let measured = [("linear velocity", "m/s"), ("angular velocity", "rad/s"), (AGE, "ms"), (TOOK, "ms")];
         let measured = measured.map(|(name, unit)| Quantity::measured(name, unit));
         Self { timeline: Timeline::new("decision", "s", parameters.chain(measured).collect()), first: None }
@@ -44,8 +40,7 @@ impl ReplayPage {
         self.timeline.push(frame.stamp.seconds_since(first), values, "");
         if self.timeline.wants_picture() {
             let small = attention_overlay(&thumbnail(&frame.frame, PICTURE)?, &decision.attention_map)?;
-            let (width, height) = (small.width(), small.height());
-            self.timeline.add_picture(Picture { media_type: "image/jpeg", bytes: to_jpeg(&small)?, width, height });
+            self.timeline.add_picture(picture_of(&small)?);
         }
         Ok(())
     }
